@@ -1,0 +1,61 @@
+// swift-tools-version: 6.1
+// SPDX-License-Identifier: Apache-2.0
+// The architecture: targets in dependency order, imports go one way (held by Tests/LayoutTests).
+import PackageDescription
+
+/// Every target is built alike.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let package = Package(
+    name: "coracle",
+    products: [
+        .executable(name: "coracle", targets: ["coracle"]),
+        .library(name: "CoracleKit", targets: ["CoracleKit"]),
+    ],
+    dependencies: [
+        // The command line: parsing, help pages, completion scripts.
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+    ],
+    targets: [
+        // The nouns of the image specification, and canonical JSON. Pure.
+        .target(name: "OCI", swiftSettings: settings),
+        // Text to syntax tree and diagnostics. Pure: no input or output, nothing imported.
+        .target(name: "DockerfileSyntax", swiftSettings: settings),
+        // Syntax tree and arguments to a graph of steps. Pure.
+        .target(name: "BuildPlan", dependencies: ["DockerfileSyntax", "OCI"], swiftSettings: settings),
+        // One type per verb; the only place where parts are wired together.
+        .target(name: "CoracleKit", dependencies: ["BuildPlan", "DockerfileSyntax", "OCI"], swiftSettings: settings),
+        // The executable: flags, drawing, exit codes.
+        .executableTarget(
+            name: "coracle",
+            dependencies: ["CoracleKit", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: settings
+        ),
+
+        // What tests share: finding test data, running programs, reading JSON.
+        .target(name: "TestSupport", path: "Tests/Support", swiftSettings: settings),
+        .testTarget(name: "LayoutTests", dependencies: ["TestSupport"], swiftSettings: settings),
+        .testTarget(name: "OCITests", dependencies: ["OCI", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "DockerfileSyntaxTests",
+            dependencies: ["DockerfileSyntax", "TestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "BuildPlanTests",
+            dependencies: ["BuildPlan", "DockerfileSyntax", "OCI", "TestSupport"],
+            swiftSettings: settings
+        ),
+        // What BuildKit makes of thousands of inputs, compared with what we make of them.
+        .testTarget(
+            name: "ConformanceTests",
+            dependencies: ["BuildPlan", "DockerfileSyntax", "OCI", "TestSupport"],
+            swiftSettings: settings
+        ),
+    ]
+)

@@ -1,0 +1,1 @@
+@main struct Coracle { static func main() {} }
