@@ -24,7 +24,9 @@ enum ArgumentWords {
             guard index < range.upperBound else { return words }
             let start = index
             let text = readQuoted(line.bytes, &index, range.upperBound, escape)
-            if !text.isEmpty { words.append(Word(String(decoding: text, as: UTF8.self), at: line.range(start..<index))) }
+            if !text.isEmpty {
+                words.append(Word(String(decoding: text, as: UTF8.self), at: line.range(start..<index)))
+            }
         }
     }
 

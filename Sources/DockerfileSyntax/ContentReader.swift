@@ -173,7 +173,10 @@ struct ContentReader {
 
     private mutating func pair(_ word: Word) -> KeyValue? {
         guard let (key, value) = split(word) else {
-            fail("\"\(word.text)\" has no \"=\"; pairs are written KEY=value, with quotes around spaces", at: word.range)
+            fail(
+                "\"\(word.text)\" has no \"=\"; pairs are written KEY=value, with quotes around spaces",
+                at: word.range
+            )
             return nil
         }
         if key.text.isEmpty {
@@ -224,11 +227,12 @@ extension ContentReader {
         for mount in mounts {
             diagnostics += Mount.faults(in: mount)
         }
-        let devices = flags.values("device").compactMap { value -> RunContent.Device? in
-            let (device, fault) = RunContent.Device.read(value)
-            if let fault { diagnostics.append(fault) }
-            return device
-        }
+        let devices = flags.values("device")
+            .compactMap { value -> RunContent.Device? in
+                let (device, fault) = RunContent.Device.read(value)
+                if let fault { diagnostics.append(fault) }
+                return device
+            }
         return .run(
             RunContent(command: command, mounts: mounts, network: network, security: security, devices: devices)
         )
@@ -255,12 +259,13 @@ extension ContentReader {
         if HeredocMark(destination.text) != nil {
             fail("a heredoc cannot be the destination of \(kind.rawValue)", at: destination.range)
         }
-        let sources = words.dropLast().map { word -> TransferContent.Source in
-            guard let mark = HeredocMark(word.text),
-                let index = heredocs.lastIndex(where: { $0.name == mark.name })
-            else { return .path(word) }
-            return .heredoc(index, word)
-        }
+        let sources = words.dropLast()
+            .map { word -> TransferContent.Source in
+                guard let mark = HeredocMark(word.text),
+                    let index = heredocs.lastIndex(where: { $0.name == mark.name })
+                else { return .path(word) }
+                return .heredoc(index, word)
+            }
         return (kind == .copy ? Instruction.Content.copy : Instruction.Content.add)(
             TransferContent(
                 sources: Array(sources),

@@ -21,6 +21,16 @@ public struct Instruction: Sendable {
     /// The comment lines above it, without `#`, that no empty comment separates from it.
     public let comments: [Word]
 
+    /// The description of a name in the comments above: the rest of the first comment that starts with the name.
+    ///
+    /// - Parameter name: The name of a stage or an argument.
+    /// - Returns: The text after the name and a space; `nil` where no comment starts with them.
+    public func documentation(of name: String) -> String? {
+        guard !name.isEmpty else { return nil }
+        let start = name + " "
+        return comments.first { $0.text.hasPrefix(start) }.map { String($0.text.dropFirst(start.count)) }
+    }
+
     /// Which instruction it is.
     public enum Kind: String, CaseIterable, Hashable, Sendable {
         /// Names the base of a stage.

@@ -34,130 +34,131 @@ public struct LintRule: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension LintRule {
-    /// Stage names should be lowercase.
+    /// A stage's name is written in lower case.
     public static let stageNameCasing = LintRule(
         "StageNameCasing",
-        "Stage names should be lowercase",
+        "A stage's name is written in lower case",
         page: "stage-name-casing"
     )
-    /// The 'as' keyword should match the case of the 'from' keyword.
+    /// FROM and AS are written in the same case.
     public static let fromAsCasing = LintRule(
         "FromAsCasing",
-        "The 'as' keyword should match the case of the 'from' keyword",
+        "FROM and AS are written in the same case",
         page: "from-as-casing"
     )
-    /// Empty continuation lines will become errors in a future release.
+    /// A continued line is not followed by an empty one.
     public static let noEmptyContinuation = LintRule(
         "NoEmptyContinuation",
-        "Empty continuation lines will become errors in a future release",
+        "A continued line is not followed by an empty one",
         page: "no-empty-continuation"
     )
-    /// All commands within the Dockerfile should use the same casing (either upper or lower).
+    /// All instructions are written in one case, upper or lower.
     public static let consistentInstructionCasing = LintRule(
         "ConsistentInstructionCasing",
-        "All commands within the Dockerfile should use the same casing (either upper or lower)",
+        "All instructions are written in one case, upper or lower",
         page: "consistent-instruction-casing"
     )
-    /// Stage names should be unique.
+    /// No two stages have the same name.
     public static let duplicateStageName = LintRule(
         "DuplicateStageName",
-        "Stage names should be unique",
+        "No two stages have the same name",
         page: "duplicate-stage-name"
     )
-    /// Reserved words should not be used as stage names.
+    /// No stage is called context or scratch.
     public static let reservedStageName = LintRule(
         "ReservedStageName",
-        "Reserved words should not be used as stage names",
+        "No stage is called context or scratch",
         page: "reserved-stage-name"
     )
-    /// JSON arguments recommended for ENTRYPOINT/CMD to prevent unintended behavior related to OS signals.
+    /// CMD and ENTRYPOINT are written as JSON arrays, so that signals reach the program and not a shell.
     public static let jsonArgsRecommended = LintRule(
         "JSONArgsRecommended",
-        "JSON arguments recommended for ENTRYPOINT/CMD to prevent unintended behavior related to OS signals",
+        "CMD and ENTRYPOINT are written as JSON arrays, so that signals reach the program and not a shell",
         page: "json-args-recommended"
     )
-    /// The MAINTAINER instruction is deprecated, use a label instead to define an image author.
+    /// An image's author is given by LABEL, not by MAINTAINER.
     public static let maintainerDeprecated = LintRule(
         "MaintainerDeprecated",
-        "The MAINTAINER instruction is deprecated, use a label instead to define an image author",
+        "An image's author is given by LABEL, not by MAINTAINER",
         page: "maintainer-deprecated"
     )
-    /// FROM command must use declared ARGs.
+    /// A variable in FROM is declared by ARG before the first FROM.
     public static let undefinedArgInFrom = LintRule(
         "UndefinedArgInFrom",
-        "FROM command must use declared ARGs",
+        "A variable in FROM is declared by ARG before the first FROM",
         page: "undefined-arg-in-from"
     )
-    /// Relative workdir without an absolute workdir declared within the build can have unexpected results if the base image changes.
+    /// The first WORKDIR of a stage is absolute, so that it does not depend on the base image.
     public static let workdirRelativePath = LintRule(
         "WorkdirRelativePath",
-        "Relative workdir without an absolute workdir declared within the build can have unexpected results if the base image changes",
+        "The first WORKDIR of a stage is absolute, so that it does not depend on the base image",
         page: "workdir-relative-path"
     )
-    /// Variables should be defined before their use.
+    /// A variable is defined before it is used.
     public static let undefinedVar = LintRule(
         "UndefinedVar",
-        "Variables should be defined before their use",
+        "A variable is defined before it is used",
         page: "undefined-var"
     )
-    /// Multiple instructions of the same type should not be used in the same stage.
+    /// CMD, ENTRYPOINT and HEALTHCHECK stand once in a stage, as only the last one counts.
     public static let multipleInstructionsDisallowed = LintRule(
         "MultipleInstructionsDisallowed",
-        "Multiple instructions of the same type should not be used in the same stage",
+        "CMD, ENTRYPOINT and HEALTHCHECK stand once in a stage, as only the last one counts",
         page: "multiple-instructions-disallowed"
     )
-    /// Legacy key/value format with whitespace separator should not be used.
+    /// ENV and LABEL are written KEY=value, not KEY value.
     public static let legacyKeyValueFormat = LintRule(
         "LegacyKeyValueFormat",
-        "Legacy key/value format with whitespace separator should not be used",
+        "ENV and LABEL are written KEY=value, not KEY value",
         page: "legacy-key-value-format"
     )
-    /// Setting platform to predefined $TARGETPLATFORM in FROM is redundant as this is the default behavior.
+    /// FROM does not ask for the target platform, which it has anyway.
     public static let redundantTargetPlatform = LintRule(
         "RedundantTargetPlatform",
-        "Setting platform to predefined $TARGETPLATFORM in FROM is redundant as this is the default behavior",
+        "FROM does not ask for the target platform, which it has anyway",
         page: "redundant-target-platform"
     )
-    /// Sensitive data should not be used in the ARG or ENV commands.
+    /// Secrets are not given by ARG or ENV, which stay in the image.
     public static let secretsUsedInArgOrEnv = LintRule(
         "SecretsUsedInArgOrEnv",
-        "Sensitive data should not be used in the ARG or ENV commands",
+        "Secrets are not given by ARG or ENV, which stay in the image",
         page: "secrets-used-in-arg-or-env"
     )
-    /// Default value for global ARG results in an empty or invalid base image name.
+    /// A base image has a valid name when no build argument is given.
     public static let invalidDefaultArgInFrom = LintRule(
         "InvalidDefaultArgInFrom",
-        "Default value for global ARG results in an empty or invalid base image name",
+        "A base image has a valid name when no build argument is given",
         page: "invalid-default-arg-in-from"
     )
-    /// FROM --platform flag should not use a constant value.
+    /// The platform of FROM is a variable, not a constant.
     public static let fromPlatformFlagConstDisallowed = LintRule(
         "FromPlatformFlagConstDisallowed",
-        "FROM --platform flag should not use a constant value",
+        "The platform of FROM is a variable, not a constant",
         page: "from-platform-flag-const-disallowed"
     )
-    /// Attempting to Copy file that is excluded by .dockerignore.
+    /// COPY and ADD name no file that .dockerignore hides.
     public static let copyIgnoredFile = LintRule(
         "CopyIgnoredFile",
-        "Attempting to Copy file that is excluded by .dockerignore",
+        "COPY and ADD name no file that .dockerignore hides",
         page: "copy-ignored-file"
     )
-    /// Comment for build stage or argument should follow the format: `# <arg/stage name> <description>`.
+    /// A comment right above ARG or FROM starts with the name it describes.
     public static let invalidDefinitionDescription = LintRule(
         "InvalidDefinitionDescription",
-        "Comment for build stage or argument should follow the format: `# <arg/stage name> <description>`",
-        page: "invalid-definition-description", isDefault: false
+        "A comment right above ARG or FROM starts with the name it describes",
+        page: "invalid-definition-description",
+        isDefault: false
     )
-    /// Protocol in EXPOSE instruction should be lowercase.
+    /// The protocol in EXPOSE is written in lower case.
     public static let exposeProtoCasing = LintRule(
         "ExposeProtoCasing",
-        "Protocol in EXPOSE instruction should be lowercase",
+        "The protocol in EXPOSE is written in lower case",
         page: "expose-proto-casing"
     )
-    /// IP address and host-port mapping should not be used in EXPOSE instruction.
+    /// EXPOSE names container ports only, no addresses and no host ports.
     public static let exposeInvalidFormat = LintRule(
         "ExposeInvalidFormat",
-        "IP address and host-port mapping should not be used in EXPOSE instruction",
+        "EXPOSE names container ports only, no addresses and no host ports",
         page: "expose-invalid-format"
     )
     /// A build argument that looks like a secret is used in RUN and stays in the image history; use RUN --mount=type=secret.

@@ -63,7 +63,10 @@ public struct Mount: Hashable, Sendable {
     /// - Throws: ``SyntaxError`` for unknown keys, values of the wrong form, and keys that do not fit the type.
     public init(_ flag: Word, expanding expand: (String) throws(SyntaxError) -> String) throws(SyntaxError) {
         guard let fields = CSVFields.read(flag.text) else {
-            throw SyntaxError("--mount \"\(flag.text)\" has a quote that is not closed or stands inside a value", at: flag.range)
+            throw SyntaxError(
+                "--mount \"\(flag.text)\" has a quote that is not closed or stands inside a value",
+                at: flag.range
+            )
         }
         var isReadOnly: Bool?
         for field in fields {

@@ -43,7 +43,10 @@ struct Statement {
         let name = String(decoding: word.bytes[2..<(equals ?? word.bytes.count)], as: UTF8.self)
         let value = equals.map { equals in
             let text = String(decoding: word.bytes[(equals + 1)...], as: UTF8.self)
-            return Word(text, at: line.range(min(word.valueStart ?? range.upperBound, range.upperBound)..<range.upperBound))
+            return Word(
+                text,
+                at: line.range(min(word.valueStart ?? range.upperBound, range.upperBound)..<range.upperBound)
+            )
         }
         return Flag(name: name, value: value, raw: line.word(range))
     }

@@ -35,4 +35,16 @@ public struct JSON: @unchecked Sendable {
     public var strings: [String]? { value as? [String] }
     /// The names of an object's members, sorted.
     public var keys: [String] { ((value as? [String: Any])?.keys.sorted()) ?? [] }
+    /// The value as Foundation holds it; `nil` for `null`.
+    public var raw: Any? { value }
+
+    /// The object without a member.
+    ///
+    /// - Parameter key: The member's name.
+    /// - Returns: The rest; the value itself where it is no object.
+    public func removing(_ key: String) -> JSON {
+        guard var object = value as? [String: Any] else { return self }
+        object[key] = nil
+        return JSON(object)
+    }
 }

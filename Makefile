@@ -1,0 +1,15 @@
+# Two commands set everything up: `make demo` shows the main job, `make test` passes the tests.
+.PHONY: setup build test lint bench demo install clean conformance fuzz
+PREFIX ?= /usr/local
+SWIFT_TEST = swift test --explicit-target-dependency-import-check error
+
+setup:       ; @scripts/setup
+build: setup ; swift build -c release --product coracle
+test: setup  ; $(SWIFT_TEST)
+lint:        ; @scripts/lint
+bench: build ; @Benchmarks/run
+demo: build  ; @scripts/demo .build/release/coracle
+install: build ; install -D -m 0755 .build/release/coracle $(DESTDIR)$(PREFIX)/bin/coracle
+clean:       ; rm -rf .build .build-* .conformance
+conformance: setup ; $(SWIFT_TEST) --filter ConformanceTests
+fuzz: setup  ; CORACLE_FUZZ_RUNS=2000000 $(SWIFT_TEST) -c release --filter Fuzz

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One pass over a word.
+struct ExpansionRun {
+    /// `${a:-${b:-…}}` nested deeper than this is an error.
+    private static let deepest = 64
+
+    private let scalars: [Unicode.Scalar]
+    private let escape: Unicode.Scalar
+    private let options: WordExpander.Options
+    private var index = 0
+    private(set) var matched: [String] = []
+    private(set) var unmatched: [String] = []
+
+    init(_ word: String, escape: Unicode.Scalar, options: WordExpander.Options) {
+        (scalars, self.escape, self.options) = (Array(word.unicodeScalars), escape, options)
+    }
+
+    private var peek: Unicode.Scalar? { index < scalars.count ? scalars[index] : nil }
+
+    private mutating func next() -> Unicode.Scalar? {
+        guard index < scalars.count else { return nil }
+        defer { index += 1 }
+        return scalars[index]
+    }
+
+    private func error(_ message: String) -> ExpansionError {
+        ExpansionError(message: message, offset: index)
+    }
+
+    // MARK: Text
+
+    /// Reads up to a closing character, which is consumed, or to the end.
+    mutating func read(
+        until stop: Unicode.Scalar?,
+        keepsEscapes: Bool,
+        depth: Int,
+        _ lookup: (String) -> String?
+    ) throws(ExpansionError) -> (text: String, words: [String]) {
+        guard depth <= ExpansionRun.deepest else { throw error("variables are nested more than 64 deep") }
+        var output = ExpansionOutput()
+        while let scalar = peek {
+            if scalar == stop {
+                index += 1
+                return output.finish()
+            }
+            switch scalar {
+            case "$": output.add(try readDollar(keepsEscapes: keepsEscapes, depth: depth, lookup), isSplit: true)
+            case "<": output.add(readHeredocMark(), isSplit: false)
+            case "'" where !options.contains(.skipQuotes): output.add(try readSingleQuotes(), isSplit: false)
+            case "\"" where !options.contains(.skipQuotes):
+                output.add(try readDoubleQuotes(keepsEscapes: keepsEscapes, depth: depth, lookup), isSplit: false)
+            default: readPlain(into: &output, keepsEscapes: keepsEscapes)
+            }
+            if output.size > WordExpander.longestResult { throw error("the result is longer than 8 MiB") }
+        }
+        if let stop { throw error("\"\(stop)\" is missing at the end of \"\(excerpt)\"") }
+        return output.finish()
+    }
+
+    /// The word, cut to a length fit for messages.
+    private var excerpt: String {
+        var text = String.UnicodeScalarView()
+        text.append(contentsOf: scalars.prefix(60))
+        return String(text) + (scalars.count > 60 ? "…" : "")
+    }
+
+    private mutating func readPlain(into output: inout ExpansionOutput, keepsEscapes: Bool) {
+        guard let scalar = next() else { return }
+        guard scalar == escape else {
+            output.add(scalar, isSplit: true)
+            return
+        }
+        if keepsEscapes { output.add(scalar, isSplit: false) }
+        if let escaped = next() { output.add(escaped, isSplit: false) }
+    }
+
+    private mutating func readSingleQuotes() throws(ExpansionError) -> String {
+        var text = String.UnicodeScalarView()
+        index += 1
+        if options.contains(.rawQuotes) { text.append("'") }
+        while let scalar = next() {
+            if scalar == "'" {
+                if options.contains(.rawQuotes) { text.append("'") }
+                return String(text)
+            }
+            text.append(scalar)
+        }
+        throw error("a single quote is not closed in \"\(excerpt)\"")
+    }
+
+    private mutating func readDoubleQuotes(
+        keepsEscapes: Bool,
+        depth: Int,
+        _ lookup: (String) -> String?
+    ) throws(ExpansionError) -> String {
+        var text = String.UnicodeScalarView()
+        index += 1
+        if options.contains(.rawQuotes) { text.append("\"") }
+        while let scalar = peek {
+            if scalar == "$" {
+                text.append(
+                    contentsOf: try readDollar(keepsEscapes: keepsEscapes, depth: depth, lookup).unicodeScalars
+                )
+                continue
+            }
+            index += 1
+            if scalar == "\"" {
+                if options.contains(.rawQuotes) { text.append("\"") }
+                return String(text)
+            }
+            guard scalar == escape else {
+                text.append(scalar)
+                continue
+            }
+            if keepsEscapes { text.append(scalar) }
+            // Only these can be escaped; before anything else the escape character is itself.
+            if let escaped = peek, escaped == "\"" || escaped == "$" || escaped == escape {
+                text.append(escaped)
+                index += 1
+            } else if peek != nil {
+                text.append(scalar)
+            }
+        }
+        throw error("a double quote is not closed in \"\(excerpt)\"")
+    }
+
+    /// Reads `<`, or `<<` with the blanks after it, so that a heredoc's delimiter stays one word.
+    private mutating func readHeredocMark() -> String {
+        index += 1
+        guard peek == "<" else { return "<" }
+        index += 1
+        var text = "<<"
+        while let scalar = peek, scalar == " " || scalar == "\t" || scalar == "\r" {
+            text.unicodeScalars.append(scalar)
+            index += 1
+        }
+        return text
+    }
+
+    // MARK: Variables
+
+    private mutating func value(of name: String, _ lookup: (String) -> String?) -> String? {
+        let value = lookup(name)
+        if value != nil {
+            if !matched.contains(name) { matched.append(name) }
+        } else if !unmatched.contains(name) {
+            unmatched.append(name)
+        }
+        return value
+    }
+
+    private mutating func readName() -> String {
+        guard let first = peek else { return "" }
+        var name = String.UnicodeScalarView()
+        if first.properties.numericType == .decimal {
+            while let scalar = peek, scalar.properties.numericType == .decimal {
+                name.append(scalar)
+                index += 1
+            }
+            return String(name)
+        }
+        if "@*#?-$!".unicodeScalars.contains(first) {
+            index += 1
+            return String(first)
+        }
+        while let scalar = peek, ExpansionRun.isNameScalar(scalar) {
+            name.append(scalar)
+            index += 1
+        }
+        return String(name)
+    }
+
+    private static func isNameScalar(_ scalar: Unicode.Scalar) -> Bool {
+        if scalar == "_" { return true }
+        switch scalar.properties.generalCategory {
+        case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter, .decimalNumber:
+            return true
+        default: return false
+        }
+    }
+
+    private mutating func readDollar(
+        keepsEscapes: Bool,
+        depth: Int,
+        _ lookup: (String) -> String?
+    ) throws(ExpansionError) -> String {
+        index += 1
+        guard peek == "{" else {
+            let name = readName()
+            if name.isEmpty { return "$" }
+            return value(of: name, lookup) ?? (options.contains(.keepUnset) ? "$" + name : "")
+        }
+        index += 1
+        switch peek {
+        case nil: throw error("\"}\" is missing at the end of \"\(excerpt)\"")
+        case "{", "}", ":": throw error("\"${\" is not followed by a name in \"\(excerpt)\"")
+        default: break
+        }
+        let name = readName()
+        switch next() {
+        case "}": return value(of: name, lookup) ?? (options.contains(.keepUnset) ? "${\(name)}" : "")
+        case ":": return try readModifier(name, next(), isColon: true, depth: depth, lookup)
+        case "/": return try readReplacement(name, depth: depth, lookup)
+        case let scalar: return try readModifier(name, scalar, isColon: false, depth: depth, lookup)
+        }
+    }
+
+    /// Reads `-w}`, `+w}`, `?w}`, `#p}`, `%p}` after a name, with or without a colon before.
+    private mutating func readModifier(
+        _ name: String,
+        _ modifier: Unicode.Scalar?,
+        isColon: Bool,
+        depth: Int,
+        _ lookup: (String) -> String?
+    ) throws(ExpansionError) -> String {
+        let isPattern = modifier == "#" || modifier == "%"
+        guard let modifier, isPattern ? !isColon : "-+?".unicodeScalars.contains(modifier) else {
+            let shown = (isColon ? ":" : "") + (modifier.map { String($0) } ?? "")
+            throw error("\"\(shown)\" after \"${\(name)\" is no modifier in \"\(excerpt)\"")
+        }
+        let word = try read(until: "}", keepsEscapes: isPattern, depth: depth + 1, lookup).text
+        let value = value(of: name, lookup)
+        if value == nil, options.contains(.keepUnset) {
+            return "${\(name)\(isColon ? ":" : "")\(modifier)\(word)}"
+        }
+        let isSet = value != nil && !(isColon && value == "")
+        switch modifier {
+        case "-": return isSet ? value ?? "" : word
+        case "+": return isSet ? word : ""
+        case "?":
+            if isSet { return value ?? "" }
+            let reason = word.isEmpty ? "it must be \(isColon ? "set and not empty" : "set")" : word
+            throw error("variable \"\(name)\" is \(value == nil ? "not set" : "empty"): \(reason)")
+        default: return try trim(value ?? "", word, isSuffix: modifier == "%")
+        }
+    }
+
+    private func trim(_ value: String, _ word: String, isSuffix: Bool) throws(ExpansionError) -> String {
+        var pattern = word[...]
+        let isGreedy = pattern.hasPrefix(isSuffix ? "%" : "#")
+        if isGreedy { pattern.removeFirst() }
+        guard let compiled = ShellPattern(pattern) else { throw badPattern(pattern) }
+        return compiled.trimming(value, isSuffix: isSuffix, isGreedy: isGreedy)
+    }
+
+    private func badPattern(_ pattern: Substring) -> ExpansionError {
+        error(
+            "\"\(pattern.prefix(60))\" is no pattern: only * ? \\ / and } can be escaped, and it is at most 4,096 long"
+        )
+    }
+
+    /// Reads `p/w}` or `/p/w}` after a name and a slash.
+    private mutating func readReplacement(
+        _ name: String,
+        depth: Int,
+        _ lookup: (String) -> String?
+    ) throws(ExpansionError) -> String {
+        let replacesAll = peek == "/"
+        if replacesAll { index += 1 }
+        let pattern = try read(until: "/", keepsEscapes: true, depth: depth + 1, lookup).text
+        let replacement = try read(until: "}", keepsEscapes: true, depth: depth + 1, lookup).text
+        let value = value(of: name, lookup)
+        if value == nil, options.contains(.keepUnset) { return "${\(name)/\(pattern)/\(replacement)}" }
+        guard let compiled = ShellPattern(pattern[...]) else { throw badPattern(pattern[...]) }
+        return compiled.replacing(value ?? "", with: replacement, all: replacesAll)
+    }
+}
+
+/// Collects a result, and the words it falls into.
+struct ExpansionOutput {
+    private var text = String.UnicodeScalarView()
+    private var words: [String] = []
+    private var word = String.UnicodeScalarView()
+    private var isInWord = false
+    /// How many scalars the result has so far.
+    private(set) var size = 0
+
+    /// Adds a character; with `isSplit`, white space ends a word.
+    mutating func add(_ scalar: Unicode.Scalar, isSplit: Bool) {
+        text.append(scalar)
+        size += 1
+        guard isSplit, scalar.properties.isWhitespace else {
+            word.append(scalar)
+            isInWord = true
+            return
+        }
+        if isInWord, !word.isEmpty { endWord() }
+    }
+
+    /// Adds a text; with `isSplit`, white space in it ends words.
+    mutating func add(_ string: String, isSplit: Bool) {
+        if isSplit {
+            for scalar in string.unicodeScalars {
+                add(scalar, isSplit: true)
+            }
+        } else {
+            text.append(contentsOf: string.unicodeScalars)
+            word.append(contentsOf: string.unicodeScalars)
+            size += string.utf8.count
+            isInWord = true
+        }
+    }
+
+    private mutating func endWord() {
+        words.append(String(word))
+        word = String.UnicodeScalarView()
+        isInWord = false
+    }
+
+    /// The whole text, and its words.
+    mutating func finish() -> (text: String, words: [String]) {
+        if !word.isEmpty { endWord() }
+        return (String(text), words)
+    }
+}
