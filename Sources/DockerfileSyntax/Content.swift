@@ -77,6 +77,14 @@ public struct RunContent: Sendable {
     /// The devices asked for by `--device`, in order.
     public let devices: [Device]
 
+    /// The stages, images and named contexts that its mounts take files from; each at the place of its flag.
+    public var mountSources: [Word] {
+        mounts.flatMap { mount in
+            (CSVFields.read(mount.text) ?? []).filter { $0.lowercased().hasPrefix("from=") && $0.utf8.count > 5 }
+                .map { Word(String($0.dropFirst(5)), at: mount.range) }
+        }
+    }
+
     /// A device of `RUN --device`.
     public struct Device: Hashable, Sendable {
         /// The CDI name or class.

@@ -94,7 +94,7 @@ struct ContentReader {
         return .from(FromContent(image: words[0], asKeyword: words[1], name: words[2], platform: platform))
     }
 
-    /// `[a-z][a-z0-9-_.]*`
+    /// Whether a name starts with a letter and holds letters, digits, `-`, `_` and `.` only.
     static func isStageName(_ name: String) -> Bool {
         guard let first = name.utf8.first, (0x61...0x7A).contains(first) else { return false }
         return name.utf8.allSatisfy {

@@ -3,7 +3,7 @@
 /// A word that starts a heredoc: `<<NAME`, `<<-NAME`, `3<<"NAME"`.
 ///
 /// Specification: Dockerfile reference, "Here-Documents".
-struct HeredocMark {
+public struct HeredocMark {
     /// The delimiter without quotes; never empty.
     let name: String
     /// The digits before `<<` as a number; 0 without digits.
@@ -35,6 +35,14 @@ struct HeredocMark {
         name = plain[0]
         descriptor = Int(String(decoding: digits, as: UTF8.self)) ?? 0
         expands = HeredocMark.quotes(plain[0]) == HeredocMark.quotes(raw[0])
+    }
+
+    /// Whether a word starts a heredoc.
+    ///
+    /// - Parameter word: As written.
+    /// - Returns: Whether it is `<<NAME` and nothing else.
+    public static func isMark(_ word: String) -> Bool {
+        HeredocMark(word) != nil
     }
 
     private static func quotes(_ text: String) -> Int {

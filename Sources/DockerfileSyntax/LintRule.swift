@@ -161,6 +161,11 @@ extension LintRule {
         "EXPOSE names container ports only, no addresses and no host ports",
         page: "expose-invalid-format"
     )
+    /// The base image is for the platform that is wanted.
+    public static let invalidBaseImagePlatform = LintRule(
+        "InvalidBaseImagePlatform",
+        "The base image is for the platform that is wanted"
+    )
     /// A build argument that looks like a secret is used in RUN and stays in the image history; use RUN --mount=type=secret.
     public static let secretArgUsedInRun = LintRule(
         "SecretArgUsedInRun",
@@ -201,6 +206,7 @@ extension LintRule {
         .invalidDefinitionDescription,
         .exposeProtoCasing,
         .exposeInvalidFormat,
+        .invalidBaseImagePlatform,
         .secretArgUsedInRun,
         .aptGetUpdateAlone,
         .unpinnedBaseImage,

@@ -6,14 +6,16 @@ public enum Suggestion {
     ///
     /// - Parameters:
     ///   - word: What was written; letter case counts only between otherwise equal candidates.
-    ///   - names: What could have been written, in the order of preference.
+    ///   - names: What could have been written, in the order of preference; those after the first
+    ///     200 are not looked at.
     /// - Returns: The nearest name by edit distance, `nil` where none is near (more than a third of the longer
     ///   word away, or more than 3 edits), or where `word` is itself one of them.
     public static func nearest(to word: String, among names: some Sequence<String>) -> String? {
         let wanted = Array(word.lowercased().unicodeScalars.prefix(256))
         guard !wanted.isEmpty else { return nil }
         var best: (name: String, distance: Int)?
-        for name in names {
+        // A hostile file can have any number of names; people misspell one of a few.
+        for name in names.prefix(200) {
             if name == word { return nil }
             let candidate = Array(name.lowercased().unicodeScalars.prefix(256))
             let longest = max(wanted.count, candidate.count)

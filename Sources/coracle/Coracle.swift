@@ -1,1 +1,49 @@
-@main struct Coracle { static func main() {} }
+// SPDX-License-Identifier: Apache-2.0
+internal import ArgumentParser
+internal import CoracleKit
+internal import Glibc
+
+/// Builds, pushes and launches container images without a Docker daemon.
+@main
+struct Coracle: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "coracle",
+        abstract: "Container images without a daemon.",
+        discussion: """
+            Exit codes: 0 done, 1 a build step failed, 2 wrong usage or a fault in the Dockerfile, 3 credentials, \
+            4 network or registry, 5 Azure or the cluster refused, 70 a fault of Coracle itself.
+            """,
+        version: CoracleVersion.number,
+        subcommands: [CheckCommand.self, PlanCommand.self, VersionCommand.self]
+    )
+
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var waiting = command as? any AsyncParsableCommand {
+                try await waiting.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            Glibc.exit(Coracle.report(error))
+        }
+    }
+
+    /// Prints why a command ends, and gives its exit code.
+    private static func report(_ error: any Error) -> Int32 {
+        if let reason = error as? ExitReason {
+            if !reason.message.isEmpty { Output.note("coracle: error: \(reason.message)") }
+            if let hint = reason.hint { Output.note("   hint: \(hint)") }
+            return reason.code.rawValue
+        }
+        let code = exitCode(for: error)
+        let text = fullMessage(for: error)
+        if code == .success {
+            if !text.isEmpty { print(text) }
+        } else {
+            Output.note(text)
+        }
+        return code == .validationFailure ? ExitReason.Code.usage.rawValue : code.rawValue
+    }
+}

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+public import DockerfileSyntax
+internal import OCI
+
+extension Plan {
+    /// Plans a build.
+    ///
+    /// All faults are found at once; with an error among them there is no plan.
+    ///
+    /// - Parameters:
+    ///   - dockerfile: A file that was read without errors.
+    ///   - options: What the plan depends on besides the file.
+    ///   - resolver: Knows base images; asked once for each that is needed.
+    /// - Returns: The plan, and errors and lint findings in the order of the file, unfiltered.
+    /// - Throws: What the resolver throws.
+    public static func make(
+        _ dockerfile: Dockerfile,
+        options: PlanOptions,
+        resolver: some BaseImageResolver
+    ) async throws -> (plan: Plan?, diagnostics: [Diagnostic]) {
+        let graph = StageGraph(dockerfile, options)
+        var bases: [BaseAction: BaseImage?] = [:]
+        while true {
+            var builder = PlanBuilder(graph, bases: bases)
+            let missing = builder.missingBases
+            if missing.isEmpty { return builder.build() }
+            for request in missing {
+                bases[request.base] = .some(try await resolver.resolve(request))
+            }
+        }
+    }
+
+    /// Plans a build without asking anyone about base images.
+    ///
+    /// - Parameters:
+    ///   - dockerfile: A file that was read without errors.
+    ///   - options: What the plan depends on besides the file.
+    /// - Returns: The plan, and errors and lint findings in the order of the file, unfiltered.
+    public static func make(_ dockerfile: Dockerfile, options: PlanOptions) -> (plan: Plan?, diagnostics: [Diagnostic])
+    {
+        var builder = PlanBuilder(StageGraph(dockerfile, options), bases: nil)
+        return builder.build()
+    }
+}
+
+/// Makes the steps of a plan, stage by stage.
+struct PlanBuilder {
+    let graph: StageGraph
+    /// What is known of bases; `nil` where nobody is asked.
+    private let bases: [BaseAction: BaseImage?]?
+    private let needed: Set<Int>
+    /// The triggers that each stage's base left behind.
+    private let triggers: [Int: [Instruction]]
+    private(set) var steps: [Step] = []
+    private(set) var states: [Int: StageState] = [:]
+    private var ranges: [Int: Range<Int>] = [:]
+    private var externals: [BaseAction: Int] = [:]
+    var diagnostics: [Diagnostic] = []
+    /// UTF-8 bytes that expansion has made so far.
+    var expandedBytes = 0
+    let expander: WordExpander
+
+    init(_ graph: StageGraph, bases: [BaseAction: BaseImage?]?) {
+        (self.graph, self.bases) = (graph, bases)
+        expander = WordExpander(escape: graph.dockerfile.escape)
+        // A trigger may need further stages, and those may have triggers of their own.
+        var (triggers, extra): ([Int: [Instruction]], [Int: [Int]]) = ([:], [:])
+        var needed = graph.needed([:])
+        while true {
+            for index in needed where triggers[index] == nil {
+                let found = PlanBuilder.triggers(of: index, graph, bases)
+                triggers[index] = found
+                extra[index] = found.flatMap { StageGraph.references(in: $0) }
+                    .compactMap { word in
+                        guard case .stage(let source)? = graph.reference(word, isCopy: true) else { return nil }
+                        return source
+                    }
+            }
+            let more = graph.needed(extra)
+            if more == needed { break }
+            needed = more
+        }
+        (self.needed, self.triggers) = (needed, triggers)
+        diagnostics = graph.diagnostics
+    }
+
+    /// The bases of needed stages that were not asked for yet.
+    var missingBases: [BaseImageRequest] {
+        guard let bases else { return [] }
+        var seen: Set<BaseAction> = []
+        return graph.nodes.filter { needed.contains($0.stage.index) }
+            .compactMap { node in
+                guard case .external(let action) = node.base, action.origin != .scratch, bases[action] == nil,
+                    seen.insert(action).inserted
+                else { return nil }
+                return BaseImageRequest(base: action, range: node.stage.from.range)
+            }
+    }
+
+    private static func triggers(
+        of index: Int,
+        _ graph: StageGraph,
+        _ bases: [BaseAction: BaseImage?]?
+    ) -> [Instruction] {
+        var texts: [String] = []
+        switch graph.nodes[index].base {
+        case .external(let action): texts = (bases?[action] ?? nil)?.config.onBuild ?? []
+        case .stage(let base):
+            for case .onbuild(_, let text) in graph.nodes[base].stage.instructions.map(\.content) {
+                texts.append(text)
+            }
+        }
+        return texts.flatMap { text in
+            Dockerfile.parse(SourceText("FROM scratch\n" + text, name: "ONBUILD")).dockerfile.stages[0].instructions
+        }
+    }
+
+    /// Makes the plan; errors leave none.
+    mutating func build() -> (plan: Plan?, diagnostics: [Diagnostic]) {
+        for node in graph.nodes where needed.contains(node.stage.index) {
+            evaluate(node)
+        }
+        let epoch = SourceEpoch.read(graph, &diagnostics)
+        let sorted = diagnostics.sorted { $0.range.start < $1.range.start }
+        guard !sorted.contains(where: { $0.severity == .error }), !graph.nodes.isEmpty else { return (nil, sorted) }
+        let stages = graph.nodes.map { planned($0) }
+        let plan = Plan(stages: stages, target: graph.target, steps: steps, platform: graph.platform, epoch: epoch)
+        return (plan, sorted)
+    }
+
+    private func planned(_ node: StageGraph.Node) -> PlannedStage {
+        let index = node.stage.index
+        let state = states[index]
+        var image = state?.image ?? ImageConfig(platform: node.platform ?? graph.platform)
+        if index == graph.target {
+            image.labels.merge(graph.options.labels) { $1 }
+            if graph.options.platform != nil { image.platform = graph.platform }
+        }
+        return PlannedStage(
+            index: index,
+            name: node.stage.name,
+            base: node.base,
+            platform: state?.platform ?? node.platform ?? graph.platform,
+            sources: node.sources,
+            isNeeded: state != nil,
+            steps: ranges[index].map(Array.init) ?? [],
+            result: state?.filesystem,
+            image: image,
+            isBaseKnown: state?.isBaseKnown ?? false,
+            range: node.stage.from.range
+        )
+    }
+
+    // MARK: One stage
+
+    private mutating func evaluate(_ node: StageGraph.Node) {
+        // What a stage takes from images comes before its own steps, so that these stay together.
+        for instruction in (triggers[node.stage.index] ?? []) + node.stage.instructions {
+            for word in StageGraph.references(in: instruction) {
+                if case .external(let action)? = graph.reference(word, isCopy: instruction.kind == .copy) {
+                    _ = step(of: action, at: instruction.range)
+                }
+            }
+        }
+        let first = steps.count
+        var scope = StageScope(node: node, state: start(node))
+        scope.override = node.stage.from.range
+        for trigger in triggers[node.stage.index] ?? [] {
+            evaluate(trigger, in: &scope)
+        }
+        scope.override = nil
+        for instruction in node.stage.instructions {
+            evaluate(instruction, in: &scope)
+        }
+        states[node.stage.index] = scope.state
+        ranges[node.stage.index] = first..<steps.count
+    }
+
+    /// The state a stage starts with, after its base.
+    private mutating func start(_ node: StageGraph.Node) -> StageState {
+        switch node.base {
+        case .stage(let base):
+            guard var state = states[base] else { return StageState(platform: graph.platform) }
+            state.image.onBuild = []
+            state.setsCommand = false
+            return state
+        case .external(let action):
+            let known = bases?[action] ?? nil
+            var state = StageState(platform: action.platform)
+            if let config = known?.config {
+                state.image = config
+                checkPlatform(config, action, node)
+                if node.platform == nil, graph.options.platform == nil { state.platform = config.platform }
+                state.image.onBuild = []
+            } else if action.origin == .scratch {
+                state.image.workingDirectory = "/"
+            }
+            state.isBaseKnown = known != nil || action.origin == .scratch
+            state.filesystem = add(
+                .base(pinned(action, known?.reference)),
+                text: "FROM \(action.label)",
+                inputs: [],
+                stage: node.stage.index,
+                range: node.stage.from.range,
+                makesLayer: false
+            )
+            state.readImage()
+            return state
+        }
+    }
+
+    private mutating func checkPlatform(_ config: ImageConfig, _ action: BaseAction, _ node: StageGraph.Node) {
+        let (found, wanted) = (config.platform, action.platform)
+        guard found.os != wanted.os || found.architecture != wanted.architecture else { return }
+        diagnostics.append(
+            Diagnostic(
+                .warning,
+                "base image \(action.label) is for \(found), and \(wanted) is wanted",
+                at: node.stage.from.range,
+                rule: .invalidBaseImagePlatform
+            )
+        )
+    }
+
+    private func pinned(_ action: BaseAction, _ reference: ImageReference?) -> BaseAction {
+        guard let reference, case .image = action.origin else { return action }
+        return BaseAction(origin: .image(reference), platform: action.platform)
+    }
+
+    // MARK: Steps
+
+    /// The step that provides an image's files to COPY and mounts.
+    mutating func step(of action: BaseAction, at range: SourceRange) -> Int {
+        if let step = externals[action] { return step }
+        let text = "FROM \(action.label)"
+        let step = add(.base(action), text: text, inputs: [], stage: nil, range: range, makesLayer: false)
+        externals[action] = step
+        return step
+    }
+
+    /// Adds a step and computes its key.
+    mutating func add(
+        _ action: Step.Action,
+        text: String,
+        inputs: [Int],
+        stage: Int?,
+        range: SourceRange,
+        makesLayer: Bool
+    ) -> Int {
+        let key = action.key(text: text, inputs: inputs.map { steps[$0].key })
+        let step = Step(
+            index: steps.count,
+            stage: stage,
+            action: action,
+            text: text,
+            inputs: inputs,
+            key: key,
+            range: range,
+            makesLayer: makesLayer
+        )
+        steps.append(step)
+        return step.index
+    }
+}
+
+extension BaseAction {
+    /// How messages and plans call it.
+    public var label: String {
+        switch origin {
+        case .scratch: "scratch"
+        case .image(let reference): reference.familiar
+        case .namedContext(let name): name
+        }
+    }
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A git repository as a source of ADD, or as a build context.
+///
+/// Specification: Dockerfile reference, "ADD", "Adding files from a Git repository".
+public struct GitSource: Hashable, Sendable {
+    /// What `git` is given: a URL without fragment and query, or `user@host:path`.
+    public let remote: String
+    /// A branch, tag or commit; empty for the default branch.
+    public var ref = ""
+    /// The folder in the repository; empty for all of it.
+    public var subfolder = ""
+    /// The commit that must be found; `nil` where any will do.
+    public var commit: String?
+    /// Whether `.git` is kept; `nil` where the URL does not say.
+    public var keepsGitDirectory: Bool?
+    /// Whether submodules are left out.
+    public var skipsSubmodules = false
+
+    /// Reads a source; `nil` where it is no git repository.
+    ///
+    /// - Parameter text: A URL with scheme `git`, `ssh`, `http` or `https` (of these with a path that ends in `.git`),
+    ///   or `user@host:path`.
+    /// - Throws: ``RemoteSourceError`` for a query that is not known.
+    public init?(_ text: String) throws(RemoteSourceError) {
+        if text.hasPrefix("./") || text.hasPrefix("../") { return nil }
+        let (withoutFragment, fragment) = GitSource.cut(text, "#")
+        let (location, query) = GitSource.cut(withoutFragment, "?")
+        guard GitSource.isRemote(location) else { return nil }
+        remote = location
+        if let fragment {
+            let (ref, folder) = GitSource.cut(fragment, ":")
+            self.ref = ref
+            subfolder = folder.map { String(ImagePath.cleaned("/" + $0).dropFirst()) } ?? ""
+        }
+        for pair in (query ?? "").split(separator: "&") {
+            try read(String(pair), in: text)
+        }
+    }
+
+    private mutating func read(_ pair: String, in text: String) throws(RemoteSourceError) {
+        let (key, value) = GitSource.cut(pair, "=")
+        let flag = value == nil || value == "" || value == "true" || value == "1"
+        switch key {
+        case "ref": ref = value ?? ""
+        case "tag": ref = "refs/tags/" + (value ?? "")
+        case "branch": ref = "refs/heads/" + (value ?? "")
+        case "subdir": subfolder = value ?? ""
+        case "checksum", "commit": commit = value
+        case "keep-git-dir": keepsGitDirectory = flag
+        case "submodules": skipsSubmodules = !flag
+        case "mtime", "fetch-by-commit": break
+        default: throw RemoteSourceError(message: "\"\(text)\": a git source has no query \"\(key)\"")
+        }
+    }
+
+    private static func isRemote(_ text: String) -> Bool {
+        if let end = text.firstRange(of: "://") {
+            switch text[..<end.lowerBound].lowercased() {
+            case "git", "ssh": return true
+            case "http", "https": return text.hasSuffix(".git")
+            default: return false
+            }
+        }
+        // user@host:path
+        guard let at = text.firstIndex(of: "@"), let colon = text[at...].firstIndex(of: ":") else { return false }
+        let (user, host) = (text[..<at], text[text.index(after: at)..<colon])
+        let isName = { (part: Substring) in
+            !part.isEmpty && part.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || ".-_".contains($0)) }
+        }
+        return isName(user) && isName(host) && text.index(after: colon) != text.endIndex
+    }
+
+    private static func cut(_ text: String, _ separator: Character) -> (String, String?) {
+        guard let index = text.firstIndex(of: separator) else { return (text, nil) }
+        return (String(text[..<index]), String(text[text.index(after: index)...]))
+    }
+}
+
+/// A source of ADD that looks like a remote one and is malformed.
+public struct RemoteSourceError: Error, Sendable {
+    /// One line, no full stop.
+    public let message: String
+}
+
+/// Whether a source of ADD is downloaded.
+enum URLSource {
+    static func matches(_ text: String) -> Bool {
+        text.hasPrefix("http://") || text.hasPrefix("https://")
+    }
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a step is, as 32 bytes: equal keys mean that the same thing would be done to the same inputs.
+///
+/// The SHA-256 of the step's fields and its inputs' keys, each field preceded by its length, so that no two lists
+/// of fields run together. A key says nothing of the content of files; that is added when a build looks at them.
+public struct StepKey: Hashable, Sendable, CustomStringConvertible {
+    /// 64 lowercase hexadecimal digits.
+    public let description: String
+
+    /// The first 12 digits, for people.
+    public var short: String { String(description.prefix(12)) }
+
+    init(_ fields: KeyFields) {
+        description = fields.hash.finish()
+    }
+}
+
+/// Collects the fields of a key.
+struct KeyFields {
+    /// Changes when the meaning of a field changes, so that no old key is taken for a new one.
+    private static let version = "coracle-step-1"
+
+    fileprivate var hash = KeyHash()
+
+    init(_ kind: String) {
+        add(KeyFields.version)
+        add(kind)
+    }
+
+    mutating func add(_ text: String) {
+        add(count: text.utf8.count)
+        var text = text
+        text.withUTF8 { hash.update($0) }
+    }
+
+    mutating func add(_ text: String?) {
+        add(count: text == nil ? 0 : 1)
+        if let text { add(text) }
+    }
+
+    mutating func add(_ texts: [String]) {
+        add(count: texts.count)
+        for text in texts {
+            add(text)
+        }
+    }
+
+    mutating func add(_ flag: Bool) {
+        add(count: flag ? 1 : 0)
+    }
+
+    mutating func add(_ keys: [StepKey]) {
+        add(keys.map(\.description))
+    }
+
+    mutating func add(count: Int) {
+        withUnsafeBytes(of: UInt64(count).bigEndian) { bytes in
+            bytes.withMemoryRebound(to: UInt8.self) { hash.update($0) }
+        }
+    }
+}
+
+/// SHA-256 in plain Swift, for keys of a few hundred bytes; layers go through libcrypto, which this room may not import.
+///
+/// Specification: FIPS 180-4, section 6.2.
+struct KeyHash {
+    private var state: [UInt32] = [
+        0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
+    ]
+    private var block: [UInt8] = []
+    private var length: UInt64 = 0
+    private var schedule = [UInt32](repeating: 0, count: 64)
+
+    mutating func update(_ bytes: UnsafeBufferPointer<UInt8>) {
+        length += UInt64(bytes.count)
+        for byte in bytes {
+            block.append(byte)
+            if block.count == 64 { compress() }
+        }
+    }
+
+    /// The digest as 64 hexadecimal digits.
+    func finish() -> String {
+        var copy = self
+        let bits = length * 8
+        copy.block.append(0x80)
+        if copy.block.count > 56 {
+            copy.block += [UInt8](repeating: 0, count: 64 - copy.block.count)
+            copy.compress()
+        }
+        copy.block += [UInt8](repeating: 0, count: 56 - copy.block.count)
+        for shift in stride(from: 56, through: 0, by: -8) {
+            copy.block.append(UInt8(truncatingIfNeeded: bits >> UInt64(shift)))
+        }
+        copy.compress()
+        let digits = Array("0123456789abcdef".utf8)
+        var text: [UInt8] = []
+        for word in copy.state {
+            for shift in stride(from: 28, through: 0, by: -4) {
+                text.append(digits[Int((word >> UInt32(shift)) & 15)])
+            }
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    private mutating func compress() {
+        for index in 0..<16 {
+            let offset = index * 4
+            schedule[index] =
+                UInt32(block[offset]) << 24 | UInt32(block[offset + 1]) << 16 | UInt32(block[offset + 2]) << 8
+                | UInt32(block[offset + 3])
+        }
+        for index in 16..<64 {
+            let (before, last) = (schedule[index - 15], schedule[index - 2])
+            let first = KeyHash.rotate(before, 7) ^ KeyHash.rotate(before, 18) ^ (before >> 3)
+            let second = KeyHash.rotate(last, 17) ^ KeyHash.rotate(last, 19) ^ (last >> 10)
+            schedule[index] = schedule[index - 16] &+ first &+ schedule[index - 7] &+ second
+        }
+        var (a, b, c, d) = (state[0], state[1], state[2], state[3])
+        var (e, f, g, h) = (state[4], state[5], state[6], state[7])
+        for index in 0..<64 {
+            let sum1 = KeyHash.rotate(e, 6) ^ KeyHash.rotate(e, 11) ^ KeyHash.rotate(e, 25)
+            let first = h &+ sum1 &+ ((e & f) ^ (~e & g)) &+ KeyHash.constants[index] &+ schedule[index]
+            let sum0 = KeyHash.rotate(a, 2) ^ KeyHash.rotate(a, 13) ^ KeyHash.rotate(a, 22)
+            let second = sum0 &+ ((a & b) ^ (a & c) ^ (b & c))
+            (h, g, f, e, d, c, b, a) = (g, f, e, d &+ first, c, b, a, first &+ second)
+        }
+        for (index, word) in [a, b, c, d, e, f, g, h].enumerated() {
+            state[index] = state[index] &+ word
+        }
+        block.removeAll(keepingCapacity: true)
+    }
+
+    private static func rotate(_ word: UInt32, _ bits: UInt32) -> UInt32 {
+        word >> bits | word << (32 - bits)
+    }
+
+    private static let constants: [UInt32] = [
+        0x428a_2f98, 0x7137_4491, 0xb5c0_fbcf, 0xe9b5_dba5, 0x3956_c25b, 0x59f1_11f1, 0x923f_82a4, 0xab1c_5ed5,
+        0xd807_aa98, 0x1283_5b01, 0x2431_85be, 0x550c_7dc3, 0x72be_5d74, 0x80de_b1fe, 0x9bdc_06a7, 0xc19b_f174,
+        0xe49b_69c1, 0xefbe_4786, 0x0fc1_9dc6, 0x240c_a1cc, 0x2de9_2c6f, 0x4a74_84aa, 0x5cb0_a9dc, 0x76f9_88da,
+        0x983e_5152, 0xa831_c66d, 0xb003_27c8, 0xbf59_7fc7, 0xc6e0_0bf3, 0xd5a7_9147, 0x06ca_6351, 0x1429_2967,
+        0x27b7_0a85, 0x2e1b_2138, 0x4d2c_6dfc, 0x5338_0d13, 0x650a_7354, 0x766a_0abb, 0x81c2_c92e, 0x9272_2c85,
+        0xa2bf_e8a1, 0xa81a_664b, 0xc24b_8b70, 0xc76c_51a3, 0xd192_e819, 0xd699_0624, 0xf40e_3585, 0x106a_a070,
+        0x19a4_c116, 0x1e37_6c08, 0x2748_774c, 0x34b0_bcb5, 0x391c_0cb3, 0x4ed8_aa4a, 0x5b9c_ca4f, 0x682e_6ff3,
+        0x748f_82ee, 0x78a5_636f, 0x84c8_7814, 0x8cc7_0208, 0x90be_fffa, 0xa450_6ceb, 0xbef9_a3f7, 0xc671_78f2,
+    ]
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import OCI
+
+/// Variables in the order in which they were first set.
+struct Variables: Sendable {
+    private(set) var names: [String] = []
+    private var values: [String: String] = [:]
+
+    /// How many UTF-8 bytes names and values have in all.
+    private(set) var size = 0
+
+    subscript(name: String) -> String? { values[name] }
+
+    mutating func set(_ name: String, _ value: String) {
+        if let old = values.updateValue(value, forKey: name) {
+            size += value.utf8.count - old.utf8.count
+        } else {
+            names.append(name)
+            size += name.utf8.count + value.utf8.count
+        }
+    }
+
+    /// Sets a variable, or removes it.
+    mutating func set(_ name: String, _ value: String?) {
+        if let value {
+            set(name, value)
+        } else if let old = values.removeValue(forKey: name) {
+            names.removeAll { $0 == name }
+            size -= name.utf8.count + old.utf8.count
+        }
+    }
+
+    /// `NAME=value`, in order.
+    var pairs: [String] { names.map { "\($0)=\(values[$0] ?? "")" } }
+
+    /// Splits `NAME=value`; without `=`, the value is empty.
+    static func split(_ pair: String) -> (name: String, value: String) {
+        guard let equals = pair.utf8.firstIndex(of: UInt8(ascii: "=")) else { return (pair, "") }
+        return (String(pair[..<equals]), String(pair[pair.utf8.index(after: equals)...]))
+    }
+}
+
+/// The arguments that exist before any stage.
+///
+/// Specification: Dockerfile reference, "Predefined ARGs", "Automatic platform ARGs in the global scope".
+enum ArgumentScope {
+    /// Platform arguments, each replaced by a build argument of its name.
+    static func predefined(_ options: PlanOptions, platform: Platform, targetStage: String) -> Variables {
+        let build = options.buildPlatform
+        var scope = Variables()
+        let values: [(String, String)] = [
+            ("BUILDPLATFORM", build.description), ("BUILDOS", build.os), ("BUILDOSVERSION", build.osVersion ?? ""),
+            ("BUILDARCH", build.architecture), ("BUILDVARIANT", build.variant ?? ""),
+            ("TARGETPLATFORM", platform.description), ("TARGETOS", platform.os),
+            ("TARGETOSVERSION", platform.osVersion ?? ""), ("TARGETARCH", platform.architecture),
+            ("TARGETVARIANT", platform.variant ?? ""), ("TARGETSTAGE", targetStage),
+        ]
+        for (name, value) in values {
+            scope.set(name, options.buildArguments[name] ?? value)
+        }
+        return scope
+    }
+
+    /// The proxies among the build arguments, `NAME=value` sorted by name; they need no ARG.
+    static func proxies(_ arguments: [String: String]) -> [String] {
+        let names: Set<String> = ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"]
+        return arguments.filter { names.contains($0.key.lowercased()) }.map { "\($0.key)=\($0.value)" }.sorted()
+    }
+
+    /// Arguments of the build itself, which no RUN sees as variables.
+    static let hidden: Set<String> = ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"]
+}

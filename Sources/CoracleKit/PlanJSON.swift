@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import BuildPlan
+internal import DockerfileSyntax
+internal import OCI
+
+/// A plan as JSON; `docs/formats.md` describes the members.
+struct PlanJSON {
+    let plan: Plan
+    let source: SourceText
+
+    var value: JSONValue {
+        let levels = plan.levels
+        return [
+            "version": 1,
+            "target": .string(plan.stages[plan.target].label),
+            "platform": .string(plan.platform.description),
+            "stages": .array(plan.stages.map(stage)),
+            "steps": .array(zip(plan.steps, levels).map { step($0, level: $1) }),
+            "image": plan.image.json,
+        ]
+    }
+
+    private func stage(_ stage: PlannedStage) -> JSONValue {
+        var members: [String: JSONValue] = [
+            "index": .int(Int64(stage.index)), "needed": .bool(stage.isNeeded),
+            "platform": .string(stage.platform.description), "line": line(stage.range),
+            "takesFilesFrom": .array(stage.sources.map { .string(plan.stages[$0].label) }),
+            "steps": PlanJSON.numbers(stage.steps),
+        ]
+        members["name"] = stage.name.map { .string($0) }
+        switch stage.base {
+        case .external(let base): members["base"] = PlanJSON.base(base)
+        case .stage(let index): members["base"] = ["stage": .string(plan.stages[index].label)]
+        }
+        return .object(members)
+    }
+
+    private func step(_ step: Step, level: Int) -> JSONValue {
+        var members: [String: JSONValue] = [
+            "index": .int(Int64(step.index)), "kind": .string(step.action.name), "text": .string(step.text),
+            "key": .string(step.key.description), "inputs": PlanJSON.numbers(step.inputs),
+            "level": .int(Int64(level)), "line": line(step.range), "layer": .bool(step.makesLayer),
+        ]
+        members["stage"] = step.stage.map { .string(plan.stages[$0].label) }
+        switch step.action {
+        case .base(let base): members["base"] = PlanJSON.base(base)
+        case .copy(let copy): members["copy"] = PlanJSON.copy(copy)
+        case .run(let run): members["run"] = PlanJSON.run(run)
+        case .directory(let directory):
+            members["directory"] = ["path": .string(directory.path), "owner": .string(directory.owner)]
+        case .config: break
+        }
+        return .object(members)
+    }
+
+    private func line(_ range: SourceRange) -> JSONValue {
+        .int(Int64(source.line(at: range.start)))
+    }
+
+    private static func numbers(_ numbers: [Int]) -> JSONValue {
+        .array(numbers.map { .int(Int64($0)) })
+    }
+
+    private static func base(_ base: BaseAction) -> JSONValue {
+        var members: [String: JSONValue] = ["platform": .string(base.platform.description)]
+        switch base.origin {
+        case .scratch: members["scratch"] = true
+        case .image(let reference): members["image"] = .string(reference.description)
+        case .namedContext(let name): members["context"] = .string(name)
+        }
+        return .object(members)
+    }
+
+    private static func copy(_ copy: CopyAction) -> JSONValue {
+        var members: [String: JSONValue] = [
+            "sources": .array(copy.sources.map(source)), "destination": .string(copy.destination),
+            "excludes": JSONValue(copy.excludes), "parents": .bool(copy.keepsParents), "link": .bool(copy.isLink),
+            "add": .bool(copy.isAdd),
+        ]
+        switch copy.origin {
+        case .context: members["from"] = "context"
+        case .namedContext(let name): members["from"] = .string(name)
+        case .step(let step): members["from"] = .int(Int64(step))
+        }
+        members["owner"] = copy.owner.map { .string($0) }
+        members["mode"] = copy.mode.map { .string($0.text) }
+        members["checksum"] = copy.checksum.map { .string($0) }
+        members["unpack"] = copy.unpacks.map { .bool($0) }
+        return .object(members)
+    }
+
+    private static func source(_ source: CopyAction.Source) -> JSONValue {
+        switch source {
+        case .path(let path): ["path": .string(path)]
+        case .inline(let name, let content): ["inline": .string(name), "content": .string(content)]
+        case .url(let url): ["url": .string(url)]
+        case .git(let git):
+            ["git": .string(git.remote), "ref": .string(git.ref), "subfolder": .string(git.subfolder)]
+        }
+    }
+
+    private static func run(_ run: RunAction) -> JSONValue {
+        var members: [String: JSONValue] = [
+            "arguments": JSONValue(run.arguments), "environment": JSONValue(run.environment),
+            "directory": .string(run.workingDirectory), "user": .string(run.user), "network": .string(run.network),
+            "security": .string(run.security), "mounts": .array(run.mounts.map(mount)),
+            "devices": JSONValue(run.devices.map(\.name)),
+        ]
+        members["script"] = run.script.map { ["name": .string($0.name), "content": .string($0.content)] }
+        return .object(members)
+    }
+
+    private static func mount(_ mount: RunMount) -> JSONValue {
+        var members: [String: JSONValue] = [
+            "type": .string(mount.mount.kind.rawValue), "target": .string(mount.target),
+            "source": .string(mount.mount.source), "readonly": .bool(mount.mount.isReadOnly), "id": .string(mount.id),
+        ]
+        switch mount.origin {
+        case .none: break
+        case .context: members["from"] = "context"
+        case .namedContext(let name): members["from"] = .string(name)
+        case .step(let step): members["from"] = .int(Int64(step))
+        }
+        members["sharing"] = mount.mount.sharing.map { .string($0.rawValue) }
+        members["env"] = mount.mount.environmentName.map { .string($0) }
+        return .object(members)
+    }
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import ArgumentParser
+internal import CoracleKit
+internal import Glibc
+
+/// The flags of `docker build` that decide what is built.
+struct PlanFlags: ParsableArguments {
+    @Option(help: "The stage to build, by name or number; the last one by default.")
+    var target: String?
+
+    @Option(
+        name: .customLong("build-arg"),
+        help: "A build argument, NAME=value; NAME alone takes it from the environment."
+    )
+    var buildArguments: [String] = []
+
+    @Option(help: "What the image runs on, for example linux/arm64.")
+    var platform: String?
+
+    @Option(
+        name: .customLong("build-context"),
+        help: "A further context, NAME=location, for FROM, COPY --from and mounts."
+    )
+    var buildContexts: [String] = []
+
+    var settings: PlanSettings {
+        var settings = PlanSettings()
+        settings.target = target
+        settings.buildArguments = buildArguments
+        settings.platform = platform
+        settings.buildContexts = buildContexts
+        return settings
+    }
+}
+
+/// The environment of the process.
+enum Environment {
+    static var all: [String: String] {
+        var all: [String: String] = [:]
+        var entry = environ
+        while let pointer = entry.pointee {
+            let text = String(cString: pointer)
+            if let equals = text.firstIndex(of: "=") {
+                all[String(text[..<equals])] = String(text[text.index(after: equals)...])
+            }
+            entry += 1
+        }
+        return all
+    }
+}
