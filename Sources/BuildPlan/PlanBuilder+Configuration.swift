@@ -50,7 +50,7 @@ extension PlanBuilder {
                 value = graph.globals[name]
             }
             if let value, !ArgumentScope.hidden.contains(name) { scope.state.variables.set(name, value) }
-            scope.state.arguments.append((name, value))
+            scope.state.declare(name, value)
             texts.append(name + (value.map { "=" + $0 } ?? ""))
         }
         checkEnvironment(at: range, in: scope)

@@ -17,6 +17,7 @@ extension PlanBuilder {
         let action = RunAction(
             arguments: arguments,
             environment: state.variables.pairs,
+            environmentKey: state.variables.key,
             proxies: ArgumentScope.proxies(graph.options.buildArguments),
             workingDirectory: state.directory,
             user: state.image.user,
@@ -68,14 +69,8 @@ extension PlanBuilder {
 
     /// The command with the arguments in force before it, as `docker history` shows it.
     private func history(_ arguments: [String], in scope: StageScope) -> String {
-        var names: [String] = []
-        var seen: Set<String> = []
-        for argument in scope.state.arguments where seen.insert(argument.name).inserted {
-            names.append(argument.name)
-        }
-        let last = Dictionary(scope.state.arguments.map { ($0.name, $0.value) }) { $1 }
-        let values = names.map { name in
-            "\(name)=\(scope.state.variables[name] ?? (last[name] ?? nil) ?? "")"
+        let values = scope.state.arguments.map { name, value in
+            "\(name)=\(scope.state.variables[name] ?? value ?? "")"
         }
         let prefix = values.isEmpty ? [] : ["|\(values.count)"] + values
         return (prefix + arguments).joined(separator: " ")

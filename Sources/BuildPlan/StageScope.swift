@@ -69,7 +69,7 @@ extension PlanBuilder {
 
     mutating func reportUnset(_ names: [String], at range: SourceRange, in scope: StageScope) {
         for name in names where !ArgumentScope.hidden.contains(name) {
-            if scope.state.arguments.contains(where: { $0.name == name }) { continue }
+            if scope.state.declares(name) { continue }
             let near = Suggestion.phrase(for: name, among: scope.state.variables.names)
             warn(.undefinedVar, "variable \"\(name)\" is not defined\(near)", at: range, in: scope)
         }

@@ -10,8 +10,10 @@ struct StageState: Sendable {
     var platform: Platform
     /// ENV and ARG together.
     var variables = Variables()
-    /// The arguments declared so far, those of base stages included.
-    var arguments: [(name: String, value: String?)] = []
+    /// The arguments declared so far, those of base stages included, each once, in the order of their first ARG.
+    private(set) var arguments: [(name: String, value: String?)] = []
+    private var argumentPlaces: [String: Int] = [:]
+    private var environmentPlaces: [String: Int] = [:]
     /// The last step that changed files.
     var filesystem: Int?
     var isBaseKnown = false
@@ -33,9 +35,11 @@ struct StageState: Sendable {
         if platform.os != "windows", !image.environment.contains(where: { $0.hasPrefix("PATH=") }) {
             image.environment.append(StageState.defaultPath)
         }
-        for pair in image.environment {
+        environmentPlaces = [:]
+        for (place, pair) in image.environment.enumerated() {
             let (name, value) = Variables.split(pair)
             variables.set(name, value)
+            if environmentPlaces[name] == nil { environmentPlaces[name] = place }
         }
         if !image.workingDirectory.isEmpty {
             image.workingDirectory = ImagePath.absolute(image.workingDirectory, in: "/", keepsSlash: false)
@@ -46,10 +50,24 @@ struct StageState: Sendable {
     mutating func setEnvironment(_ name: String, _ value: String) {
         variables.set(name, value)
         let pair = "\(name)=\(value)"
-        if let index = image.environment.firstIndex(where: { Variables.split($0).name == name }) {
-            image.environment[index] = pair
+        if let place = environmentPlaces[name] {
+            image.environment[place] = pair
         } else {
+            environmentPlaces[name] = image.environment.count
             image.environment.append(pair)
         }
     }
+
+    /// Declares an argument, again or for the first time.
+    mutating func declare(_ name: String, _ value: String?) {
+        if let place = argumentPlaces[name] {
+            arguments[place].value = value
+        } else {
+            argumentPlaces[name] = arguments.count
+            arguments.append((name, value))
+        }
+    }
+
+    /// Whether ARG names a variable, with a value or without.
+    func declares(_ name: String) -> Bool { argumentPlaces[name] != nil }
 }

@@ -121,6 +121,8 @@ public struct RunAction: Hashable, Sendable {
     public let arguments: [String]
     /// `NAME=value`, in order: ENV and ARG together.
     public let environment: [String]
+    /// The environment as a key; `nil` for none.
+    let environmentKey: StepKey?
     /// Proxies given by build arguments, `NAME=value`; set while running, and no part of the key.
     public let proxies: [String]
     /// An absolute path.

@@ -83,7 +83,7 @@ extension CopyAction {
 extension RunAction {
     fileprivate func add(to fields: inout KeyFields) {
         fields.add(arguments)
-        fields.add(environment)
+        fields.add(environmentKey.map { [$0] } ?? [])
         fields.add(workingDirectory)
         fields.add(user)
         fields.add(network)

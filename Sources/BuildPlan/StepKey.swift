@@ -12,7 +12,7 @@ public struct StepKey: Hashable, Sendable, CustomStringConvertible {
     public var short: String { String(description.prefix(12)) }
 
     init(_ fields: KeyFields) {
-        description = fields.hash.finish()
+        description = KeyHash.hexadecimal(fields.bytes)
     }
 }
 
@@ -21,7 +21,7 @@ struct KeyFields {
     /// Changes when the meaning of a field changes, so that no old key is taken for a new one.
     private static let version = "coracle-step-1"
 
-    fileprivate var hash = KeyHash()
+    fileprivate var bytes: [UInt8] = []
 
     init(_ kind: String) {
         add(KeyFields.version)
@@ -30,8 +30,7 @@ struct KeyFields {
 
     mutating func add(_ text: String) {
         add(count: text.utf8.count)
-        var text = text
-        text.withUTF8 { hash.update($0) }
+        bytes.append(contentsOf: text.utf8)
     }
 
     mutating func add(_ text: String?) {
@@ -51,52 +50,40 @@ struct KeyFields {
     }
 
     mutating func add(_ keys: [StepKey]) {
-        add(keys.map(\.description))
+        add(count: keys.count)
+        for key in keys {
+            add(key.description)
+        }
     }
 
     mutating func add(count: Int) {
-        withUnsafeBytes(of: UInt64(count).bigEndian) { bytes in
-            bytes.withMemoryRebound(to: UInt8.self) { hash.update($0) }
-        }
+        withUnsafeBytes(of: UInt64(count).bigEndian) { bytes.append(contentsOf: $0) }
     }
 }
 
 /// SHA-256 in plain Swift, for keys of a few hundred bytes; layers go through libcrypto, which this room may not import.
 ///
 /// Specification: FIPS 180-4, section 6.2.
-struct KeyHash {
-    private var state: [UInt32] = [
-        0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
-    ]
-    private var block: [UInt8] = []
-    private var length: UInt64 = 0
-    private var schedule = [UInt32](repeating: 0, count: 64)
-
-    mutating func update(_ bytes: UnsafeBufferPointer<UInt8>) {
-        length += UInt64(bytes.count)
-        for byte in bytes {
-            block.append(byte)
-            if block.count == 64 { compress() }
+enum KeyHash {
+    /// The digest of some bytes as 64 hexadecimal digits.
+    static func hexadecimal(_ message: [UInt8]) -> String {
+        var state: [UInt32] = [
+            0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
+        ]
+        var padded = message
+        padded.append(0x80)
+        padded.append(contentsOf: repeatElement(0, count: (120 - padded.count % 64) % 64))
+        withUnsafeBytes(of: UInt64(message.count * 8).bigEndian) { padded.append(contentsOf: $0) }
+        padded.withUnsafeBufferPointer { bytes in
+            state.withUnsafeMutableBufferPointer { state in
+                constants.withUnsafeBufferPointer { constants in
+                    compress(bytes, state, constants)
+                }
+            }
         }
-    }
-
-    /// The digest as 64 hexadecimal digits.
-    func finish() -> String {
-        var copy = self
-        let bits = length * 8
-        copy.block.append(0x80)
-        if copy.block.count > 56 {
-            copy.block += [UInt8](repeating: 0, count: 64 - copy.block.count)
-            copy.compress()
-        }
-        copy.block += [UInt8](repeating: 0, count: 56 - copy.block.count)
-        for shift in stride(from: 56, through: 0, by: -8) {
-            copy.block.append(UInt8(truncatingIfNeeded: bits >> UInt64(shift)))
-        }
-        copy.compress()
         let digits = Array("0123456789abcdef".utf8)
         var text: [UInt8] = []
-        for word in copy.state {
+        for word in state {
             for shift in stride(from: 28, through: 0, by: -4) {
                 text.append(digits[Int((word >> UInt32(shift)) & 15)])
             }
@@ -104,32 +91,52 @@ struct KeyHash {
         return String(decoding: text, as: UTF8.self)
     }
 
-    private mutating func compress() {
+    /// Adds every block of 64 bytes to the state; all three buffers outlive the call.
+    private static func compress(
+        _ bytes: UnsafeBufferPointer<UInt8>,
+        _ state: UnsafeMutableBufferPointer<UInt32>,
+        _ constants: UnsafeBufferPointer<UInt32>
+    ) {
+        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 64) { schedule in
+            for block in stride(from: 0, to: bytes.count, by: 64) {
+                fill(schedule, bytes, block)
+                var (a, b, c, d) = (state[0], state[1], state[2], state[3])
+                var (e, f, g, h) = (state[4], state[5], state[6], state[7])
+                for index in 0..<64 {
+                    let sum1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)
+                    let first = h &+ sum1 &+ ((e & f) ^ (~e & g)) &+ constants[index] &+ schedule[index]
+                    let sum0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)
+                    let second = sum0 &+ ((a & b) ^ (a & c) ^ (b & c))
+                    (h, g, f, e, d, c, b, a) = (g, f, e, d &+ first, c, b, a, first &+ second)
+                }
+                state[0] &+= a
+                state[1] &+= b
+                state[2] &+= c
+                state[3] &+= d
+                state[4] &+= e
+                state[5] &+= f
+                state[6] &+= g
+                state[7] &+= h
+            }
+        }
+    }
+
+    private static func fill(
+        _ schedule: UnsafeMutableBufferPointer<UInt32>,
+        _ bytes: UnsafeBufferPointer<UInt8>,
+        _ block: Int
+    ) {
         for index in 0..<16 {
-            let offset = index * 4
-            schedule[index] =
-                UInt32(block[offset]) << 24 | UInt32(block[offset + 1]) << 16 | UInt32(block[offset + 2]) << 8
-                | UInt32(block[offset + 3])
+            let offset = block + index * 4
+            let (high, low) = (UInt32(bytes[offset]) << 24 | UInt32(bytes[offset + 1]) << 16, bytes[offset + 2])
+            schedule[index] = high | UInt32(low) << 8 | UInt32(bytes[offset + 3])
         }
         for index in 16..<64 {
             let (before, last) = (schedule[index - 15], schedule[index - 2])
-            let first = KeyHash.rotate(before, 7) ^ KeyHash.rotate(before, 18) ^ (before >> 3)
-            let second = KeyHash.rotate(last, 17) ^ KeyHash.rotate(last, 19) ^ (last >> 10)
+            let first = rotate(before, 7) ^ rotate(before, 18) ^ (before >> 3)
+            let second = rotate(last, 17) ^ rotate(last, 19) ^ (last >> 10)
             schedule[index] = schedule[index - 16] &+ first &+ schedule[index - 7] &+ second
         }
-        var (a, b, c, d) = (state[0], state[1], state[2], state[3])
-        var (e, f, g, h) = (state[4], state[5], state[6], state[7])
-        for index in 0..<64 {
-            let sum1 = KeyHash.rotate(e, 6) ^ KeyHash.rotate(e, 11) ^ KeyHash.rotate(e, 25)
-            let first = h &+ sum1 &+ ((e & f) ^ (~e & g)) &+ KeyHash.constants[index] &+ schedule[index]
-            let sum0 = KeyHash.rotate(a, 2) ^ KeyHash.rotate(a, 13) ^ KeyHash.rotate(a, 22)
-            let second = sum0 &+ ((a & b) ^ (a & c) ^ (b & c))
-            (h, g, f, e, d, c, b, a) = (g, f, e, d &+ first, c, b, a, first &+ second)
-        }
-        for (index, word) in [a, b, c, d, e, f, g, h].enumerated() {
-            state[index] = state[index] &+ word
-        }
-        block.removeAll(keepingCapacity: true)
     }
 
     private static func rotate(_ word: UInt32, _ bits: UInt32) -> UInt32 {

@@ -4,20 +4,29 @@ internal import OCI
 /// Variables in the order in which they were first set.
 struct Variables: Sendable {
     private(set) var names: [String] = []
-    private var values: [String: String] = [:]
-
+    /// `NAME=value`, in order.
+    private(set) var pairs: [String] = []
+    private var values: [String: (value: String, place: Int)] = [:]
     /// How many UTF-8 bytes names and values have in all.
     private(set) var size = 0
+    /// What was set, in order, as a key: one step each time, where hashing all pairs would take one for every pair.
+    private(set) var key: StepKey?
 
-    subscript(name: String) -> String? { values[name] }
+    subscript(name: String) -> String? { values[name]?.value }
 
     mutating func set(_ name: String, _ value: String) {
-        if let old = values.updateValue(value, forKey: name) {
-            size += value.utf8.count - old.utf8.count
+        if let old = values[name] {
+            if old.value == value { return }
+            size += value.utf8.count - old.value.utf8.count
+            values[name] = (value, old.place)
+            pairs[old.place] = "\(name)=\(value)"
         } else {
+            values[name] = (value, names.count)
             names.append(name)
+            pairs.append("\(name)=\(value)")
             size += name.utf8.count + value.utf8.count
         }
+        noteChange(name, value)
     }
 
     /// Sets a variable, or removes it.
@@ -25,13 +34,23 @@ struct Variables: Sendable {
         if let value {
             set(name, value)
         } else if let old = values.removeValue(forKey: name) {
-            names.removeAll { $0 == name }
-            size -= name.utf8.count + old.utf8.count
+            names.remove(at: old.place)
+            pairs.remove(at: old.place)
+            for (place, later) in names.enumerated().dropFirst(old.place) {
+                values[later]?.place = place
+            }
+            size -= name.utf8.count + old.value.utf8.count
+            noteChange(name, nil)
         }
     }
 
-    /// `NAME=value`, in order.
-    var pairs: [String] { names.map { "\($0)=\(values[$0] ?? "")" } }
+    private mutating func noteChange(_ name: String, _ value: String?) {
+        var fields = KeyFields("variable")
+        fields.add(key.map { [$0] } ?? [])
+        fields.add(name)
+        fields.add(value)
+        key = StepKey(fields)
+    }
 
     /// Splits `NAME=value`; without `=`, the value is empty.
     static func split(_ pair: String) -> (name: String, value: String) {
