@@ -14,6 +14,8 @@ public struct Plan: Sendable {
     public let platform: Platform
     /// The value of SOURCE_DATE_EPOCH; `nil` where it is not given.
     public let epoch: SourceEpoch?
+    /// Every change of a variable; see ``environment(of:)``.
+    let assignments: [Assignment]
 
     /// The image's configuration, without layers: those are known only after building.
     public var image: ImageConfig { stages[target].image }

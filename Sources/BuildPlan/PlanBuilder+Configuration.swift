@@ -4,22 +4,22 @@ internal import OCI
 
 // Instructions that change the image's configuration.
 extension PlanBuilder {
-    mutating func evaluateEnv(_ pairs: [KeyValue], at range: SourceRange, in scope: inout StageScope) {
+    mutating func evaluateEnv(_ pairs: [KeyValue], at range: SourceRange, in scope: StageScope) {
         guard let expanded = expandPairs(pairs, in: scope) else { return }
         // All values are expanded with the variables as they were before the instruction.
         for (name, value) in expanded {
             scope.state.setEnvironment(name, value)
         }
         checkEnvironment(at: range, in: scope)
-        addConfig("ENV " + HistoryText.pairs(expanded), at: range, in: &scope)
+        addConfig("ENV " + HistoryText.pairs(expanded), at: range, in: scope)
     }
 
-    mutating func evaluateLabel(_ pairs: [KeyValue], at range: SourceRange, in scope: inout StageScope) {
+    mutating func evaluateLabel(_ pairs: [KeyValue], at range: SourceRange, in scope: StageScope) {
         guard let expanded = expandPairs(pairs, in: scope) else { return }
         for (name, value) in expanded {
             scope.state.image.labels[name] = value
         }
-        addConfig("LABEL " + HistoryText.pairs(expanded), at: range, in: &scope)
+        addConfig("LABEL " + HistoryText.pairs(expanded), at: range, in: scope)
     }
 
     private mutating func expandPairs(_ pairs: [KeyValue], in scope: StageScope) -> [(String, String)]? {
@@ -35,7 +35,7 @@ extension PlanBuilder {
     mutating func evaluateArg(
         _ declarations: [ArgumentDeclaration],
         at range: SourceRange,
-        in scope: inout StageScope
+        in scope: StageScope
     ) {
         var texts: [String] = []
         for declaration in declarations {
@@ -54,16 +54,16 @@ extension PlanBuilder {
             texts.append(name + (value.map { "=" + $0 } ?? ""))
         }
         checkEnvironment(at: range, in: scope)
-        addConfig("ARG " + texts.joined(separator: " "), at: range, in: &scope)
+        addConfig("ARG " + texts.joined(separator: " "), at: range, in: scope)
     }
 
-    mutating func evaluateUser(_ word: Word, at range: SourceRange, in scope: inout StageScope) {
+    mutating func evaluateUser(_ word: Word, at range: SourceRange, in scope: StageScope) {
         guard let user = expand(word, in: scope) else { return }
         scope.state.image.user = user
-        addConfig("USER \(user)", at: range, in: &scope)
+        addConfig("USER \(user)", at: range, in: scope)
     }
 
-    mutating func evaluateWorkdir(_ word: Word, at range: SourceRange, in scope: inout StageScope) {
+    mutating func evaluateWorkdir(_ word: Word, at range: SourceRange, in scope: StageScope) {
         guard let path = expand(word, in: scope) else { return }
         if !scope.state.setsDirectory, !path.hasPrefix("/") {
             warn(
@@ -77,15 +77,15 @@ extension PlanBuilder {
         let directory = ImagePath.absolute(path, in: scope.state.image.workingDirectory, keepsSlash: false)
         scope.state.image.workingDirectory = directory
         guard directory != "/" else {
-            addConfig("WORKDIR /", at: range, in: &scope)
+            addConfig("WORKDIR /", at: range, in: scope)
             return
         }
         let action = DirectoryAction(path: directory, owner: scope.state.image.user)
-        note("WORKDIR \(directory)", emptyLayer: false, in: &scope)
-        addLayer(.directory(action), text: "WORKDIR \(directory)", extra: [], at: range, in: &scope)
+        note("WORKDIR \(directory)", emptyLayer: false, in: scope)
+        addLayer(.directory(action), text: "WORKDIR \(directory)", extra: [], at: range, in: scope)
     }
 
-    mutating func evaluateVolume(_ words: [Word], at range: SourceRange, in scope: inout StageScope) {
+    mutating func evaluateVolume(_ words: [Word], at range: SourceRange, in scope: StageScope) {
         var volumes: [String] = []
         for word in words {
             guard let volume = expand(word, in: scope) else { continue }
@@ -93,10 +93,10 @@ extension PlanBuilder {
             volumes.append(volume)
         }
         scope.state.image.volumes.formUnion(volumes)
-        addConfig("VOLUME " + HistoryText.list(volumes), at: range, in: &scope)
+        addConfig("VOLUME " + HistoryText.list(volumes), at: range, in: scope)
     }
 
-    mutating func evaluateStopSignal(_ word: Word, at range: SourceRange, in scope: inout StageScope) {
+    mutating func evaluateStopSignal(_ word: Word, at range: SourceRange, in scope: StageScope) {
         guard let signal = expand(word, in: scope) else { return }
         guard SignalName.isKnown(signal) else {
             let near = Suggestion.phrase(for: signal.uppercased(), among: SignalName.all.map { "SIG" + $0 })
@@ -104,15 +104,15 @@ extension PlanBuilder {
             return
         }
         scope.state.image.stopSignal = signal
-        addConfig("STOPSIGNAL \(signal)", at: range, in: &scope)
+        addConfig("STOPSIGNAL \(signal)", at: range, in: scope)
     }
 
-    mutating func evaluateShell(_ words: [Word], at range: SourceRange, in scope: inout StageScope) {
+    mutating func evaluateShell(_ words: [Word], at range: SourceRange, in scope: StageScope) {
         scope.state.image.shell = words.map(\.text)
-        addConfig("SHELL " + HistoryText.list(scope.state.image.shell), at: range, in: &scope)
+        addConfig("SHELL " + HistoryText.list(scope.state.image.shell), at: range, in: scope)
     }
 
-    mutating func evaluateExpose(_ words: [Word], at range: SourceRange, in scope: inout StageScope) {
+    mutating func evaluateExpose(_ words: [Word], at range: SourceRange, in scope: StageScope) {
         let sorted = words.sorted { $0.text.utf8.lexicographicallyPrecedes($1.text.utf8) }
         var ports: [String] = []
         for word in sorted {
@@ -129,7 +129,7 @@ extension PlanBuilder {
             }
         }
         scope.state.image.exposedPorts.formUnion(ports)
-        addConfig("EXPOSE " + HistoryText.list(ports), at: range, in: &scope)
+        addConfig("EXPOSE " + HistoryText.list(ports), at: range, in: scope)
     }
 
     private mutating func expose(_ text: String, at range: SourceRange, in scope: StageScope) throws -> [String] {
@@ -176,28 +176,28 @@ extension PlanBuilder {
         )
     }
 
-    mutating func evaluateCommand(_ form: CommandForm, _ instruction: Instruction, in scope: inout StageScope) {
+    mutating func evaluateCommand(_ form: CommandForm, _ instruction: Instruction, in scope: StageScope) {
         recommendArray(form, instruction, in: scope)
         let words = words(form, in: scope)
         scope.state.image.command = words
         scope.state.image.isArgsEscaped = true
         scope.state.setsCommand = true
-        addConfig("CMD " + HistoryText.quoted(words), at: instruction.range, in: &scope)
+        addConfig("CMD " + HistoryText.quoted(words), at: instruction.range, in: scope)
     }
 
-    mutating func evaluateEntrypoint(_ form: CommandForm, _ instruction: Instruction, in scope: inout StageScope) {
+    mutating func evaluateEntrypoint(_ form: CommandForm, _ instruction: Instruction, in scope: StageScope) {
         recommendArray(form, instruction, in: scope)
         let words = words(form, in: scope)
         scope.state.image.entrypoint = words.isEmpty ? nil : words
         // The base's CMD holds arguments for the base's entrypoint.
         if !scope.state.setsCommand { scope.state.image.command = nil }
-        addConfig("ENTRYPOINT " + HistoryText.quoted(words), at: instruction.range, in: &scope)
+        addConfig("ENTRYPOINT " + HistoryText.quoted(words), at: instruction.range, in: scope)
     }
 
     mutating func evaluateHealthcheck(
         _ check: HealthcheckContent,
         at range: SourceRange,
-        in scope: inout StageScope
+        in scope: StageScope
     ) {
         var test = ["NONE"]
         switch check.command {
@@ -214,6 +214,6 @@ extension PlanBuilder {
             retries: check.retries
         )
         scope.state.image.healthcheck = healthcheck
-        addConfig("HEALTHCHECK " + HistoryText.healthcheck(healthcheck), at: range, in: &scope)
+        addConfig("HEALTHCHECK " + HistoryText.healthcheck(healthcheck), at: range, in: scope)
     }
 }

@@ -4,8 +4,8 @@ internal import OCI
 
 // RUN and its mounts.
 extension PlanBuilder {
-    mutating func evaluateRun(_ run: RunContent, _ instruction: Instruction, in scope: inout StageScope) {
-        let mounts = run.mounts.map { mount($0, in: scope) }
+    mutating func evaluateRun(_ run: RunContent, _ instruction: Instruction, in scope: StageScope) {
+        let mounts = run.mounts.isEmpty ? [] : run.mounts.map { mount($0, in: scope) }
         let resolved = mounts.compactMap { $0 }
         let (form, script) = command(run, instruction, in: scope)
         let arguments = form
@@ -13,14 +13,13 @@ extension PlanBuilder {
             fail("RUN needs a command", at: instruction.range, in: scope)
         }
         guard resolved.count == mounts.count else { return }
-        let state = scope.state
         let action = RunAction(
             arguments: arguments,
-            environment: state.variables.pairs,
-            environmentKey: state.variables.key,
-            proxies: ArgumentScope.proxies(graph.options.buildArguments),
-            workingDirectory: state.directory,
-            user: state.image.user,
+            assignment: scope.state.variables.last,
+            environmentKey: scope.state.variables.key,
+            proxies: graph.proxies,
+            workingDirectory: scope.state.directory,
+            user: scope.state.image.user,
             mounts: resolved,
             network: run.network,
             security: run.security,
@@ -30,14 +29,17 @@ extension PlanBuilder {
         let extra = resolved.compactMap { mount in
             if case .step(let step) = mount.origin { step } else { nil }
         }
-        note("RUN " + history(arguments, in: scope) + " # buildkit", emptyLayer: false, in: &scope)
-        addLayer(.run(action), text: text(instruction), extra: extra, at: instruction.range, in: &scope)
+        note("RUN " + history(arguments, in: scope) + " # buildkit", emptyLayer: false, in: scope)
+        addLayer(.run(action), text: text(instruction), extra: extra, at: instruction.range, in: scope)
     }
 
     /// The instruction on one line, its heredocs shortened to their first line.
     private func text(_ instruction: Instruction) -> String {
-        let words = [instruction.kind?.rawValue ?? ""] + instruction.flags.map(\.raw.text)
-        var text = (words + [instruction.arguments.text]).joined(separator: " ")
+        var text = instruction.kind?.rawValue ?? ""
+        for flag in instruction.flags {
+            text += " " + flag.raw.text
+        }
+        text += " " + instruction.arguments.text
         if let heredoc = instruction.heredocs.first {
             let lines = heredoc.text.split(whereSeparator: \.isNewline)
             text += " (\(lines.first.map(String.init) ?? "")\(lines.count > 1 ? "…" : ""))"
@@ -69,11 +71,11 @@ extension PlanBuilder {
 
     /// The command with the arguments in force before it, as `docker history` shows it.
     private func history(_ arguments: [String], in scope: StageScope) -> String {
+        if scope.state.arguments.isEmpty { return arguments.joined(separator: " ") }
         let values = scope.state.arguments.map { name, value in
             "\(name)=\(scope.state.variables[name] ?? value ?? "")"
         }
-        let prefix = values.isEmpty ? [] : ["|\(values.count)"] + values
-        return (prefix + arguments).joined(separator: " ")
+        return (["|\(values.count)"] + values + arguments).joined(separator: " ")
     }
 
     // MARK: Mounts

@@ -7,10 +7,10 @@ extension PlanBuilder {
     mutating func evaluateTransfer(
         _ transfer: TransferContent,
         _ instruction: Instruction,
-        in scope: inout StageScope
+        in scope: StageScope
     ) {
         let isAdd = instruction.kind == .add
-        let before = diagnostics.count { $0.severity == .error }
+        let before = diagnostics.count
         let owner = transfer.chown.flatMap { expand($0, in: scope) }
         let modeText = transfer.chmod.flatMap { expand($0, in: scope) }
         let mode = modeText.flatMap { readMode($0, transfer, in: scope) }
@@ -22,7 +22,7 @@ extension PlanBuilder {
         let sources = paths.compactMap { source($0.text, $0.word, transfer, isAdd: isAdd, in: scope) }
         checkChecksum(checksum, sources, transfer, in: scope)
         if origin == .context { checkIgnored(paths, isAdd: isAdd, in: scope) }
-        guard let origin, diagnostics.count(where: { $0.severity == .error }) == before else { return }
+        guard let origin, !diagnostics[before...].contains(where: { $0.severity == .error }) else { return }
         let action = CopyAction(
             origin: origin,
             sources: sources + inlines.map { .inline(name: $0.0, content: $0.1) },
@@ -42,12 +42,12 @@ extension PlanBuilder {
         if let owner, !owner.isEmpty { words.append("--chown=\(owner)") }
         if let modeText, !modeText.isEmpty { words.append("--chmod=\(modeText)") }
         let arguments = paths.map(\.text) + inlines.map { "<<\($0.0)" } + [written]
-        note((words + arguments + ["# buildkit"]).joined(separator: " "), emptyLayer: false, in: &scope)
+        note((words + arguments + ["# buildkit"]).joined(separator: " "), emptyLayer: false, in: scope)
         let from = transfer.from.map { ["--from=\($0.text)"] } ?? []
         let text = ([words[0]] + from + words.dropFirst() + arguments).joined(separator: " ")
         var extra: [Int] = []
         if case .step(let step) = origin { extra = [step] }
-        addLayer(.copy(action), text: text, extra: extra, at: instruction.range, in: &scope)
+        addLayer(.copy(action), text: text, extra: extra, at: instruction.range, in: scope)
     }
 
     /// `.` and nothing both mean the working directory.
@@ -111,7 +111,7 @@ extension PlanBuilder {
 
     private mutating func origin(of transfer: TransferContent, in scope: StageScope) -> CopyAction.Origin? {
         guard let from = transfer.from else { return .context }
-        let plain = try? WordExpander(escape: graph.dockerfile.escape).expand(from.text) { _ in nil }
+        let plain = try? expander.expand(from.text) { _ in nil }
         guard plain?.text == from.text else {
             fail(
                 "--from=\(from.text) has a variable or quotes, and --from is not expanded",

@@ -53,6 +53,7 @@ struct PlanBuilder {
     private let triggers: [Int: [Instruction]]
     private(set) var steps: [Step] = []
     private(set) var states: [Int: StageState] = [:]
+    private let log = AssignmentLog()
     private var ranges: [Int: Range<Int>] = [:]
     private var externals: [BaseAction: Int] = [:]
     var diagnostics: [Diagnostic] = []
@@ -106,8 +107,8 @@ struct PlanBuilder {
         switch graph.nodes[index].base {
         case .external(let action): texts = (bases?[action] ?? nil)?.config.onBuild ?? []
         case .stage(let base):
-            for case .onbuild(_, let text) in graph.nodes[base].stage.instructions.map(\.content) {
-                texts.append(text)
+            for instruction in graph.nodes[base].stage.instructions where instruction.kind == .onbuild {
+                if case .onbuild(_, let text) = instruction.content { texts.append(text) }
             }
         }
         return texts.flatMap { text in
@@ -117,6 +118,7 @@ struct PlanBuilder {
 
     /// Makes the plan; errors leave none.
     mutating func build() -> (plan: Plan?, diagnostics: [Diagnostic]) {
+        steps.reserveCapacity(graph.nodes.reduce(0) { $0 + $1.stage.instructions.count + 1 })
         for node in graph.nodes where needed.contains(node.stage.index) {
             evaluate(node)
         }
@@ -124,7 +126,14 @@ struct PlanBuilder {
         let sorted = diagnostics.sorted { $0.range.start < $1.range.start }
         guard !sorted.contains(where: { $0.severity == .error }), !graph.nodes.isEmpty else { return (nil, sorted) }
         let stages = graph.nodes.map { planned($0) }
-        let plan = Plan(stages: stages, target: graph.target, steps: steps, platform: graph.platform, epoch: epoch)
+        let plan = Plan(
+            stages: stages,
+            target: graph.target,
+            steps: steps,
+            platform: graph.platform,
+            epoch: epoch,
+            assignments: log.entries
+        )
         return (plan, sorted)
     }
 
@@ -155,38 +164,44 @@ struct PlanBuilder {
 
     private mutating func evaluate(_ node: StageGraph.Node) {
         // What a stage takes from images comes before its own steps, so that these stay together.
-        for instruction in (triggers[node.stage.index] ?? []) + node.stage.instructions {
-            for word in StageGraph.references(in: instruction) {
-                if case .external(let action)? = graph.reference(word, isCopy: instruction.kind == .copy) {
-                    _ = step(of: action, at: instruction.range)
-                }
+        for list in [triggers[node.stage.index] ?? [], node.stage.instructions] {
+            for instruction in list where StageGraph.mayRefer(instruction) {
+                addExternals(of: instruction)
             }
         }
         let first = steps.count
-        var scope = StageScope(node: node, state: start(node))
+        let scope = StageScope(node: node, state: start(node))
         scope.override = node.stage.from.range
         for trigger in triggers[node.stage.index] ?? [] {
-            evaluate(trigger, in: &scope)
+            evaluate(trigger, in: scope)
         }
         scope.override = nil
         for instruction in node.stage.instructions {
-            evaluate(instruction, in: &scope)
+            evaluate(instruction, in: scope)
         }
         states[node.stage.index] = scope.state
         ranges[node.stage.index] = first..<steps.count
+    }
+
+    private mutating func addExternals(of instruction: Instruction) {
+        for word in StageGraph.references(in: instruction) {
+            if case .external(let action)? = graph.reference(word, isCopy: instruction.kind == .copy) {
+                _ = step(of: action, at: instruction.range)
+            }
+        }
     }
 
     /// The state a stage starts with, after its base.
     private mutating func start(_ node: StageGraph.Node) -> StageState {
         switch node.base {
         case .stage(let base):
-            guard var state = states[base] else { return StageState(platform: graph.platform) }
+            guard var state = states[base] else { return StageState(platform: graph.platform, log: log) }
             state.image.onBuild = []
             state.setsCommand = false
             return state
         case .external(let action):
             let known = bases?[action] ?? nil
-            var state = StageState(platform: action.platform)
+            var state = StageState(platform: action.platform, log: log)
             if let config = known?.config {
                 state.image = config
                 checkPlatform(config, action, node)

@@ -23,6 +23,8 @@ public struct GitSource: Hashable, Sendable {
     ///   or `user@host:path`.
     /// - Throws: ``RemoteSourceError`` for a query that is not known.
     public init?(_ text: String) throws(RemoteSourceError) {
+        // Both forms have a colon, and most sources have none.
+        guard text.utf8.contains(UInt8(ascii: ":")) else { return nil }
         if text.hasPrefix("./") || text.hasPrefix("../") { return nil }
         let (withoutFragment, fragment) = GitSource.cut(text, "#")
         let (location, query) = GitSource.cut(withoutFragment, "?")

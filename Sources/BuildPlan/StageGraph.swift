@@ -26,6 +26,8 @@ struct StageGraph {
     let dockerfile: Dockerfile
     let options: PlanOptions
     let platform: Platform
+    /// The proxies that every RUN is given.
+    let proxies: [String]
     private(set) var nodes: [Node] = []
     /// Global arguments with their values.
     private(set) var globals: Variables
@@ -43,9 +45,10 @@ struct StageGraph {
     init(_ dockerfile: Dockerfile, _ options: PlanOptions) {
         (self.dockerfile, self.options, globals) = (dockerfile, options, Variables())
         arguments = options.buildArguments
+        proxies = ArgumentScope.proxies(options.buildArguments)
         platform = options.platform ?? options.buildPlatform
         expander = WordExpander(escape: dockerfile.escape)
-        let count = dockerfile.instructions.count
+        let count = dockerfile.stages.reduce(dockerfile.globalArguments.count) { $0 + $1.instructions.count + 1 }
         if count > StageGraph.mostInstructions {
             fail("\(count) instructions, over the limit of \(StageGraph.mostInstructions)", at: SourceRange(0, 0))
             return
@@ -275,12 +278,17 @@ struct StageGraph {
     }
 
     private mutating func addSources(of index: Int) {
-        for instruction in nodes[index].stage.instructions {
+        for instruction in nodes[index].stage.instructions where StageGraph.mayRefer(instruction) {
             for word in StageGraph.references(in: instruction) {
                 guard case .stage(let source)? = reference(word, isCopy: instruction.kind == .copy) else { continue }
                 if !nodes[index].sources.contains(source) { nodes[index].sources.append(source) }
             }
         }
+    }
+
+    /// Whether an instruction may name a stage or an image; costs no copy of its content.
+    static func mayRefer(_ instruction: Instruction) -> Bool {
+        (instruction.kind == .copy || instruction.kind == .run) && !instruction.flags.isEmpty
     }
 
     /// The words of an instruction that name a stage or an image.

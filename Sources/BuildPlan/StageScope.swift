@@ -3,11 +3,18 @@ internal import DockerfileSyntax
 internal import OCI
 
 /// A stage while its instructions are evaluated.
-struct StageScope {
+///
+/// A class, because it is handed through every step of the evaluation and as a value would be copied each time;
+/// it belongs to one evaluation on one thread.
+final class StageScope {
     let node: StageGraph.Node
     var state: StageState
     /// Where diagnostics point while triggers of a base are evaluated, whose text is not in the file.
     var override: SourceRange?
+
+    init(node: StageGraph.Node, state: StageState) {
+        (self.node, self.state) = (node, state)
+    }
 
     /// Where a diagnostic points.
     func place(_ range: SourceRange) -> SourceRange { override ?? range }
@@ -83,7 +90,7 @@ extension PlanBuilder {
     }
 
     /// Adds an entry to the image's history.
-    func note(_ text: String, emptyLayer: Bool, in scope: inout StageScope) {
+    func note(_ text: String, emptyLayer: Bool, in scope: StageScope) {
         scope.state.image.history.append(
             ImageConfig.History(createdBy: text, comment: "coracle", isEmptyLayer: emptyLayer)
         )
@@ -95,7 +102,7 @@ extension PlanBuilder {
         text: String,
         extra: [Int],
         at range: SourceRange,
-        in scope: inout StageScope
+        in scope: StageScope
     ) {
         let inputs = (scope.state.filesystem.map { [$0] } ?? []) + extra
         scope.state.filesystem = add(
@@ -109,8 +116,8 @@ extension PlanBuilder {
     }
 
     /// Adds a step that changes configuration only, with its history.
-    mutating func addConfig(_ text: String, at range: SourceRange, in scope: inout StageScope) {
-        note(text, emptyLayer: true, in: &scope)
+    mutating func addConfig(_ text: String, at range: SourceRange, in scope: StageScope) {
+        note(text, emptyLayer: true, in: scope)
         _ = add(
             .config,
             text: text,
@@ -122,26 +129,26 @@ extension PlanBuilder {
     }
 
     /// Evaluates one instruction.
-    mutating func evaluate(_ instruction: Instruction, in scope: inout StageScope) {
+    mutating func evaluate(_ instruction: Instruction, in scope: StageScope) {
         let range = instruction.range
         switch instruction.content {
-        case .run(let run): evaluateRun(run, instruction, in: &scope)
-        case .copy(let copy), .add(let copy): evaluateTransfer(copy, instruction, in: &scope)
-        case .env(let pairs): evaluateEnv(pairs, at: range, in: &scope)
-        case .label(let pairs): evaluateLabel(pairs, at: range, in: &scope)
-        case .arg(let declarations): evaluateArg(declarations, at: range, in: &scope)
-        case .expose(let ports): evaluateExpose(ports, at: range, in: &scope)
-        case .user(let word): evaluateUser(word, at: range, in: &scope)
-        case .workdir(let word): evaluateWorkdir(word, at: range, in: &scope)
-        case .volume(let words): evaluateVolume(words, at: range, in: &scope)
-        case .stopsignal(let word): evaluateStopSignal(word, at: range, in: &scope)
-        case .shell(let words): evaluateShell(words, at: range, in: &scope)
-        case .cmd(let form): evaluateCommand(form, instruction, in: &scope)
-        case .entrypoint(let form): evaluateEntrypoint(form, instruction, in: &scope)
-        case .healthcheck(let check): evaluateHealthcheck(check, at: range, in: &scope)
+        case .run(let run): evaluateRun(run, instruction, in: scope)
+        case .copy(let copy), .add(let copy): evaluateTransfer(copy, instruction, in: scope)
+        case .env(let pairs): evaluateEnv(pairs, at: range, in: scope)
+        case .label(let pairs): evaluateLabel(pairs, at: range, in: scope)
+        case .arg(let declarations): evaluateArg(declarations, at: range, in: scope)
+        case .expose(let ports): evaluateExpose(ports, at: range, in: scope)
+        case .user(let word): evaluateUser(word, at: range, in: scope)
+        case .workdir(let word): evaluateWorkdir(word, at: range, in: scope)
+        case .volume(let words): evaluateVolume(words, at: range, in: scope)
+        case .stopsignal(let word): evaluateStopSignal(word, at: range, in: scope)
+        case .shell(let words): evaluateShell(words, at: range, in: scope)
+        case .cmd(let form): evaluateCommand(form, instruction, in: scope)
+        case .entrypoint(let form): evaluateEntrypoint(form, instruction, in: scope)
+        case .healthcheck(let check): evaluateHealthcheck(check, at: range, in: scope)
         case .maintainer(let word):
             scope.state.image.author = word.text
-            addConfig("MAINTAINER \(word.text)", at: range, in: &scope)
+            addConfig("MAINTAINER \(word.text)", at: range, in: scope)
         case .onbuild(_, let text): scope.state.image.onBuild.append(text)
         case .from, .invalid: break
         }

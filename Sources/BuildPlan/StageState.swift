@@ -2,14 +2,14 @@
 internal import OCI
 
 /// What is true of a stage between two instructions.
-struct StageState: Sendable {
+struct StageState {
     /// Where programs are looked for when a base does not say.
     static let defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
     var image: ImageConfig
     var platform: Platform
     /// ENV and ARG together.
-    var variables = Variables()
+    var variables: Variables
     /// The arguments declared so far, those of base stages included, each once, in the order of their first ARG.
     private(set) var arguments: [(name: String, value: String?)] = []
     private var argumentPlaces: [String: Int] = [:]
@@ -22,8 +22,8 @@ struct StageState: Sendable {
     /// Whether CMD stood in this stage already.
     var setsCommand = false
 
-    init(platform: Platform) {
-        self.platform = platform
+    init(platform: Platform, log: AssignmentLog) {
+        (self.platform, variables) = (platform, Variables(log: log))
         image = ImageConfig(platform: platform)
     }
 

@@ -119,8 +119,8 @@ public struct DirectoryAction: Hashable, Sendable {
 public struct RunAction: Hashable, Sendable {
     /// The command and its arguments, shell included.
     public let arguments: [String]
-    /// `NAME=value`, in order: ENV and ARG together.
-    public let environment: [String]
+    /// The last change of a variable before it; see ``Plan/environment(of:)``.
+    let assignment: Int?
     /// The environment as a key; `nil` for none.
     let environmentKey: StepKey?
     /// Proxies given by build arguments, `NAME=value`; set while running, and no part of the key.

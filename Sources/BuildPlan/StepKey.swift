@@ -5,32 +5,54 @@
 /// The SHA-256 of the step's fields and its inputs' keys, each field preceded by its length, so that no two lists
 /// of fields run together. A key says nothing of the content of files; that is added when a build looks at them.
 public struct StepKey: Hashable, Sendable, CustomStringConvertible {
+    /// The digest's eight words, the first first.
+    private let words: SIMD8<UInt32>
+
     /// 64 lowercase hexadecimal digits.
-    public let description: String
+    public var description: String {
+        let digits = Array("0123456789abcdef".utf8)
+        var text: [UInt8] = []
+        for index in words.indices {
+            for shift in stride(from: 28, through: 0, by: -4) {
+                text.append(digits[Int((words[index] >> UInt32(shift)) & 15)])
+            }
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
 
     /// The first 12 digits, for people.
     public var short: String { String(description.prefix(12)) }
 
-    init(_ fields: KeyFields) {
-        description = KeyHash.hexadecimal(fields.bytes)
+    init(_ fields: consuming KeyFields) {
+        words = KeyHash.digest(fields.bytes)
+    }
+
+    /// The digest's 32 bytes, added to a list of fields.
+    fileprivate func append(to bytes: inout [UInt8]) {
+        for index in words.indices {
+            withUnsafeBytes(of: words[index].bigEndian) { bytes.append(contentsOf: $0) }
+        }
     }
 }
 
 /// Collects the fields of a key.
 struct KeyFields {
     /// Changes when the meaning of a field changes, so that no old key is taken for a new one.
-    private static let version = "coracle-step-1"
+    private static let version = "1 "
 
     fileprivate var bytes: [UInt8] = []
 
     init(_ kind: String) {
-        add(KeyFields.version)
-        add(kind)
+        bytes.reserveCapacity(512)
+        add(KeyFields.version + kind)
     }
 
     mutating func add(_ text: String) {
-        add(count: text.utf8.count)
-        bytes.append(contentsOf: text.utf8)
+        var text = text
+        text.withUTF8 { utf8 in
+            add(count: utf8.count)
+            bytes.append(contentsOf: utf8)
+        }
     }
 
     mutating func add(_ text: String?) {
@@ -52,12 +74,12 @@ struct KeyFields {
     mutating func add(_ keys: [StepKey]) {
         add(count: keys.count)
         for key in keys {
-            add(key.description)
+            key.append(to: &bytes)
         }
     }
 
     mutating func add(count: Int) {
-        withUnsafeBytes(of: UInt64(count).bigEndian) { bytes.append(contentsOf: $0) }
+        withUnsafeBytes(of: UInt32(clamping: count).bigEndian) { bytes.append(contentsOf: $0) }
     }
 }
 
@@ -65,71 +87,87 @@ struct KeyFields {
 ///
 /// Specification: FIPS 180-4, section 6.2.
 enum KeyHash {
-    /// The digest of some bytes as 64 hexadecimal digits.
-    static func hexadecimal(_ message: [UInt8]) -> String {
-        var state: [UInt32] = [
-            0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
-        ]
+    /// The digest of some bytes.
+    static func digest(_ message: consuming [UInt8]) -> SIMD8<UInt32> {
+        var state = SIMD8<UInt32>(
+            0x6a09_e667,
+            0xbb67_ae85,
+            0x3c6e_f372,
+            0xa54f_f53a,
+            0x510e_527f,
+            0x9b05_688c,
+            0x1f83_d9ab,
+            0x5be0_cd19
+        )
+        let bits = UInt64(message.count * 8)
         var padded = message
         padded.append(0x80)
-        padded.append(contentsOf: repeatElement(0, count: (120 - padded.count % 64) % 64))
-        withUnsafeBytes(of: UInt64(message.count * 8).bigEndian) { padded.append(contentsOf: $0) }
+        while padded.count % 64 != 56 { padded.append(0) }
+        withUnsafeBytes(of: bits.bigEndian) { padded.append(contentsOf: $0) }
         padded.withUnsafeBufferPointer { bytes in
-            state.withUnsafeMutableBufferPointer { state in
-                constants.withUnsafeBufferPointer { constants in
-                    compress(bytes, state, constants)
-                }
-            }
+            constants.withUnsafeBufferPointer { compress(bytes, &state, $0) }
         }
-        let digits = Array("0123456789abcdef".utf8)
-        var text: [UInt8] = []
-        for word in state {
-            for shift in stride(from: 28, through: 0, by: -4) {
-                text.append(digits[Int((word >> UInt32(shift)) & 15)])
-            }
-        }
-        return String(decoding: text, as: UTF8.self)
+        return state
     }
 
-    /// Adds every block of 64 bytes to the state; all three buffers outlive the call.
+    /// Adds every block of 64 bytes to the state; both buffers outlive the call.
     private static func compress(
         _ bytes: UnsafeBufferPointer<UInt8>,
-        _ state: UnsafeMutableBufferPointer<UInt32>,
+        _ state: inout SIMD8<UInt32>,
         _ constants: UnsafeBufferPointer<UInt32>
     ) {
         withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 64) { schedule in
             for block in stride(from: 0, to: bytes.count, by: 64) {
-                fill(schedule, bytes, block)
+                fill(schedule, bytes, block, constants)
                 var (a, b, c, d) = (state[0], state[1], state[2], state[3])
                 var (e, f, g, h) = (state[4], state[5], state[6], state[7])
-                for index in 0..<64 {
-                    let sum1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)
-                    let first = h &+ sum1 &+ ((e & f) ^ (~e & g)) &+ constants[index] &+ schedule[index]
-                    let sum0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)
-                    let second = sum0 &+ ((a & b) ^ (a & c) ^ (b & c))
-                    (h, g, f, e, d, c, b, a) = (g, f, e, d &+ first, c, b, a, first &+ second)
+                // Eight rounds at a time, so that the names move instead of the words.
+                for index in stride(from: 0, to: 64, by: 8) {
+                    round(a, b, c, &d, e, f, g, &h, schedule[index])
+                    round(h, a, b, &c, d, e, f, &g, schedule[index + 1])
+                    round(g, h, a, &b, c, d, e, &f, schedule[index + 2])
+                    round(f, g, h, &a, b, c, d, &e, schedule[index + 3])
+                    round(e, f, g, &h, a, b, c, &d, schedule[index + 4])
+                    round(d, e, f, &g, h, a, b, &c, schedule[index + 5])
+                    round(c, d, e, &f, g, h, a, &b, schedule[index + 6])
+                    round(b, c, d, &e, f, g, h, &a, schedule[index + 7])
                 }
-                state[0] &+= a
-                state[1] &+= b
-                state[2] &+= c
-                state[3] &+= d
-                state[4] &+= e
-                state[5] &+= f
-                state[6] &+= g
-                state[7] &+= h
+                state &+= SIMD8(a, b, c, d, e, f, g, h)
             }
         }
     }
 
+    // swift-format-ignore: the eight words of the state and one of the schedule.
+    @inline(__always)
+    private static func round(
+        _ a: UInt32,
+        _ b: UInt32,
+        _ c: UInt32,
+        _ d: inout UInt32,
+        _ e: UInt32,
+        _ f: UInt32,
+        _ g: UInt32,
+        _ h: inout UInt32,
+        _ word: UInt32
+    ) {
+        let sum1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)
+        let first = h &+ sum1 &+ (g ^ (e & (f ^ g))) &+ word
+        let sum0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)
+        d = d &+ first
+        h = first &+ sum0 &+ ((a & b) | (c & (a | b)))
+    }
+
+    /// Fills the schedule of a block, each word with its round's constant added at the end.
+    @inline(__always)
     private static func fill(
         _ schedule: UnsafeMutableBufferPointer<UInt32>,
         _ bytes: UnsafeBufferPointer<UInt8>,
-        _ block: Int
+        _ block: Int,
+        _ constants: UnsafeBufferPointer<UInt32>
     ) {
+        let words = UnsafeRawBufferPointer(bytes)
         for index in 0..<16 {
-            let offset = block + index * 4
-            let (high, low) = (UInt32(bytes[offset]) << 24 | UInt32(bytes[offset + 1]) << 16, bytes[offset + 2])
-            schedule[index] = high | UInt32(low) << 8 | UInt32(bytes[offset + 3])
+            schedule[index] = UInt32(bigEndian: words.loadUnaligned(fromByteOffset: block + index * 4, as: UInt32.self))
         }
         for index in 16..<64 {
             let (before, last) = (schedule[index - 15], schedule[index - 2])
@@ -137,10 +175,14 @@ enum KeyHash {
             let second = rotate(last, 17) ^ rotate(last, 19) ^ (last >> 10)
             schedule[index] = schedule[index - 16] &+ first &+ schedule[index - 7] &+ second
         }
+        for index in 0..<64 {
+            schedule[index] = schedule[index] &+ constants[index]
+        }
     }
 
+    @inline(__always)
     private static func rotate(_ word: UInt32, _ bits: UInt32) -> UInt32 {
-        word >> bits | word << (32 - bits)
+        word &>> bits | word &<< (32 &- bits)
     }
 
     private static let constants: [UInt32] = [

@@ -2,15 +2,21 @@
 internal import OCI
 
 /// Variables in the order in which they were first set.
-struct Variables: Sendable {
+struct Variables {
     private(set) var names: [String] = []
-    /// `NAME=value`, in order.
-    private(set) var pairs: [String] = []
     private var values: [String: (value: String, place: Int)] = [:]
     /// How many UTF-8 bytes names and values have in all.
     private(set) var size = 0
     /// What was set, in order, as a key: one step each time, where hashing all pairs would take one for every pair.
     private(set) var key: StepKey?
+    /// Where each change is kept for the plan; `nil` where nobody asks for the variables later.
+    private let log: AssignmentLog?
+    /// The last change in the log; `nil` before the first.
+    private(set) var last: Int?
+
+    init(log: AssignmentLog? = nil) {
+        self.log = log
+    }
 
     subscript(name: String) -> String? { values[name]?.value }
 
@@ -19,11 +25,9 @@ struct Variables: Sendable {
             if old.value == value { return }
             size += value.utf8.count - old.value.utf8.count
             values[name] = (value, old.place)
-            pairs[old.place] = "\(name)=\(value)"
         } else {
             values[name] = (value, names.count)
             names.append(name)
-            pairs.append("\(name)=\(value)")
             size += name.utf8.count + value.utf8.count
         }
         noteChange(name, value)
@@ -35,7 +39,6 @@ struct Variables: Sendable {
             set(name, value)
         } else if let old = values.removeValue(forKey: name) {
             names.remove(at: old.place)
-            pairs.remove(at: old.place)
             for (place, later) in names.enumerated().dropFirst(old.place) {
                 values[later]?.place = place
             }
@@ -50,12 +53,53 @@ struct Variables: Sendable {
         fields.add(name)
         fields.add(value)
         key = StepKey(fields)
+        if let log { last = log.append(Assignment(name: name, value: value, previous: last)) }
     }
 
     /// Splits `NAME=value`; without `=`, the value is empty.
     static func split(_ pair: String) -> (name: String, value: String) {
         guard let equals = pair.utf8.firstIndex(of: UInt8(ascii: "=")) else { return (pair, "") }
         return (String(pair[..<equals]), String(pair[pair.utf8.index(after: equals)...]))
+    }
+}
+
+/// A variable set to a value, or removed.
+struct Assignment: Sendable {
+    let name: String
+    let value: String?
+    /// The change before it in the same stage or its base; `nil` for the first.
+    let previous: Int?
+}
+
+/// Every change of a variable in a plan.
+///
+/// What a RUN sees is a place in the log: a list of its own would be copied for every RUN after an ENV.
+final class AssignmentLog {
+    private(set) var entries: [Assignment] = []
+
+    /// Adds a change and returns its place.
+    func append(_ entry: Assignment) -> Int {
+        entries.append(entry)
+        return entries.count - 1
+    }
+}
+
+extension Plan {
+    /// What a RUN sees of ENV and ARG.
+    ///
+    /// - Parameter run: A step of this plan.
+    /// - Returns: `NAME=value`, in the order in which they were first set.
+    public func environment(of run: RunAction) -> [String] {
+        var (place, changes) = (run.assignment, [Assignment]())
+        while let index = place {
+            changes.append(assignments[index])
+            place = assignments[index].previous
+        }
+        var variables = Variables()
+        for change in changes.reversed() {
+            variables.set(change.name, change.value)
+        }
+        return variables.names.map { "\($0)=\(variables[$0] ?? "")" }
     }
 }
 

@@ -45,7 +45,7 @@ struct PlanJSON {
         switch step.action {
         case .base(let base): members["base"] = PlanJSON.base(base)
         case .copy(let copy): members["copy"] = PlanJSON.copy(copy)
-        case .run(let run): members["run"] = PlanJSON.run(run)
+        case .run(let run): members["run"] = self.run(run)
         case .directory(let directory):
             members["directory"] = ["path": .string(directory.path), "owner": .string(directory.owner)]
         case .config: break
@@ -99,11 +99,11 @@ struct PlanJSON {
         }
     }
 
-    private static func run(_ run: RunAction) -> JSONValue {
+    private func run(_ run: RunAction) -> JSONValue {
         var members: [String: JSONValue] = [
-            "arguments": JSONValue(run.arguments), "environment": JSONValue(run.environment),
+            "arguments": JSONValue(run.arguments), "environment": JSONValue(plan.environment(of: run)),
             "directory": .string(run.workingDirectory), "user": .string(run.user), "network": .string(run.network),
-            "security": .string(run.security), "mounts": .array(run.mounts.map(mount)),
+            "security": .string(run.security), "mounts": .array(run.mounts.map(PlanJSON.mount)),
             "devices": JSONValue(run.devices.map(\.name)),
         ]
         members["script"] = run.script.map { ["name": .string($0.name), "content": .string($0.content)] }

@@ -8,12 +8,15 @@ struct ExpansionRun {
     private let scalars: [Unicode.Scalar]
     private let escape: Unicode.Scalar
     private let options: WordExpander.Options
+    /// Whether the words of the result are wanted.
+    private let splits: Bool
     private var index = 0
     private(set) var matched: [String] = []
     private(set) var unmatched: [String] = []
 
-    init(_ word: String, escape: Unicode.Scalar, options: WordExpander.Options) {
+    init(_ word: String, escape: Unicode.Scalar, options: WordExpander.Options, splits: Bool) {
         (scalars, self.escape, self.options) = (Array(word.unicodeScalars), escape, options)
+        self.splits = splits
     }
 
     private var peek: Unicode.Scalar? { index < scalars.count ? scalars[index] : nil }
@@ -38,7 +41,7 @@ struct ExpansionRun {
         _ lookup: (String) -> String?
     ) throws(ExpansionError) -> (text: String, words: [String]) {
         guard depth <= ExpansionRun.deepest else { throw error("variables are nested more than 64 deep") }
-        var output = ExpansionOutput()
+        var output = ExpansionOutput(splits: depth == 0 && splits)
         while let scalar = peek {
             if scalar == stop {
                 index += 1
@@ -76,15 +79,15 @@ struct ExpansionRun {
     }
 
     private mutating func readSingleQuotes() throws(ExpansionError) -> String {
-        var text = String.UnicodeScalarView()
+        var text = ExpansionOutput(splits: false)
         index += 1
-        if options.contains(.rawQuotes) { text.append("'") }
+        if options.contains(.rawQuotes) { text.add("'", isSplit: false) }
         while let scalar = next() {
             if scalar == "'" {
-                if options.contains(.rawQuotes) { text.append("'") }
-                return String(text)
+                if options.contains(.rawQuotes) { text.add("'", isSplit: false) }
+                return text.finish().text
             }
-            text.append(scalar)
+            text.add(scalar, isSplit: false)
         }
         throw error("a single quote is not closed in \"\(excerpt)\"")
     }
@@ -94,32 +97,30 @@ struct ExpansionRun {
         depth: Int,
         _ lookup: (String) -> String?
     ) throws(ExpansionError) -> String {
-        var text = String.UnicodeScalarView()
+        var text = ExpansionOutput(splits: false)
         index += 1
-        if options.contains(.rawQuotes) { text.append("\"") }
+        if options.contains(.rawQuotes) { text.add("\"", isSplit: false) }
         while let scalar = peek {
             if scalar == "$" {
-                text.append(
-                    contentsOf: try readDollar(keepsEscapes: keepsEscapes, depth: depth, lookup).unicodeScalars
-                )
+                text.add(try readDollar(keepsEscapes: keepsEscapes, depth: depth, lookup), isSplit: false)
                 continue
             }
             index += 1
             if scalar == "\"" {
-                if options.contains(.rawQuotes) { text.append("\"") }
-                return String(text)
+                if options.contains(.rawQuotes) { text.add("\"", isSplit: false) }
+                return text.finish().text
             }
             guard scalar == escape else {
-                text.append(scalar)
+                text.add(scalar, isSplit: false)
                 continue
             }
-            if keepsEscapes { text.append(scalar) }
+            if keepsEscapes { text.add(scalar, isSplit: false) }
             // Only these can be escaped; before anything else the escape character is itself.
             if let escaped = peek, escaped == "\"" || escaped == "$" || escaped == escape {
-                text.append(escaped)
+                text.add(escaped, isSplit: false)
                 index += 1
             } else if peek != nil {
-                text.append(scalar)
+                text.add(scalar, isSplit: false)
             }
         }
         throw error("a double quote is not closed in \"\(excerpt)\"")
@@ -153,16 +154,18 @@ struct ExpansionRun {
     private mutating func readName() -> String {
         guard let first = peek else { return "" }
         var name = String.UnicodeScalarView()
-        if first.properties.numericType == .decimal {
-            while let scalar = peek, scalar.properties.numericType == .decimal {
+        if ExpansionRun.isDigit(first) {
+            while let scalar = peek, ExpansionRun.isDigit(scalar) {
                 name.append(scalar)
                 index += 1
             }
             return String(name)
         }
-        if "@*#?-$!".unicodeScalars.contains(first) {
+        switch first {
+        case "@", "*", "#", "?", "-", "$", "!":
             index += 1
             return String(first)
+        default: break
         }
         while let scalar = peek, ExpansionRun.isNameScalar(scalar) {
             name.append(scalar)
@@ -171,8 +174,17 @@ struct ExpansionRun {
         return String(name)
     }
 
+    private static func isDigit(_ scalar: Unicode.Scalar) -> Bool {
+        scalar.isASCII ? "0"..."9" ~= scalar : scalar.properties.numericType == .decimal
+    }
+
     private static func isNameScalar(_ scalar: Unicode.Scalar) -> Bool {
-        if scalar == "_" { return true }
+        if scalar.isASCII {
+            switch scalar {
+            case "_", "a"..."z", "A"..."Z", "0"..."9": return true
+            default: return false
+            }
+        }
         switch scalar.properties.generalCategory {
         case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter, .decimalNumber:
             return true
@@ -267,50 +279,59 @@ struct ExpansionRun {
     }
 }
 
-/// Collects a result, and the words it falls into.
+/// Collects a result, and the words it falls into where they are asked for.
 struct ExpansionOutput {
-    private var text = String.UnicodeScalarView()
+    private var text: [UInt8] = []
     private var words: [String] = []
-    private var word = String.UnicodeScalarView()
-    private var isInWord = false
-    /// How many scalars the result has so far.
-    private(set) var size = 0
+    private var word: [UInt8] = []
+    private let splits: Bool
+
+    init(splits: Bool) {
+        self.splits = splits
+    }
+
+    /// How many UTF-8 bytes the result has so far.
+    var size: Int { text.count }
 
     /// Adds a character; with `isSplit`, white space ends a word.
     mutating func add(_ scalar: Unicode.Scalar, isSplit: Bool) {
-        text.append(scalar)
-        size += 1
-        guard isSplit, scalar.properties.isWhitespace else {
-            word.append(scalar)
-            isInWord = true
-            return
+        ExpansionOutput.append(scalar, to: &text)
+        guard splits else { return }
+        if isSplit, scalar.properties.isWhitespace {
+            endWord()
+        } else {
+            ExpansionOutput.append(scalar, to: &word)
         }
-        if isInWord, !word.isEmpty { endWord() }
     }
 
     /// Adds a text; with `isSplit`, white space in it ends words.
     mutating func add(_ string: String, isSplit: Bool) {
-        if isSplit {
+        if isSplit, splits {
             for scalar in string.unicodeScalars {
                 add(scalar, isSplit: true)
             }
         } else {
-            text.append(contentsOf: string.unicodeScalars)
-            word.append(contentsOf: string.unicodeScalars)
-            size += string.utf8.count
-            isInWord = true
+            text.append(contentsOf: string.utf8)
+            if splits { word.append(contentsOf: string.utf8) }
+        }
+    }
+
+    private static func append(_ scalar: Unicode.Scalar, to bytes: inout [UInt8]) {
+        if scalar.isASCII {
+            bytes.append(UInt8(truncatingIfNeeded: scalar.value))
+        } else {
+            bytes.append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
         }
     }
 
     private mutating func endWord() {
-        words.append(String(word))
-        word = String.UnicodeScalarView()
-        isInWord = false
+        if !word.isEmpty { words.append(String(decoding: word, as: UTF8.self)) }
+        word = []
     }
 
     /// The whole text, and its words.
     mutating func finish() -> (text: String, words: [String]) {
-        if !word.isEmpty { endWord() }
-        return (String(text), words)
+        endWord()
+        return (String(decoding: text, as: UTF8.self), words)
     }
 }

@@ -70,6 +70,14 @@ public struct Instruction: Sendable {
         /// The shell of shell-form commands.
         case shell = "SHELL"
 
+        private static let byName = Dictionary(uniqueKeysWithValues: allCases.map { ($0.rawValue, $0) })
+
+        /// Reads a keyword in letters of either case.
+        init?(keyword: String) {
+            guard let kind = Kind.byName[keyword] ?? Kind.byName[keyword.uppercased()] else { return nil }
+            self = kind
+        }
+
         /// Whether `<<WORD` after it starts a heredoc.
         var takesHeredocs: Bool { self == .run || self == .copy || self == .add }
     }

@@ -128,7 +128,7 @@ private struct Parser {
 
     private mutating func kind(of statement: Statement) -> Instruction.Kind? {
         let word = statement.line.text(statement.keyword)
-        if let kind = Instruction.Kind(rawValue: word.uppercased()) { return kind }
+        if let kind = Instruction.Kind(keyword: word) { return kind }
         let near = Suggestion.phrase(for: word.uppercased(), among: Instruction.Kind.allCases.map(\.rawValue))
         diagnostics.append(
             .error("unknown instruction \"\(word.prefix(64))\"\(near)", at: statement.line.range(statement.keyword))
@@ -181,8 +181,8 @@ private struct Parser {
 
     private func takesHeredocs(_ statement: Statement) -> Bool {
         let line = statement.line
-        guard let kind = Instruction.Kind(rawValue: line.text(statement.keyword).uppercased()), kind.takesHeredocs,
-            line.hasHeredocMark
+        guard line.hasHeredocMark, let kind = Instruction.Kind(keyword: line.text(statement.keyword)),
+            kind.takesHeredocs
         else { return false }
         if case .strings = JSONArray.read(line, statement.arguments) { return false }
         return true

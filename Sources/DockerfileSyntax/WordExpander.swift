@@ -55,7 +55,7 @@ public struct WordExpander: Sendable {
     ///   variable that `?` requires, and a result over 8 MiB.
     public func expand(_ word: String, with lookup: (String) -> String?) throws(ExpansionError) -> Expansion {
         if isPlain(word) { return Expansion(text: word, matched: [], unmatched: []) }
-        var run = ExpansionRun(word, escape: escape, options: options)
+        var run = ExpansionRun(word, escape: escape, options: options, splits: false)
         let result = try run.read(until: nil, keepsEscapes: options.contains(.rawEscapes), depth: 0, lookup)
         return Expansion(text: result.text, matched: run.matched, unmatched: run.unmatched)
     }
@@ -69,7 +69,7 @@ public struct WordExpander: Sendable {
     /// - Returns: The words; may be empty.
     /// - Throws: As ``expand(_:with:)``.
     public func words(_ text: String, with lookup: (String) -> String?) throws(ExpansionError) -> [String] {
-        var run = ExpansionRun(text, escape: escape, options: options)
+        var run = ExpansionRun(text, escape: escape, options: options, splits: true)
         return try run.read(until: nil, keepsEscapes: options.contains(.rawEscapes), depth: 0, lookup).words
     }
 
