@@ -51,6 +51,13 @@ let package = Package(
             dependencies: ["BuildPlan", "DockerfileSyntax", "OCI", "TestSupport"],
             swiftSettings: settings
         ),
+        .testTarget(
+            name: "CoracleKitTests",
+            dependencies: ["BuildPlan", "CoracleKit", "DockerfileSyntax", "TestSupport"],
+            swiftSettings: settings
+        ),
+        // The program as people run it.
+        .testTarget(name: "EndToEndTests", dependencies: ["TestSupport", "coracle"], swiftSettings: settings),
         // What BuildKit makes of thousands of inputs, compared with what we make of them.
         .testTarget(
             name: "ConformanceTests",

@@ -196,14 +196,19 @@ extension PlanBuilder {
 
     // MARK: Hidden files
 
-    /// Warns of sources that .dockerignore hides; exceptions in it make that undecidable without the files.
+    /// Warns of sources that .dockerignore hides; with exceptions in it, only where none can bring anything back.
     private mutating func checkIgnored(_ paths: [(text: String, word: Word)], isAdd: Bool, in scope: StageScope) {
-        guard let file = graph.options.ignoreFile, !file.rules.contains(where: \.isException) else { return }
+        guard let file = graph.options.ignoreFile else { return }
+        let hasExceptions = file.rules.contains(where: \.isException)
         for (text, word) in paths where !URLSource.matches(text) {
             let path = String(ImagePath.cleaned("/" + text).dropFirst())
             if path.isEmpty, !file.rules.contains(where: { ["*", "**", "**/*"].contains($0.pattern) }) { continue }
             let decision = file.decision(for: path.isEmpty ? "." : path)
             guard decision.isIgnored || path.isEmpty else { continue }
+            if hasExceptions {
+                let isPlain = !path.isEmpty && !path.contains { "*?[\\".contains($0) }
+                guard isPlain, file.hidesAll(below: Array(path.utf8)) else { continue }
+            }
             let rule = decision.rule.map { ".dockerignore:\($0.line) (\"\($0.pattern)\") hides it" }
             warn(
                 .copyIgnoredFile,

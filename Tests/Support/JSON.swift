@@ -6,6 +6,14 @@ public struct JSON: @unchecked Sendable {
     // SAFETY: what JSONSerialization returns without mutable options is immutable.
     let value: Any?
 
+    /// Reads JSON.
+    ///
+    /// - Parameter text: One value.
+    /// - Throws: Where it is none.
+    public init(parsing text: String) throws {
+        value = try JSONSerialization.jsonObject(with: Data(text.utf8), options: .fragmentsAllowed)
+    }
+
     /// Reads a file.
     ///
     /// - Parameter url: The file.

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What each room may import: the whole architecture in one table.
+///
+/// The rooms that are not built yet stand here too, so that their walls are known before they are.
+enum Architecture {
+    struct Room {
+        let ours: Set<String>
+        let outside: Set<String>
+    }
+
+    static let rooms: [String: Room] = [
+        "OCI": Room(ours: [], outside: ["FoundationEssentials"]),
+        "DockerfileSyntax": Room(ours: [], outside: []),
+        "BuildPlan": Room(ours: ["DockerfileSyntax", "OCI"], outside: []),
+        "Archive": Room(ours: ["OCI", "CArchive", "CCrypto", "CDeflate", "CZlib", "CZstd"], outside: system),
+        "Store": Room(ours: ["Archive", "OCI"], outside: system.union(["SystemPackage"])),
+        "Rootfs": Room(ours: ["Archive", "OCI", "Store"], outside: system.union(["SystemPackage"])),
+        "Sandbox": Room(ours: ["CLinux", "CSeccomp"], outside: system.union(["Subprocess", "SystemPackage"])),
+        "Builder": Room(
+            ours: ["Archive", "BuildPlan", "DockerfileSyntax", "OCI", "Rootfs", "Sandbox", "Store"],
+            outside: system
+        ),
+        "HTTP": Room(
+            ours: [],
+            outside: ["AsyncHTTPClient", "NIOCore", "NIOFoundationCompat", "NIOHTTP1", "NIOPosix", "NIOSSL"]
+        ),
+        "Registry": Room(ours: ["HTTP", "OCI"], outside: ["FoundationEssentials", "Subprocess", "SystemPackage"]),
+        "RegistryServer": Room(ours: ["OCI", "Store"], outside: ["Hummingbird", "NIOCore", "HTTPTypes"]),
+        "Kubernetes": Room(ours: ["HTTP"], outside: ["Yams"]),
+        "Azure": Room(ours: ["Archive", "HTTP", "OCI", "Registry"], outside: ["Subprocess"]),
+        "AzureEmulator": Room(
+            ours: ["OCI", "RegistryServer", "Rootfs", "Sandbox", "Store"],
+            outside: ["Hummingbird", "NIOCore", "HTTPTypes"]
+        ),
+        "Deploy": Room(ours: ["Azure", "Kubernetes", "OCI"], outside: []),
+        "CoracleKit": Room(
+            ours: [
+                "Archive", "Azure", "AzureEmulator", "BuildPlan", "Builder", "Deploy", "DockerfileSyntax", "HTTP",
+                "Kubernetes", "OCI", "Registry", "RegistryServer", "Rootfs", "Sandbox", "Store",
+            ],
+            outside: system.union(["Logging", "SystemPackage"])
+        ),
+        "coracle": Room(ours: ["CoracleKit"], outside: system.union(["ArgumentParser"])),
+    ]
+
+    /// Rooms of C: headers and module maps, which import nothing of ours.
+    static let shims: Set<String> = ["CArchive", "CCrypto", "CDeflate", "CLinux", "CSeccomp", "CZlib", "CZstd"]
+
+    /// What comes with the toolchain and is no library to choose: the C library, files, locks.
+    private static let system: Set<String> = ["FoundationEssentials", "Glibc", "Synchronization", "Dispatch"]
+
+    /// What is wrong with a file's imports; empty where nothing is.
+    static func faults(in imports: [String], of room: String) -> [String] {
+        guard let allowed = rooms[room] else { return ["\(room) is no room of the design"] }
+        return imports.filter { !allowed.ours.contains($0) && !allowed.outside.contains($0) }
+            .map { "\(room) may not import \($0)" }
+    }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Foundation
+
+/// A program that ran to its end.
+public struct Program: Sendable {
+    /// The exit status; 128 and the signal's number for a program that a signal ended.
+    public let status: Int32
+    /// Everything on standard output.
+    public let output: String
+    /// Everything on standard error.
+    public let errors: String
+
+    /// `coracle`, as this test run built it.
+    public static let coracle = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
+        .deletingLastPathComponent().appending(path: "coracle")
+
+    /// Runs a program and waits for it.
+    ///
+    /// - Parameters:
+    ///   - arguments: Its arguments, in order.
+    ///   - program: Its file.
+    ///   - input: What it reads from standard input.
+    ///   - folder: Where it runs; the project's root by default.
+    ///   - environment: Variables to set, besides those of the test.
+    /// - Returns: Status and output.
+    /// - Throws: Where it cannot be started.
+    public static func run(
+        _ arguments: [String],
+        of program: URL = coracle,
+        input: String = "",
+        in folder: URL = ConformanceData.projectRoot,
+        environment: [String: String] = [:]
+    ) throws -> Program {
+        let scratch = try TemporaryFolder()
+        let (out, err) = (scratch.url.appending(path: "out"), scratch.url.appending(path: "err"))
+        try Data(input.utf8).write(to: scratch.url.appending(path: "in"))
+        for file in [out, err] { try Data().write(to: file) }
+        let process = Process()
+        (process.executableURL, process.arguments, process.currentDirectoryURL) = (program, arguments, folder)
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        // Files, not pipes: a program that fills one pipe while we read the other would never end.
+        process.standardInput = try FileHandle(forReadingFrom: scratch.url.appending(path: "in"))
+        process.standardOutput = try FileHandle(forWritingTo: out)
+        process.standardError = try FileHandle(forWritingTo: err)
+        try process.run()
+        process.waitUntilExit()
+        let signal: Int32 = process.terminationReason == .uncaughtSignal ? 128 : 0
+        return Program(
+            status: signal + process.terminationStatus,
+            output: String(decoding: try Data(contentsOf: out), as: UTF8.self),
+            errors: String(decoding: try Data(contentsOf: err), as: UTF8.self)
+        )
+    }
+
+    /// Where a program is, by its name; `nil` where it is not installed.
+    ///
+    /// - Parameter name: As a shell finds it.
+    /// - Returns: Its file.
+    public static func named(_ name: String) -> URL? {
+        let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":")
+        return (folders + ["/usr/sbin", "/sbin"]).map { URL(filePath: String($0)).appending(path: name) }
+            .first { FileManager.default.isExecutableFile(atPath: $0.path) }
+    }
+}
+
+/// A folder that is removed with the last reference to it.
+public final class TemporaryFolder: Sendable {
+    /// Where it is.
+    public let url: URL
+
+    /// Makes a folder.
+    ///
+    /// - Throws: Where none can be made.
+    public init() throws {
+        url = FileManager.default.temporaryDirectory.appending(path: "coracle-test-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+    }
+
+    deinit {
+        try? FileManager.default.removeItem(at: url)
+    }
+
+    /// Writes a file, and the folders it lies in.
+    ///
+    /// - Parameters:
+    ///   - path: Relative to the folder.
+    ///   - text: What it holds.
+    /// - Returns: Where it is.
+    /// - Throws: Where it cannot be written.
+    @discardableResult
+    public func write(_ path: String, _ text: String) throws -> URL {
+        let file = url.appending(path: path)
+        try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try Data(text.utf8).write(to: file)
+        return file
+    }
+}
