@@ -11,5 +11,5 @@ bench: build ; @Benchmarks/run
 demo: build  ; @scripts/demo .build/release/coracle
 install: build ; install -D -m 0755 .build/release/coracle $(DESTDIR)$(PREFIX)/bin/coracle
 clean:       ; rm -rf .build .build-* .conformance
-conformance: setup ; $(SWIFT_TEST) --filter ConformanceTests
-fuzz: setup  ; CORACLE_FUZZ_RUNS=2000000 $(SWIFT_TEST) -c release --filter Fuzz
+conformance: setup ; $(SWIFT_TEST) --filter Conformance
+fuzz: setup  ; CORACLE_FUZZ_RUNS=150000 $(SWIFT_TEST) -c release --filter Fuzz
