@@ -24,6 +24,26 @@ let package = Package(
     targets: [
         // The nouns of the image specification, and canonical JSON. Pure.
         .target(name: "OCI", swiftSettings: settings),
+        // libcrypto: SHA-256 (and later signatures), with the processor's own instructions.
+        .systemLibrary(name: "CCrypto", providers: [.apt(["libssl-dev"])]),
+        // libdeflate: gzip members, five times as fast as zlib.
+        .systemLibrary(name: "CDeflate", providers: [.apt(["libdeflate-dev"])]),
+        // libzstd: layers compressed with zstd.
+        .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"])]),
+        // libarchive: reading archives of any kind.
+        .systemLibrary(name: "CArchive", providers: [.apt(["libarchive-dev"])]),
+        // Entries to tar to compressed blocks to digests, and back.
+        .target(
+            name: "Archive",
+            dependencies: ["CArchive", "CCrypto", "CDeflate", "CZstd", "OCI"],
+            swiftSettings: settings
+        ),
+        // Content-addressed blobs on disk, as an OCI image layout; the step cache.
+        .target(name: "Store", dependencies: ["Archive", "OCI"], swiftSettings: settings),
+        // What the toolchain's C library module leaves out.
+        .systemLibrary(name: "CLinux"),
+        // Layers as file trees: what an image holds, known without unpacking it.
+        .target(name: "Rootfs", dependencies: ["Archive", "CLinux", "OCI", "Store"], swiftSettings: settings),
         // Text to syntax tree and diagnostics. Pure: no input or output, nothing imported.
         .target(name: "DockerfileSyntax", swiftSettings: settings),
         // Syntax tree and arguments to a graph of steps. Pure.

@@ -13,6 +13,14 @@ extension ImageConfig {
         return .object(members)
     }
 
+    /// The whole document, layers and time included: the bytes of an image's configuration blob.
+    public var document: [UInt8] {
+        guard case .object(var members) = json else { return [] }
+        members["rootfs"] = ["type": "layers", "diff_ids": .array(diffIDs.map { .string($0.description) })]
+        members["created"] = created.map { .string($0) }
+        return Array(JSONValue.object(members).canonical.utf8)
+    }
+
     private var container: JSONValue {
         var members: [String: JSONValue] = [:]
         if !user.isEmpty { members["User"] = .string(user) }
@@ -41,6 +49,8 @@ extension ImageConfig.History {
         var members: [String: JSONValue] = ["created_by": .string(createdBy)]
         if !comment.isEmpty { members["comment"] = .string(comment) }
         if isEmptyLayer { members["empty_layer"] = true }
+        members["created"] = created.map { .string($0) }
+        members["author"] = author.map { .string($0) }
         return .object(members)
     }
 }

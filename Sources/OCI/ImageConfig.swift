@@ -36,6 +36,10 @@ public struct ImageConfig: Hashable, Sendable {
     public var isArgsEscaped = false
     /// One entry per instruction.
     public var history: [History] = []
+    /// The layers before compression, the lowest first.
+    public var diffIDs: [Digest] = []
+    /// When the image was made, as RFC 3339 has it; `nil` where that is not said.
+    public var created: String?
 
     /// An entry of an image's history.
     public struct History: Hashable, Sendable {
@@ -45,6 +49,10 @@ public struct ImageConfig: Hashable, Sendable {
         public var comment: String
         /// Whether the instruction made no layer.
         public var isEmptyLayer: Bool
+        /// When, as RFC 3339 has it; `nil` where that is not said.
+        public var created: String?
+        /// By whom; `nil` where that is not said.
+        public var author: String?
 
         /// Creates an entry.
         ///

@@ -15,7 +15,7 @@ enum Architecture {
         "BuildPlan": Room(ours: ["DockerfileSyntax", "OCI"], outside: []),
         "Archive": Room(ours: ["OCI", "CArchive", "CCrypto", "CDeflate", "CZlib", "CZstd"], outside: system),
         "Store": Room(ours: ["Archive", "OCI"], outside: system.union(["SystemPackage"])),
-        "Rootfs": Room(ours: ["Archive", "OCI", "Store"], outside: system.union(["SystemPackage"])),
+        "Rootfs": Room(ours: ["Archive", "CLinux", "OCI", "Store"], outside: system.union(["SystemPackage"])),
         "Sandbox": Room(ours: ["CLinux", "CSeccomp"], outside: system.union(["Subprocess", "SystemPackage"])),
         "Builder": Room(
             ours: ["Archive", "BuildPlan", "DockerfileSyntax", "OCI", "Rootfs", "Sandbox", "Store"],

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CArchive
+internal import Glibc
+
+/// Reads archives of every kind that libarchive knows, compressed or not, one entry after the other.
+public final class ArchiveReader {
+    private let archive: OpaquePointer
+    private let name: String
+    private let locale: locale_t?
+
+    /// Opens an archive.
+    ///
+    /// - Parameters:
+    ///   - descriptor: An open file, read from where it stands; stays open.
+    ///   - name: Its name for messages.
+    ///   - tarOnly: Whether other kinds than tar (zip, cpio…) are refused.
+    /// - Throws: ``ArchiveError`` where it is no archive.
+    public init(descriptor: Int32, name: String, tarOnly: Bool) throws(ArchiveError) {
+        self.name = name
+        // Null only where memory is exhausted.
+        archive = archive_read_new()
+        // Names in pax headers are UTF-8, and libarchive hands them out in the thread's locale.
+        locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", nil)
+        archive_read_support_filter_all(archive)
+        if tarOnly {
+            archive_read_support_format_tar(archive)
+        } else {
+            archive_read_support_format_all(archive)
+        }
+        let status = archive_read_open_fd(archive, descriptor, 256 << 10)
+        guard status == ARCHIVE_OK else {
+            throw fault("opening")
+        }
+    }
+
+    deinit {
+        archive_read_free(archive)
+        if let locale { freelocale(locale) }
+    }
+
+    private func fault(_ what: String) -> ArchiveError {
+        let reason = archive_error_string(archive).map { String(cString: $0) } ?? "it is damaged"
+        return ArchiveError("\(what) the archive \(name): \(reason)")
+    }
+
+    /// The next entry; `nil` at the end.
+    ///
+    /// - Returns: The entry; its path is as it was written, so that `..` and a leading slash are the caller's matter.
+    /// - Throws: ``ArchiveError`` where the archive is damaged.
+    public func next() throws(ArchiveError) -> TarEntry? {
+        let before = locale.map { uselocale($0) }
+        defer { if let before { uselocale(before) } }
+        var entry: OpaquePointer?
+        let status = archive_read_next_header(archive, &entry)
+        if status == ARCHIVE_EOF { return nil }
+        // A warning is about a name that is no text, which is kept as it is.
+        guard status == ARCHIVE_OK || status == ARCHIVE_WARN, let entry else { throw fault("reading") }
+        return try convert(entry)
+    }
+
+    private func convert(_ entry: OpaquePointer) throws(ArchiveError) -> TarEntry {
+        guard let path = archive_entry_pathname(entry) else { throw fault("reading a name in") }
+        var result = TarEntry(path: bytes(path), kind: .file)
+        if let link = archive_entry_hardlink(entry) {
+            (result.kind, result.target) = (.hardLink, bytes(link))
+        } else {
+            switch archive_entry_filetype(entry) & S_IFMT {
+            case S_IFREG: result.size = archive_entry_size(entry)
+            case S_IFDIR: result.kind = .directory
+            case S_IFLNK:
+                result.kind = .symlink
+                result.target = archive_entry_symlink(entry).map { bytes($0) } ?? []
+            case S_IFCHR: result.kind = .characterDevice
+            case S_IFBLK: result.kind = .blockDevice
+            case S_IFIFO: result.kind = .fifo
+            default: throw ArchiveError("\(name): \(result.name) is of a kind that no layer holds")
+            }
+        }
+        result.mode = archive_entry_perm(entry)
+        result.uid = UInt32(truncatingIfNeeded: archive_entry_uid(entry))
+        result.gid = UInt32(truncatingIfNeeded: archive_entry_gid(entry))
+        result.mtime = Int64(archive_entry_mtime(entry))
+        result.major = UInt32(truncatingIfNeeded: archive_entry_rdevmajor(entry))
+        result.minor = UInt32(truncatingIfNeeded: archive_entry_rdevminor(entry))
+        result.attributes = attributes(entry)
+        return result
+    }
+
+    private func attributes(_ entry: OpaquePointer) -> [TarEntry.Attribute] {
+        guard archive_entry_xattr_reset(entry) > 0 else { return [] }
+        var found: [TarEntry.Attribute] = []
+        var name: UnsafePointer<CChar>?
+        var value: UnsafeRawPointer?
+        var size = 0
+        while archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK {
+            guard let name else { continue }
+            let content = UnsafeRawBufferPointer(start: value, count: size)
+            found.append(TarEntry.Attribute(name: bytes(name), value: Array(content)))
+        }
+        return found.sorted { $0.name.lexicographicallyPrecedes($1.name) }
+    }
+
+    private func bytes(_ text: UnsafePointer<CChar>) -> [UInt8] {
+        Array(UnsafeRawBufferPointer(start: text, count: strlen(text)))
+    }
+
+    /// Copies the content of the entry read last.
+    ///
+    /// - Parameters:
+    ///   - sink: Takes the bytes.
+    ///   - limit: The most bytes that may come; more are a fault.
+    /// - Returns: How many came.
+    /// - Throws: ``ArchiveError`` where the archive is damaged or holds too much.
+    @discardableResult
+    public func copyContent(to sink: any ByteSink, limit: Int64) throws(ArchiveError) -> Int64 {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 128 << 10, alignment: 4096)
+        defer { buffer.deallocate() }
+        var total: Int64 = 0
+        while true {
+            let count = archive_read_data(archive, buffer.baseAddress, buffer.count)
+            if count == 0 { return total }
+            guard count > 0 else { throw fault("reading") }
+            total += Int64(count)
+            guard total <= limit else {
+                throw ArchiveError("the archive \(name) unpacks to more than \(limit) bytes, the limit")
+            }
+            try sink.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+        }
+    }
+}

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the toolchain's C library module leaves out: attributes of files, device numbers.
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>

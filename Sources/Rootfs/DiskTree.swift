@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Archive
+internal import CLinux
+internal import Glibc
+internal import Store
+
+/// A folder on disk as a file tree: looked at where something asks for it, and nowhere else.
+///
+/// Everything belongs to root, as a build context's files do in every builder. Sockets are left out.
+public struct DiskTree: Sendable {
+    /// Whether a build sees a path.
+    public enum Visibility: Sendable {
+        /// It does.
+        case visible
+        /// It does not, and nothing below it either.
+        case hidden
+        /// It does not, but it may see something below.
+        case partial
+    }
+
+    private let root: [UInt8]
+    private let visibility: (@Sendable ([UInt8]) -> Visibility)?
+    private let keepsOwners: Bool
+
+    /// Describes a folder.
+    ///
+    /// - Parameters:
+    ///   - root: Its absolute path.
+    ///   - keepsOwners: Whether files keep their owners.
+    ///   - visibility: Whether a path, relative to the folder, is seen; `nil` where all are.
+    public init(
+        _ root: String,
+        keepsOwners: Bool = false,
+        visibility: (@Sendable ([UInt8]) -> Visibility)? = nil
+    ) {
+        var bytes = Array(root.utf8)
+        while bytes.count > 1, bytes.last == UInt8(ascii: "/") { bytes.removeLast() }
+        (self.root, self.visibility, self.keepsOwners) = (bytes, visibility, keepsOwners)
+    }
+
+    /// The tree.
+    ///
+    /// - Returns: A tree whose folders are read when they are needed.
+    /// - Throws: ``StoreError`` where there is no such folder.
+    public func tree() throws -> FileTree {
+        var status = stat()
+        let text = String(decoding: root, as: UTF8.self)
+        guard stat(text, &status) == 0 else { throw StoreError("looking at \(text)", errno: errno) }
+        guard status.st_mode & S_IFMT == S_IFDIR else { throw StoreError("\(text) is not a folder") }
+        return FileTree(root: folder(root, [], status, visibility))
+    }
+
+    private func folder(
+        _ path: [UInt8],
+        _ relative: [UInt8],
+        _ status: stat,
+        _ visibility: (@Sendable ([UInt8]) -> Visibility)?
+    ) -> FileNode {
+        let node = FileNode(mode: status.st_mode & 0o7777) { try self.read(path, relative, visibility) }
+        describe(node, status)
+        return node
+    }
+
+    private func describe(_ node: FileNode, _ status: stat) {
+        node.mtime = Int64(status.st_mtim.tv_sec)
+        if keepsOwners { (node.uid, node.gid) = (status.st_uid, status.st_gid) }
+    }
+
+    private func read(
+        _ path: [UInt8],
+        _ relative: [UInt8],
+        _ visibility: (@Sendable ([UInt8]) -> Visibility)?
+    ) throws -> [[UInt8]: FileNode] {
+        guard let folder = CName(path).with({ opendir($0) }) else {
+            throw StoreError("reading the folder \(String(decoding: path, as: UTF8.self))", errno: errno)
+        }
+        defer { closedir(folder) }
+        let place = FolderPath(path)
+        var nodes: [[UInt8]: FileNode] = [:]
+        while let entry = readdir(folder) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+            if name == Array(".".utf8) || name == Array("..".utf8) { continue }
+            let below = relative.isEmpty ? name : relative + [UInt8(ascii: "/")] + name
+            let seen = visibility?(below) ?? .visible
+            if case .hidden = seen { continue }
+            if let node = try node(name, in: place, dirfd(folder), below, seen) { nodes[name] = node }
+        }
+        return nodes
+    }
+
+    private func node(
+        _ name: [UInt8],
+        in place: FolderPath,
+        _ folder: Int32,
+        _ relative: [UInt8],
+        _ seen: Visibility
+    ) throws -> FileNode? {
+        var status = stat()
+        let result = CName(name).with { fstatat(folder, $0, &status, AT_SYMLINK_NOFOLLOW) }
+        let path = place.appending(name)
+        guard result == 0 else {
+            // Removed since the folder was read.
+            if errno == ENOENT { return nil }
+            throw StoreError("looking at \(String(decoding: path, as: UTF8.self))", errno: errno)
+        }
+        if status.st_mode & S_IFMT == S_IFDIR {
+            let node = self.folder(path, relative, status, visibility)
+            if case .partial = seen, try node.sortedChildren().isEmpty { return nil }
+            return node
+        }
+        if case .partial = seen { return nil }
+        return try leaf(name, in: place, path, status)
+    }
+
+    private func leaf(_ name: [UInt8], in place: FolderPath, _ path: [UInt8], _ status: stat) throws -> FileNode? {
+        let node: FileNode
+        switch status.st_mode & S_IFMT {
+        case S_IFREG:
+            node = FileNode(.file, mode: status.st_mode & 0o7777)
+            node.size = Int64(status.st_size)
+            node.isShared = status.st_nlink > 1
+            let stamp = FileIndex.Stamp(
+                inode: UInt64(status.st_ino),
+                size: Int64(status.st_size),
+                mtime: Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec),
+                ctime: Int64(status.st_ctim.tv_sec) * 1_000_000_000 + Int64(status.st_ctim.tv_nsec)
+            )
+            node.content = .disk(place, name: name, stamp)
+        case S_IFLNK:
+            node = FileNode(.symlink, mode: 0o777)
+            node.target = try DiskTree.link(path)
+        case S_IFIFO: node = FileNode(.fifo, mode: status.st_mode & 0o7777)
+        case S_IFCHR, S_IFBLK:
+            let isCharacter = status.st_mode & S_IFMT == S_IFCHR
+            node = FileNode(isCharacter ? .characterDevice : .blockDevice, mode: status.st_mode & 0o7777)
+            node.device = (UInt32(gnu_dev_major(status.st_rdev)), UInt32(gnu_dev_minor(status.st_rdev)))
+        default: return nil
+        }
+        describe(node, status)
+        return node
+    }
+
+    private static func link(_ path: [UInt8]) throws -> [UInt8] {
+        var buffer = [CChar](repeating: 0, count: 4096)
+        let count = CName(path).with { readlink($0, &buffer, buffer.count) }
+        guard count >= 0 else { throw StoreError("reading \(String(decoding: path, as: UTF8.self))", errno: errno) }
+        return buffer[..<count].map { UInt8(bitPattern: $0) }
+    }
+
+    /// The extended attributes of a file that belong into images: capabilities and the user's own.
+    ///
+    /// - Parameter descriptor: The open file.
+    /// - Returns: The attributes, sorted by name; empty where the file system has none.
+    public static func attributes(of descriptor: Int32) -> [TarEntry.Attribute] {
+        let length = flistxattr(descriptor, nil, 0)
+        guard length > 0 else { return [] }
+        var names = [UInt8](repeating: 0, count: length)
+        let read = names.withUnsafeMutableBytes {
+            flistxattr(descriptor, $0.baseAddress?.assumingMemoryBound(to: CChar.self), length)
+        }
+        guard read > 0 else { return [] }
+        var found: [TarEntry.Attribute] = []
+        for name in names[..<read].split(separator: 0) {
+            let text = String(decoding: name, as: UTF8.self)
+            guard text == "security.capability" || text.hasPrefix("user.") else { continue }
+            var value = [UInt8](repeating: 0, count: 65536)
+            let size = value.withUnsafeMutableBytes { fgetxattr(descriptor, text, $0.baseAddress, $0.count) }
+            if size >= 0 { found.append(TarEntry.Attribute(name: Array(name), value: Array(value[..<size]))) }
+        }
+        return found.sorted { $0.name.lexicographicallyPrecedes($1.name) }
+    }
+}
+
+/// A name of bytes as C functions take it.
+struct CName {
+    private let bytes: [CChar]
+
+    init(_ name: [UInt8]) {
+        bytes = name.map { CChar(bitPattern: $0) } + [0]
+    }
+
+    func with<Result>(_ body: (UnsafePointer<CChar>) -> Result) -> Result {
+        bytes.withUnsafeBufferPointer { buffer in
+            // SAFETY: the buffer has at least the byte that ends it.
+            body(buffer.baseAddress.unsafelyUnwrapped)
+        }
+    }
+}

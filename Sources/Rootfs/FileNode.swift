@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Archive
+public import OCI
+public import Store
+
+/// A file, folder or link of a file tree; two names of one node are hard links.
+///
+/// A class, as an inode is: names point to it, and what is changed through one name is changed for all. A tree
+/// belongs to one thread.
+public final class FileNode {
+    /// Where a file's bytes are.
+    public enum Content {
+        /// There are none.
+        case none
+        /// Here.
+        case inline([UInt8])
+        /// In a file on disk: its folder, and its name there.
+        case disk(FolderPath, name: [UInt8], FileIndex.Stamp)
+        /// In a layer of the store: the place of its entry, counted from 0.
+        case layer(Digest, entry: Int)
+    }
+
+    /// What it is; never a hard link.
+    public let kind: TarEntry.Kind
+    /// Permissions, from 0 to 0o7777.
+    public var mode: UInt32
+    /// The owner's number.
+    public var uid: UInt32 = 0
+    /// The group's number.
+    public var gid: UInt32 = 0
+    /// Bytes of content.
+    public var size: Int64 = 0
+    /// Seconds since 1970.
+    public var mtime: Int64 = 0
+    /// What a link names.
+    public var target: [UInt8] = []
+    /// A device's numbers.
+    public var device: (major: UInt32, minor: UInt32) = (0, 0)
+    /// Named values, sorted by name.
+    public var attributes: [TarEntry.Attribute] = []
+    /// Where a file's bytes are.
+    public var content = Content.none
+    /// Whether it has more than one name where it comes from.
+    public var isShared = false
+    /// Whether the current step made or changed it.
+    public var isTouched = false
+    /// Whether the current step touched it or something below it.
+    public var isDirty = false
+
+    private var children: [[UInt8]: FileNode] = [:]
+    private var loader: (() throws -> [[UInt8]: FileNode])?
+
+    /// Creates a node.
+    ///
+    /// - Parameters:
+    ///   - kind: What it is.
+    ///   - mode: Permissions.
+    public init(_ kind: TarEntry.Kind, mode: UInt32) {
+        (self.kind, self.mode) = (kind, mode)
+    }
+
+    /// Creates a folder whose content is looked up when it is needed.
+    ///
+    /// - Parameters:
+    ///   - mode: Permissions.
+    ///   - loader: Finds what is in the folder.
+    public init(mode: UInt32, loader: @escaping () throws -> [[UInt8]: FileNode]) {
+        (kind, self.mode, self.loader) = (.directory, mode, loader)
+    }
+
+    /// Creates a node of an archive's entry; of a hard link, one that is a file.
+    ///
+    /// - Parameter entry: The entry.
+    public convenience init(_ entry: TarEntry) {
+        self.init(entry.kind == .hardLink ? .file : entry.kind, mode: entry.mode)
+        (uid, gid, size, mtime) = (entry.uid, entry.gid, entry.size, entry.mtime)
+        (target, attributes) = (entry.kind == .hardLink ? [] : entry.target, entry.attributes)
+        device = (entry.major, entry.minor)
+    }
+
+    /// Whether it is a folder.
+    public var isDirectory: Bool { kind == .directory }
+
+    private func load() throws {
+        guard let loader else { return }
+        children = try loader()
+        self.loader = nil
+    }
+
+    /// What a folder holds under a name.
+    ///
+    /// - Parameter name: The name.
+    /// - Returns: The node; `nil` where there is none.
+    /// - Throws: Where the folder cannot be read.
+    public func child(_ name: [UInt8]) throws -> FileNode? {
+        try load()
+        return children[name]
+    }
+
+    /// What a folder holds, sorted by name.
+    ///
+    /// - Returns: Names and nodes.
+    /// - Throws: Where the folder cannot be read.
+    public func sortedChildren() throws -> [(name: [UInt8], node: FileNode)] {
+        try load()
+        return children.map { ($0.key, $0.value) }.sorted { $0.0.lexicographicallyPrecedes($1.0) }
+    }
+
+    /// Puts a node under a name, in place of another, or removes the name.
+    ///
+    /// - Parameters:
+    ///   - name: The name.
+    ///   - node: The node; `nil` to remove.
+    /// - Throws: Where the folder cannot be read.
+    public func set(_ name: [UInt8], _ node: FileNode?) throws {
+        try load()
+        children[name] = node
+        isDirty = true
+    }
+
+    /// Removes everything from a folder.
+    public func removeChildren() {
+        (children, loader) = ([:], nil)
+    }
+
+    /// The node as an entry of an archive.
+    ///
+    /// - Parameter path: Its path from the root.
+    /// - Returns: The entry.
+    public func entry(at path: [UInt8]) -> TarEntry {
+        var entry = TarEntry(path: path, kind: kind)
+        (entry.mode, entry.uid, entry.gid, entry.mtime) = (mode, uid, gid, mtime)
+        (entry.target, entry.attributes) = (target, attributes)
+        (entry.major, entry.minor) = device
+        if kind == .file { entry.size = size }
+        return entry
+    }
+}
+
+/// A folder on disk, shared by the nodes of all files in it.
+public final class FolderPath: Sendable {
+    /// The absolute path, without a slash at its end.
+    public let bytes: [UInt8]
+
+    /// Names a folder.
+    ///
+    /// - Parameter bytes: The absolute path.
+    public init(_ bytes: [UInt8]) {
+        self.bytes = bytes
+    }
+
+    /// The path of a file in the folder.
+    ///
+    /// - Parameter name: The file's name.
+    /// - Returns: The path.
+    public func appending(_ name: [UInt8]) -> [UInt8] { bytes + [UInt8(ascii: "/")] + name }
+}

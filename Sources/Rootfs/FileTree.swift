@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Archive
+public import OCI
+
+/// A path that leads nowhere, or a tree that cannot be read.
+public struct TreeError: Error, Sendable, CustomStringConvertible {
+    /// What is wrong with what: one line, no full stop.
+    public let message: String
+
+    /// The message.
+    public var description: String { message }
+
+    /// Creates an error.
+    ///
+    /// - Parameter message: One line, no full stop.
+    public init(_ message: String) {
+        self.message = message
+    }
+}
+
+/// The files of an image, a stage or a build context, without their content.
+public struct FileTree {
+    /// The folder that everything is in.
+    public let root: FileNode
+
+    /// A name in a path.
+    public typealias Name = [UInt8]
+
+    /// Following more links than this is taken as going in a circle.
+    private static let mostLinks = 255
+
+    /// Creates a tree.
+    ///
+    /// - Parameter root: The folder that everything is in; empty and readable for all by default.
+    public init(root: FileNode = FileNode(.directory, mode: 0o755)) {
+        self.root = root
+    }
+
+    /// The names of a path; `.` and double slashes left out, `..` kept.
+    ///
+    /// - Parameter path: The path.
+    /// - Returns: The names.
+    public static func names(_ path: some Sequence<UInt8>) -> [Name] {
+        Array(path).split(separator: UInt8(ascii: "/")).map(Array.init).filter { $0 != [UInt8(ascii: ".")] }
+    }
+
+    /// Where a path leads when every link on it is followed within the tree; what does not exist is taken as it is.
+    ///
+    /// - Parameter path: The path; `..` leads to the folder above, and never out of the root.
+    /// - Returns: A path without links, as names.
+    /// - Throws: ``TreeError`` where links lead in a circle.
+    public func resolve(_ path: [Name]) throws -> [Name] {
+        var open = Array(path.reversed())
+        var (names, nodes): ([Name], [FileNode?]) = ([], [root])
+        var links = 0
+        while let name = open.popLast() {
+            if name == Array("..".utf8) {
+                if !names.isEmpty {
+                    names.removeLast()
+                    nodes.removeLast()
+                }
+                continue
+            }
+            let parent = nodes[nodes.count - 1]
+            let node = try parent.flatMap { $0.isDirectory ? try $0.child(name) : nil }
+            if let node, node.kind == .symlink {
+                links += 1
+                guard links <= FileTree.mostLinks else {
+                    throw TreeError("symbolic links lead in a circle at /\(FileTree.text(names + [name]))")
+                }
+                if node.target.first == UInt8(ascii: "/") { (names, nodes) = ([], [root]) }
+                open += FileTree.names(node.target).reversed()
+                continue
+            }
+            names.append(name)
+            nodes.append(node)
+        }
+        return names
+    }
+
+    /// What is at a path, links not followed.
+    ///
+    /// - Parameter path: The path, without `..`.
+    /// - Returns: The node; `nil` where there is none.
+    /// - Throws: Where a folder cannot be read.
+    public func node(at path: [Name]) throws -> FileNode? {
+        var node = root
+        for name in path {
+            guard node.isDirectory, let next = try node.child(name) else { return nil }
+            node = next
+        }
+        return node
+    }
+
+    /// Says that something below the folders of a path changed.
+    ///
+    /// - Parameter path: The path; its folders exist.
+    /// - Throws: Where a folder cannot be read.
+    public func markDirty(_ path: [Name]) throws {
+        var node = root
+        node.isDirty = true
+        for name in path {
+            guard let next = try node.child(name) else { return }
+            next.isDirty = true
+            node = next
+        }
+    }
+
+    /// Every node that was touched, with the folders above it: the entries of a layer, folders before their content.
+    ///
+    /// - Returns: Paths and nodes, sorted by name within each folder.
+    /// - Throws: Where a folder cannot be read.
+    public func touched() throws -> [(path: [UInt8], node: FileNode)] {
+        var result: [(path: [UInt8], node: FileNode)] = []
+        try FileTree.collect(root, [], into: &result)
+        return result
+    }
+
+    private static func collect(
+        _ folder: FileNode,
+        _ path: [UInt8],
+        into result: inout [(path: [UInt8], node: FileNode)]
+    ) throws {
+        for (name, node) in try folder.sortedChildren() where node.isTouched || node.isDirty {
+            let place = path.isEmpty ? name : path + [UInt8(ascii: "/")] + name
+            let start = result.count
+            result.append((place, node))
+            guard node.isDirectory else { continue }
+            if node.isDirty { try collect(node, place, into: &result) }
+            if !node.isTouched, result.count == start + 1 { result.removeLast() }
+        }
+    }
+
+    /// Forgets what was touched.
+    ///
+    /// - Throws: Where a folder cannot be read.
+    public func forgetTouched() throws {
+        var open = [root]
+        while let node = open.popLast() {
+            (node.isTouched, node.isDirty) = (false, false)
+            guard node.isDirectory else { continue }
+            for (_, child) in try node.sortedChildren() where child.isDirty || child.isTouched { open.append(child) }
+        }
+    }
+
+    /// A path for messages.
+    ///
+    /// - Parameter path: The names.
+    /// - Returns: The names with slashes between.
+    public static func text(_ path: [Name]) -> String {
+        path.map { String(decoding: $0, as: UTF8.self) }.joined(separator: "/")
+    }
+
+    // MARK: Layers
+
+    /// Adds a layer on top of what is there.
+    ///
+    /// Specification: OCI image-spec 1.1, `layer.md`.
+    ///
+    /// - Parameters:
+    ///   - entries: The layer's entries, in order.
+    ///   - layer: The layer.
+    /// - Throws: ``TreeError`` where an entry would leave the root.
+    public func add(_ entries: [TarEntry], of layer: Digest) throws {
+        for (number, entry) in entries.enumerated() {
+            let path = try FileTree.checked(entry.path, entry)
+            guard let name = path.last else {
+                if entry.kind == .directory { root.take(FileNode(entry)) }
+                continue
+            }
+            let parent = try folder(path.dropLast())
+            if try applyWhiteout(name, in: parent) { continue }
+            try add(entry, name, to: parent, .layer(layer, entry: number))
+        }
+    }
+
+    private static func checked(_ path: [UInt8], _ entry: TarEntry) throws -> [Name] {
+        let names = names(path)
+        guard !names.contains(Array("..".utf8)) else {
+            throw TreeError("the entry \"\(entry.name)\" would leave the image: its path has \"..\"")
+        }
+        return names
+    }
+
+    private func applyWhiteout(_ name: Name, in parent: FileNode) throws -> Bool {
+        let mark = Array(".wh.".utf8)
+        guard name.starts(with: mark) else { return false }
+        if name == Array(".wh..wh..opq".utf8) {
+            parent.removeChildren()
+        } else {
+            try parent.set(Array(name.dropFirst(mark.count)), nil)
+        }
+        return true
+    }
+
+    private func add(_ entry: TarEntry, _ name: Name, to parent: FileNode, _ content: FileNode.Content) throws {
+        if entry.kind == .hardLink {
+            let target = try FileTree.checked(entry.target, entry)
+            guard let node = try node(at: target) else {
+                throw TreeError(
+                    "the hard link \"\(entry.name)\" names \"\(FileTree.text(target))\", which is not there"
+                )
+            }
+            node.isShared = true
+            try parent.set(name, node)
+            return
+        }
+        let node = FileNode(entry)
+        if entry.kind == .directory, let old = try parent.child(name), old.isDirectory {
+            old.take(node)
+            return
+        }
+        if entry.kind == .file { node.content = content }
+        try parent.set(name, node)
+    }
+
+    /// The folder at a path, made where it is not there.
+    private func folder(_ path: some Sequence<Name>) throws -> FileNode {
+        var node = root
+        for name in path {
+            if let next = try node.child(name), next.isDirectory {
+                node = next
+            } else {
+                let next = FileNode(.directory, mode: 0o755)
+                try node.set(name, next)
+                node = next
+            }
+        }
+        return node
+    }
+}
+
+extension FileNode {
+    /// Takes over what another folder says of itself, its content left out.
+    func take(_ other: FileNode) {
+        (mode, uid, gid, mtime, attributes) = (other.mode, other.uid, other.gid, other.mtime, other.attributes)
+    }
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
+
+/// Whole files, read and written in one go.
+public enum DiskFile {
+    /// Reads a file.
+    ///
+    /// - Parameters:
+    ///   - path: Where it is.
+    ///   - limit: The most bytes it may have.
+    /// - Returns: Its bytes; `nil` where there is none.
+    /// - Throws: ``StoreError`` where it cannot be read, or is longer.
+    public static func read(_ path: String, limit: Int = 256 << 20) throws(StoreError) -> [UInt8]? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            if errno == ENOENT || errno == ENOTDIR { return nil }
+            throw StoreError("opening \(path)", errno: errno)
+        }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw StoreError("looking at \(path)", errno: errno) }
+        guard status.st_size <= limit else {
+            throw StoreError("\(path) has \(status.st_size) bytes, over the limit of \(limit)")
+        }
+        var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
+        var offset = 0
+        while offset < bytes.count {
+            let count = bytes.withUnsafeMutableBytes {
+                Glibc.read(descriptor, $0.baseAddress?.advanced(by: offset), $0.count - offset)
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw StoreError("reading \(path)", errno: errno) }
+            if count == 0 { break }
+            offset += count
+        }
+        bytes.removeLast(bytes.count - offset)
+        return bytes
+    }
+
+    /// Writes a file as a whole: whoever reads it sees all of the old bytes, or all of the new.
+    ///
+    /// - Parameters:
+    ///   - bytes: What it will hold.
+    ///   - path: Where it will be; its folder exists.
+    ///   - isSynced: Whether it must outlive a loss of power.
+    /// - Throws: ``StoreError`` where it cannot be written; then the old file is still there.
+    public static func write(_ bytes: [UInt8], to path: String, isSynced: Bool) throws(StoreError) {
+        let temporary = "\(path).\(getpid()).\(UInt32.random(in: 0...UInt32.max))"
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw StoreError("creating \(temporary)", errno: errno) }
+        var failure: Int32 = 0
+        var offset = 0
+        while offset < bytes.count, failure == 0 {
+            let count = bytes.withUnsafeBytes {
+                Glibc.write(descriptor, $0.baseAddress?.advanced(by: offset), $0.count - offset)
+            }
+            if count > 0 { offset += count } else if errno != EINTR { failure = errno }
+        }
+        if failure == 0, isSynced, fsync(descriptor) != 0 { failure = errno }
+        close(descriptor)
+        if failure == 0, rename(temporary, path) != 0 { failure = errno }
+        guard failure == 0 else {
+            unlink(temporary)
+            throw StoreError("writing \(path)", errno: failure)
+        }
+    }
+
+    /// Makes a folder and those above it, unless they are there.
+    ///
+    /// - Parameter path: The folder.
+    /// - Throws: ``StoreError`` where something else is in the way.
+    public static func makeFolder(_ path: String) throws(StoreError) {
+        if mkdir(path, 0o755) == 0 || errno == EEXIST { return }
+        guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
+            throw StoreError("creating the folder \(path)", errno: errno)
+        }
+        try makeFolder(String(path[..<slash]))
+        guard mkdir(path, 0o755) == 0 || errno == EEXIST else {
+            throw StoreError("creating the folder \(path)", errno: errno)
+        }
+    }
+
+    /// The names in a folder, sorted; empty where there is no such folder.
+    ///
+    /// - Parameter path: The folder.
+    /// - Returns: The names, `.` and `..` left out.
+    public static func names(in path: String) -> [String] {
+        guard let folder = opendir(path) else { return [] }
+        defer { closedir(folder) }
+        var names: [String] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names.sorted()
+    }
+
+    /// Removes a file or a folder with all that is in it.
+    ///
+    /// - Parameter path: What is removed; nothing happens where there is nothing.
+    public static func remove(_ path: String) {
+        if unlink(path) == 0 || errno == ENOENT { return }
+        for name in names(in: path) { remove(path + "/" + name) }
+        rmdir(path)
+    }
+}
+
+/// A file that only one process at a time may hold, or several that only read.
+public final class FileLock {
+    private let descriptor: Int32
+
+    /// Locks a file, waiting for others.
+    ///
+    /// - Parameters:
+    ///   - path: The file; made where it is not there.
+    ///   - isShared: Whether others may hold it in the same way.
+    ///   - waits: Whether to wait for others.
+    /// - Throws: ``StoreError`` where it cannot be locked, or others hold it.
+    public init(_ path: String, isShared: Bool = false, waits: Bool = true) throws(StoreError) {
+        descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw StoreError("opening the lock \(path)", errno: errno) }
+        while flock(descriptor, (isShared ? LOCK_SH : LOCK_EX) | (waits ? 0 : LOCK_NB)) != 0 {
+            guard errno == EINTR else { throw StoreError("locking \(path)", errno: errno) }
+        }
+    }
+
+    deinit {
+        if descriptor >= 0 { close(descriptor) }
+    }
+}

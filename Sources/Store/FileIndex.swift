@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
+
+/// The digests of files on disk, so that files that did not change are not read again.
+///
+/// Like git's index: a file whose size, times and inode are as they were has the content it had. A file that was
+/// changed just before it was hashed is not remembered, as a later change could leave its times as they are.
+public struct FileIndex {
+    /// What identifies a file's content without reading it.
+    public struct Stamp: Hashable, Sendable {
+        /// The inode's number.
+        public let inode: UInt64
+        /// Bytes.
+        public let size: Int64
+        /// Nanoseconds since 1970 of the last change of content.
+        public let mtime: Int64
+        /// Nanoseconds since 1970 of the last change of content or attributes.
+        public let ctime: Int64
+
+        /// Creates a stamp.
+        ///
+        /// - Parameters:
+        ///   - inode: The inode's number.
+        ///   - size: Bytes.
+        ///   - mtime: Nanoseconds since 1970.
+        ///   - ctime: Nanoseconds since 1970.
+        public init(inode: UInt64, size: Int64, mtime: Int64, ctime: Int64) {
+            (self.inode, self.size, self.mtime, self.ctime) = (inode, size, mtime, ctime)
+        }
+    }
+
+    /// A digest as four words: smaller and faster to compare than text.
+    public typealias Hash = SIMD4<UInt64>
+
+    private struct Record {
+        var stamp: Stamp
+        var hash: Hash
+    }
+
+    private let path: String
+    private var records: [UInt64: Record] = [:]
+    private var isChanged = false
+
+    /// Reads the index of a folder; a damaged one is taken as empty.
+    ///
+    /// - Parameters:
+    ///   - store: Where indexes are kept.
+    ///   - folder: Names the folder.
+    public init(_ store: ImageStore, folder: String) {
+        path = "\(store.root)/files/\(folder)"
+        guard let bytes = try? DiskFile.read(path), bytes.count % MemoryLayout<Record>.stride == 0 else { return }
+        records.reserveCapacity(bytes.count / MemoryLayout<Record>.stride)
+        bytes.withUnsafeBytes { buffer in
+            for offset in stride(from: 0, to: buffer.count, by: MemoryLayout<Record>.stride) {
+                let record = buffer.loadUnaligned(fromByteOffset: offset, as: Record.self)
+                records[record.stamp.inode] = record
+            }
+        }
+    }
+
+    /// The digest of a file that did not change; `nil` where it must be read.
+    ///
+    /// - Parameter stamp: The file as it is now.
+    public subscript(stamp: Stamp) -> Hash? {
+        guard let record = records[stamp.inode], record.stamp == stamp else { return nil }
+        return record.hash
+    }
+
+    /// Remembers a digest.
+    ///
+    /// - Parameters:
+    ///   - hash: The SHA-256 of the content.
+    ///   - stamp: The file as it was before it was read.
+    public mutating func remember(_ hash: Hash, of stamp: Stamp) {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        let time = Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec)
+        // File systems without fractions of a second need two whole ones; others a few ticks of the kernel.
+        let isCoarse = stamp.mtime % 1_000_000_000 == 0 && stamp.ctime % 1_000_000_000 == 0
+        let margin: Int64 = isCoarse ? 2_000_000_000 : 50_000_000
+        guard time - max(stamp.mtime, stamp.ctime) > margin else { return }
+        records[stamp.inode] = Record(stamp: stamp, hash: hash)
+        isChanged = true
+    }
+
+    /// Writes the index where anything was remembered.
+    ///
+    /// - Throws: ``StoreError`` where it cannot be written.
+    public mutating func save() throws(StoreError) {
+        guard isChanged else { return }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(records.count * MemoryLayout<Record>.stride)
+        for record in records.values {
+            var copy = record
+            withUnsafeBytes(of: &copy) { bytes.append(contentsOf: $0) }
+            bytes.append(contentsOf: repeatElement(0, count: MemoryLayout<Record>.stride - MemoryLayout<Record>.size))
+        }
+        try DiskFile.write(bytes, to: path, isSynced: false)
+        isChanged = false
+    }
+}
