@@ -48,8 +48,18 @@ let package = Package(
         .target(name: "DockerfileSyntax", swiftSettings: settings),
         // Syntax tree and arguments to a graph of steps. Pure.
         .target(name: "BuildPlan", dependencies: ["DockerfileSyntax", "OCI"], swiftSettings: settings),
+        // A graph of steps to an image in the store.
+        .target(
+            name: "Builder",
+            dependencies: ["Archive", "BuildPlan", "DockerfileSyntax", "OCI", "Rootfs", "Store"],
+            swiftSettings: settings
+        ),
         // One type per verb; the only place where parts are wired together.
-        .target(name: "CoracleKit", dependencies: ["BuildPlan", "DockerfileSyntax", "OCI"], swiftSettings: settings),
+        .target(
+            name: "CoracleKit",
+            dependencies: ["Archive", "BuildPlan", "Builder", "DockerfileSyntax", "OCI", "Rootfs", "Store"],
+            swiftSettings: settings
+        ),
         // The executable: flags, drawing, exit codes.
         .executableTarget(
             name: "coracle",

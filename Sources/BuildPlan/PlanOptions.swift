@@ -26,4 +26,12 @@ public struct PlanOptions: Sendable {
 
     /// The last stage for this machine, without arguments.
     public init() {}
+
+    /// The context given on the command line that a name means: one of the same name, or of the same image.
+    func context(named name: String) -> String? {
+        if namedContexts.isEmpty { return nil }
+        if namedContexts.contains(name) { return name }
+        guard let reference = try? ImageReference(name) else { return nil }
+        return namedContexts.sorted().first { (try? ImageReference($0)) == reference }
+    }
 }

@@ -208,7 +208,7 @@ struct PlanBuilder {
                 if node.platform == nil, graph.options.platform == nil { state.platform = config.platform }
                 state.image.onBuild = []
             } else if action.origin == .scratch {
-                state.image.workingDirectory = "/"
+                state.image.workingDirectory = action.platform.os == "windows" ? "\\" : "/"
             }
             state.isBaseKnown = known != nil || action.origin == .scratch
             state.filesystem = add(

@@ -202,8 +202,8 @@ struct StageGraph {
     /// What a name that is no stage means; `nil` after a fault.
     private mutating func external(_ name: String, _ platform: Platform, at range: SourceRange) -> BaseAction? {
         if name == "scratch" { return BaseAction(origin: .scratch, platform: platform) }
-        if options.namedContexts.contains(name) {
-            return BaseAction(origin: .namedContext(name), platform: platform)
+        if let context = options.context(named: name) {
+            return BaseAction(origin: .namedContext(context), platform: platform)
         }
         do {
             return BaseAction(origin: .image(try ImageReference(name)), platform: platform)
@@ -305,8 +305,8 @@ struct StageGraph {
         if let index = lastByName[word.text.lowercased()] { return .stage(index) }
         if isCopy, let index = Int(word.text) { return nodes.indices.contains(index) ? .stage(index) : nil }
         if word.text == "scratch" { return .external(BaseAction(origin: .scratch, platform: platform)) }
-        if options.namedContexts.contains(word.text) {
-            return .external(BaseAction(origin: .namedContext(word.text), platform: platform))
+        if let context = options.context(named: word.text) {
+            return .external(BaseAction(origin: .namedContext(context), platform: platform))
         }
         return (try? ImageReference(word.text))
             .map {

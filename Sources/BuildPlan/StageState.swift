@@ -41,7 +41,7 @@ struct StageState {
             variables.set(name, value)
             if environmentPlaces[name] == nil { environmentPlaces[name] = place }
         }
-        if !image.workingDirectory.isEmpty {
+        if !image.workingDirectory.isEmpty, platform.os != "windows" {
             image.workingDirectory = ImagePath.absolute(image.workingDirectory, in: "/", keepsSlash: false)
         }
     }

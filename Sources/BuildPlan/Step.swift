@@ -55,6 +55,15 @@ public struct BaseAction: Hashable, Sendable {
     public let origin: Origin
     /// What it must run on.
     public let platform: Platform
+
+    /// Describes an image.
+    ///
+    /// - Parameters:
+    ///   - origin: Where it comes from.
+    ///   - platform: What it must run on.
+    public init(origin: Origin, platform: Platform) {
+        (self.origin, self.platform) = (origin, platform)
+    }
 }
 
 /// COPY or ADD with everything expanded.

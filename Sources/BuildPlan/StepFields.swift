@@ -113,3 +113,8 @@ extension RunMount {
         fields.add([mount.mode, mount.uid, mount.gid].map { $0.map(String.init) ?? "" })
     }
 }
+
+extension Step {
+    /// The step by itself, without its inputs: for caches that know these by their content.
+    public var ownKey: StepKey { action.key(text: text, inputs: []) }
+}

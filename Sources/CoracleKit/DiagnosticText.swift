@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Builder
 public import DockerfileSyntax
 
 /// Diagnostics for people: place, message, the line with a caret under it, notes.
@@ -18,6 +19,13 @@ public enum DiagnosticText {
         var text = diagnostics.prefix(most).map { write($0, in: source) }.joined()
         if diagnostics.count > most { text += "\(source.name): and \(diagnostics.count - most) more\n" }
         return text
+    }
+
+    /// Writes why a build failed, where the Dockerfile asks for it.
+    static func write(_ error: BuildError, in source: SourceText) -> String {
+        guard let range = error.range else { return "error: \(visible(error.message))\n" }
+        let notes = error.notes.map { Diagnostic.Note($0) }
+        return write(Diagnostic(.error, error.message, at: range, notes: notes), in: source)
     }
 
     private static func write(_ diagnostic: Diagnostic, in source: SourceText) -> String {

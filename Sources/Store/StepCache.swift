@@ -7,10 +7,10 @@ public import OCI
 public struct StepCache: Sendable {
     /// A layer that a step made.
     public struct Record: Hashable, Sendable {
-        /// The compressed layer; `nil` where the step changed nothing.
-        public let layer: Descriptor?
-        /// The layer before compression; `nil` where the step changed nothing.
-        public let diffID: Digest?
+        /// The compressed layer.
+        public let layer: Descriptor
+        /// The layer before compression.
+        public let diffID: Digest
         /// Bytes before compression.
         public let size: Int64
 
@@ -20,7 +20,7 @@ public struct StepCache: Sendable {
         ///   - layer: The compressed layer.
         ///   - diffID: The layer before compression.
         ///   - size: Bytes before compression.
-        public init(layer: Descriptor?, diffID: Digest?, size: Int64) {
+        public init(layer: Descriptor, diffID: Digest, size: Int64) {
             (self.layer, self.diffID, self.size) = (layer, diffID, size)
         }
     }
@@ -51,8 +51,8 @@ public struct StepCache: Sendable {
         else { return nil }
         // The time of a record is when it was of use last.
         utimensat(AT_FDCWD, path(key), nil, 0)
-        guard let layer = json["layer"] else { return Record(layer: nil, diffID: nil, size: 0) }
-        guard let blob = try? Descriptor(json: layer), store.has(blob), let text = json["diffID"]?.string,
+        guard let layer = json["layer"], let blob = try? Descriptor(json: layer), store.has(blob),
+            let text = json["diffID"]?.string,
             let diffID = try? Digest(text)
         else { return nil }
         return Record(layer: blob, diffID: diffID, size: json["size"]?.int ?? 0)
@@ -68,8 +68,8 @@ public struct StepCache: Sendable {
     /// - Throws: ``StoreError`` where it cannot be written.
     public func keep(_ record: Record, _ key: Digest, definition: Digest, text: String) throws(StoreError) {
         var members: [String: JSONValue] = ["text": .string(text), "definition": .string(definition.description)]
-        members["layer"] = record.layer?.json
-        members["diffID"] = record.diffID.map { .string($0.description) }
+        members["layer"] = record.layer.json
+        members["diffID"] = .string(record.diffID.description)
         members["size"] = .int(record.size)
         try DiskFile.write(Array(JSONValue.object(members).canonical.utf8), to: path(key), isSynced: false)
         if !mayHave(definition: definition) {

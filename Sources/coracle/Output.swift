@@ -8,6 +8,11 @@ enum Output {
         write(line + "\n", to: 2)
     }
 
+    /// Writes to standard error, as it is.
+    static func raw(_ text: String) {
+        write(text, to: 2)
+    }
+
     /// Writes a result to standard output, as it is.
     static func result(_ text: String) {
         write(text, to: 1)

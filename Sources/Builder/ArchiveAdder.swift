@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Archive
+internal import Glibc
+internal import Rootfs
+internal import Store
+
+/// Unpacks local archives for ADD.
+struct ArchiveAdder {
+    let content: FileContent
+    let destination: FileTree
+
+    /// Unpacks a file if it is an archive.
+    ///
+    /// - Parameters:
+    ///   - node: The file.
+    ///   - name: Its name for messages.
+    ///   - target: Where its content goes.
+    ///   - owner: Who owns what is unpacked; `nil` for whom the archive names.
+    /// - Returns: Whether it is one: a tar archive, compressed or not.
+    func add(_ node: FileNode, _ name: String, to target: [FileTree.Name], owner: Owner?) throws -> Bool {
+        guard node.kind == .file, node.size > 0 else { return false }
+        try content.unpack([node])
+        guard case .disk(let folder, let file, _) = node.content else { return false }
+        let descriptor = try content.open(folder, file)
+        defer { close(descriptor) }
+        guard let reader = try? ArchiveReader(descriptor: descriptor, name: name, tarOnly: true),
+            let first = try? reader.next()
+        else { return false }
+        let root = try destination.resolve(target)
+        var rules = CopyRules()
+        rules.owner = owner
+        try destination.makeFolders(root, rules)
+        var entry: TarEntry? = first
+        while let next = entry {
+            try add(next, reader, root, owner)
+            entry = try reader.next()
+        }
+        return true
+    }
+
+    private func add(_ entry: TarEntry, _ reader: ArchiveReader, _ root: [FileTree.Name], _ owner: Owner?) throws {
+        let names = try checked(entry.path, entry)
+        guard let name = names.last else { return }
+        let place = try destination.resolve(root + names.dropLast())
+        guard place.starts(with: root) || entry.path.isEmpty else {
+            throw StoreError("the archive's entry \"\(entry.name)\" would leave /\(FileTree.text(root)) through a link")
+        }
+        try destination.makeFolders(place, CopyRules(owner: owner))
+        try destination.markDirty(place)
+        guard let parent = try destination.node(at: place) else { return }
+        let existing = try parent.child(name)
+        if entry.kind == .hardLink {
+            let target = try destination.resolve(root + checked(entry.target, entry))
+            guard let node = try destination.node(at: target), !node.isDirectory else {
+                throw StoreError("the archive's hard link \"\(entry.name)\" names a file that is not there")
+            }
+            (node.isShared, node.isTouched) = (true, true)
+            try destination.markDirty(target)
+            try parent.set(name, node)
+            return
+        }
+        let node = FileNode(entry)
+        if let owner { (node.uid, node.gid) = (owner.uid, owner.gid) }
+        node.isTouched = true
+        if entry.kind == .file { try content.spool(node, from: reader, name: entry.name) }
+        if entry.kind == .directory, let existing, existing.isDirectory {
+            (existing.mode, existing.uid, existing.gid) = (node.mode, node.uid, node.gid)
+            (existing.mtime, existing.attributes, existing.isTouched) = (node.mtime, node.attributes, true)
+            parent.isDirty = true
+        } else {
+            try parent.set(name, node)
+        }
+    }
+
+    private func checked(_ path: [UInt8], _ entry: TarEntry) throws -> [FileTree.Name] {
+        let names = FileTree.names(path)
+        guard !names.contains(Array("..".utf8)) else {
+            throw StoreError("the archive's entry \"\(entry.name)\" has \"..\" in its path, and is not unpacked")
+        }
+        return names
+    }
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+public import BuildPlan
+public import OCI
+public import Rootfs
+
+/// The layers of an image that a build starts from, or copies from.
+public struct BaseLayers: Sendable {
+    /// The layers in the store, the lowest first.
+    public let layers: [Descriptor]
+    /// The same layers before compression.
+    public let diffIDs: [Digest]
+
+    /// Describes an image.
+    ///
+    /// - Parameters:
+    ///   - layers: The layers in the store, the lowest first.
+    ///   - diffIDs: The same layers before compression.
+    public init(layers: [Descriptor], diffIDs: [Digest]) {
+        (self.layers, self.diffIDs) = (layers, diffIDs)
+    }
+}
+
+/// Where a build's files come from.
+public struct BuildSources: Sendable {
+    /// The build context; `nil` where there is none.
+    public var context: DiskTree?
+    /// Contexts given by name that are folders.
+    public var namedContexts: [String: DiskTree] = [:]
+    /// Images, those that are contexts given by name among them.
+    public var bases: [BaseAction: BaseLayers] = [:]
+    /// Names the context's folder in the index of files.
+    public var folder = "none"
+    /// Why a path of the context cannot be found: the rule that hides it, or names that are near.
+    public var explain: @Sendable (String) -> [String] = { _ in [] }
+
+    /// No files at all.
+    public init() {}
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Archive
+internal import Glibc
+internal import OCI
+internal import Rootfs
+internal import Store
+
+/// The bytes of files, wherever they are.
+///
+/// What lies in layers is unpacked into a folder of its own first, in one pass for each layer.
+final class FileContent {
+    private let store: ImageStore
+    /// The layers that files may lie in.
+    private var layers: [Digest: Descriptor] = [:]
+    private var folder: FolderPath?
+    private var count = 0
+    /// Bytes that archives and layers may unpack to in all.
+    private let limit: Int64
+    private var unpacked: Int64 = 0
+
+    init(_ store: ImageStore, limit: Int64) {
+        (self.store, self.limit) = (store, limit)
+    }
+
+    deinit {
+        if let folder { DiskFile.remove(String(decoding: folder.bytes, as: UTF8.self)) }
+    }
+
+    /// Says where the content of a layer's files is.
+    func know(_ layer: Descriptor) {
+        layers[layer.digest] = layer
+    }
+
+    /// Opens a file.
+    ///
+    /// - Returns: A descriptor, which the caller closes.
+    func open(_ folder: FolderPath, _ name: [UInt8]) throws -> Int32 {
+        let path = folder.appending(name)
+        let descriptor = path.withCString { Glibc.open($0, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) }
+        guard descriptor >= 0 else {
+            throw StoreError("opening \(String(decoding: path, as: UTF8.self))", errno: errno)
+        }
+        return descriptor
+    }
+
+    /// Reads a small file as a whole.
+    func read(_ node: FileNode) throws -> [UInt8] {
+        try unpack([node])
+        switch node.content {
+        case .none, .layer: return []
+        case .inline(let bytes): return bytes
+        case .disk(let folder, let name, _):
+            let path = String(decoding: folder.appending(name), as: UTF8.self)
+            return try DiskFile.read(path, limit: 10 << 20) ?? []
+        }
+    }
+
+    /// Brings files that lie in layers to disk.
+    func unpack(_ nodes: [FileNode]) throws {
+        var wanted: [Digest: [Int: FileNode]] = [:]
+        for node in nodes {
+            if case .layer(let layer, let entry) = node.content { wanted[layer, default: [:]][entry] = node }
+        }
+        for (digest, entries) in wanted {
+            guard let layer = layers[digest] else { throw StoreError("the layer \(digest) is not known") }
+            var left = entries
+            try LayerIndex.read(layer, in: store) { entry, number, reader in
+                guard let node = left.removeValue(forKey: number) else { return }
+                try spool(node, from: reader, name: entry.name)
+            }
+        }
+    }
+
+    /// Copies what a reader stands at into a file of its own, and makes that a node's content.
+    func spool(_ node: FileNode, from reader: ArchiveReader, name: String) throws {
+        let folder = try spoolFolder()
+        count += 1
+        let file = Array(String(count).utf8)
+        let path = folder.appending(file)
+        let descriptor = path.withCString { Glibc.open($0, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600) }
+        guard descriptor >= 0 else {
+            throw StoreError("creating \(String(decoding: path, as: UTF8.self))", errno: errno)
+        }
+        defer { close(descriptor) }
+        let sink = FileSink(descriptor: descriptor, name: name)
+        node.size = try reader.copyContent(to: sink, limit: limit - unpacked)
+        unpacked += node.size
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw StoreError("looking at \(name)", errno: errno) }
+        let stamp = FileIndex.Stamp(inode: UInt64(status.st_ino), size: node.size, mtime: 0, ctime: 0)
+        node.content = .disk(folder, name: file, stamp)
+    }
+
+    private func spoolFolder() throws -> FolderPath {
+        if let folder { return folder }
+        let made = FolderPath(Array(try store.temporaryFolder().utf8))
+        folder = made
+        return made
+    }
+
+    /// Whether a file lies where it was unpacked to, and not in the build context.
+    func isSpooled(_ folder: FolderPath) -> Bool { folder === self.folder }
+}
+
+extension [UInt8] {
+    /// The bytes as a name that C functions take.
+    func withCString<Result>(_ body: (UnsafePointer<CChar>) -> Result) -> Result {
+        var name = map { CChar(bitPattern: $0) }
+        name.append(0)
+        // SAFETY: the buffer has at least the byte that ends it.
+        return name.withUnsafeBufferPointer { body($0.baseAddress.unsafelyUnwrapped) }
+    }
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Archive
+internal import DockerfileSyntax
+internal import Glibc
+internal import OCI
+internal import Rootfs
+internal import Store
+
+/// The digests of the files a build reads, remembered from build to build.
+final class FileDigests {
+    private var index: FileIndex
+    private let content: FileContent
+
+    init(_ store: ImageStore, folder: String, _ content: FileContent) {
+        index = FileIndex(store, folder: folder)
+        self.content = content
+    }
+
+    /// Remembers a digest.
+    func remember(_ hash: [UInt8], of stamp: FileIndex.Stamp) {
+        index.remember(FileDigests.words(hash), of: stamp)
+    }
+
+    /// Writes what was remembered.
+    func save() throws { try index.save() }
+
+    private static func words(_ hash: [UInt8]) -> FileIndex.Hash {
+        hash.withUnsafeBytes { $0.loadUnaligned(as: FileIndex.Hash.self) }
+    }
+
+    /// The digest of a file on disk, read where it changed.
+    private func digest(_ folder: FolderPath, _ name: [UInt8], _ stamp: FileIndex.Stamp) throws -> FileIndex.Hash {
+        if let known = index[stamp] { return known }
+        let file = try content.open(folder, name)
+        defer { close(file) }
+        let sink = DigestSink()
+        try sink.copy(descriptor: file, size: stamp.size, name: String(decoding: folder.appending(name), as: UTF8.self))
+        for attribute in DiskTree.attributes(of: file) { sink.add(attribute.name + [0] + attribute.value) }
+        let hash = FileDigests.words(sink.finish())
+        index.remember(hash, of: stamp)
+        return hash
+    }
+
+    /// The content of a file or folder as COPY sees it: names, kinds, permissions and bytes; no times, no owners.
+    ///
+    /// - Parameters:
+    ///   - node: What is copied.
+    ///   - rules: What is left out.
+    ///   - key: Takes the description.
+    func describe(_ node: FileNode, _ rules: CopyRules, into key: inout KeyHasher) throws {
+        try describe(node, [], rules, into: &key)
+    }
+
+    private func describe(
+        _ node: FileNode,
+        _ path: [UInt8],
+        _ rules: CopyRules,
+        into key: inout KeyHasher
+    ) throws {
+        if !path.isEmpty, rules.exclude?.decision(for: path).isIgnored ?? false, !node.isDirectory { return }
+        if !path.isEmpty, !node.isDirectory, let include = rules.include, !include.decision(for: path).isIgnored {
+            return
+        }
+        key.add(path)
+        key.add(UInt64(node.kind.rawValue) << 32 | UInt64(node.mode))
+        switch node.content {
+        case .none: break
+        case .inline(let bytes): key.add(bytes)
+        case .layer(let layer, let entry):
+            key.add(Array(layer.hex.utf8))
+            key.add(UInt64(entry))
+        case .disk(let folder, let name, let stamp): key.add(try digest(folder, name, stamp))
+        }
+        key.add(node.target)
+        guard node.isDirectory else { return }
+        for (name, child) in try node.sortedChildren() {
+            try describe(child, path.isEmpty ? name : path + [UInt8(ascii: "/")] + name, rules, into: &key)
+        }
+    }
+}
+
+/// Hashes what is written to it, and keeps nothing.
+private final class DigestSink: ByteSink {
+    private var hash = SHA256()
+
+    func write(_ bytes: UnsafeRawBufferPointer) { hash.update(bytes) }
+
+    func add(_ bytes: [UInt8]) { hash.update(bytes) }
+
+    func finish() -> [UInt8] { hash.finish() }
+}
+
+/// A digest over fields, each with its length before it.
+struct KeyHasher: ~Copyable {
+    private var hash = SHA256()
+    private var buffer: [UInt8] = []
+
+    init(_ kind: String) {
+        buffer.reserveCapacity(1 << 16)
+        add(Array(kind.utf8))
+    }
+
+    mutating func add(_ bytes: [UInt8]) {
+        add(UInt64(bytes.count))
+        buffer.append(contentsOf: bytes)
+        if buffer.count > 1 << 15 { flush() }
+    }
+
+    mutating func add(_ text: String) { add(Array(text.utf8)) }
+
+    mutating func add(_ number: UInt64) {
+        withUnsafeBytes(of: number.littleEndian) { buffer.append(contentsOf: $0) }
+    }
+
+    mutating func add(_ words: FileIndex.Hash) {
+        withUnsafeBytes(of: words) { buffer.append(contentsOf: $0) }
+    }
+
+    private mutating func flush() {
+        hash.update(buffer)
+        buffer.removeAll(keepingCapacity: true)
+    }
+
+    consuming func finish() -> Digest {
+        flush()
+        return Digest(sha256: hash.finish())
+    }
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Archive
+public import BuildPlan
+internal import OCI
+internal import Rootfs
+public import Store
+
+/// Does the steps of a plan, and makes an image of the result.
+///
+/// Steps are done one after the other, each of them on all cores. It blocks: run it on a thread of its own.
+public final class ImageBuilder {
+    let plan: Plan
+    let store: ImageStore
+    let sources: BuildSources
+    let settings: BuildSettings
+    private let events: (BuildEvent) -> Void
+    let content: FileContent
+    let digests: FileDigests
+    private let cache: StepCache
+    /// The layers that each step's result has, the lowest first.
+    private var results: [Int: [Layer]] = [:]
+    /// The file tree of the last step that was done, by its layers: the next step most often goes on with it.
+    private var current: (layers: [Layer], tree: FileTree)?
+    private var contextTree: FileTree?
+    private var namedTrees: [String: FileTree] = [:]
+
+    /// Prepares a build.
+    ///
+    /// - Parameters:
+    ///   - plan: What is done; base images were asked for.
+    ///   - store: Where layers go.
+    ///   - sources: Where files come from.
+    ///   - settings: What else the build depends on.
+    ///   - events: Is told what happens.
+    public init(
+        _ plan: Plan,
+        in store: ImageStore,
+        sources: BuildSources,
+        settings: BuildSettings,
+        events: @escaping (BuildEvent) -> Void
+    ) {
+        (self.plan, self.store, self.sources, self.settings, self.events) = (plan, store, sources, settings, events)
+        content = FileContent(store, limit: settings.unpackLimit)
+        digests = FileDigests(store, folder: sources.folder, content)
+        cache = StepCache(store)
+    }
+
+    /// Does all steps.
+    ///
+    /// - Returns: The manifest of the image, in the store, without a name.
+    /// - Throws: ``BuildError`` where a step fails.
+    public func build() throws -> BuiltImage {
+        events(.planned(plan))
+        for step in plan.steps {
+            do {
+                results[step.index] = try result(of: step)
+            } catch {
+                let failure = BuildError.of(error, step, sources)
+                events(.failed(step, failure.message))
+                throw failure
+            }
+        }
+        try digests.save()
+        let target = plan.stages[plan.target]
+        let layers = target.result.flatMap { results[$0] } ?? []
+        return try ImageAssembler(store: store, settings: settings).assemble(target.image, layers)
+    }
+
+    private func result(of step: Step) throws -> [Layer] {
+        switch step.action {
+        case .base(let base): return try layers(of: base)
+        case .config: return step.inputs.first.flatMap { results[$0] } ?? []
+        case .run:
+            throw BuildError(
+                "RUN is not supported by this version of coracle: it builds images of COPY, ADD and configuration",
+                at: step.range
+            )
+        case .copy, .directory: return try layered(step)
+        }
+    }
+
+    private func layers(of base: BaseAction) throws -> [Layer] {
+        if case .scratch = base.origin { return [] }
+        guard let found = sources.bases[base] else { throw BuildError("the image \(base.label) is not here") }
+        for layer in found.layers { content.know(layer) }
+        return zip(found.layers, found.diffIDs).map { Layer(descriptor: $0, diffID: $1, size: 0) }
+    }
+
+    /// Does a step that may make a layer, or finds what it made before.
+    private func layered(_ step: Step) throws -> [Layer] {
+        events(.started(step))
+        let below = step.inputs.first.flatMap { results[$0] } ?? []
+        let runner = StepRunner(self, step, below)
+        let definition = runner.definition()
+        let isRepeated = settings.ignoresCache || step.stage.map { isIgnored($0) } ?? false
+        if !isRepeated, cache.mayHave(definition: definition),
+            let record = cache.find(try runner.key(definition))
+        {
+            events(.cached(step, layer: record.layer))
+            content.know(record.layer)
+            return below + [Layer(descriptor: record.layer, diffID: record.diffID, size: record.size)]
+        }
+        let tree = try tree(of: below, keeps: true)
+        try runner.run(on: tree)
+        let maker = LayerMaker(store, content, digests, settings) { [events] in events(.progress(step, bytes: $0)) }
+        let layer = try maker.make(tree)
+        try tree.forgetTouched()
+        let layers = below + [layer]
+        content.know(layer.descriptor)
+        current = (layers, tree)
+        let record = StepCache.Record(layer: layer.descriptor, diffID: layer.diffID, size: layer.size)
+        try cache.keep(record, runner.key(definition), definition: definition, text: step.text)
+        events(.finished(step, layer: layer.descriptor, size: layer.size))
+        return layers
+    }
+
+    private func isIgnored(_ stage: Int) -> Bool {
+        let names = [String(stage), plan.stages[stage].name ?? ""]
+        return names.contains { settings.ignoredStages.contains($0) }
+    }
+
+    func warn(_ step: Step, _ message: String) { events(.warning(step, message)) }
+
+    func layers(ofStep index: Int) -> [Layer] { results[index] ?? [] }
+
+    // MARK: Trees
+
+    /// The files of some layers.
+    ///
+    /// - Parameters:
+    ///   - layers: The layers, the lowest first.
+    ///   - keeps: Whether the tree is going to be changed, so that nobody else may have it.
+    func tree(of layers: [Layer], keeps: Bool) throws -> FileTree {
+        if keeps, let current, current.layers == layers {
+            self.current = nil
+            return current.tree
+        }
+        let tree = FileTree()
+        for layer in layers {
+            content.know(layer.descriptor)
+            try tree.add(LayerIndex.entries(of: layer.descriptor, in: store), of: layer.descriptor.digest)
+        }
+        try tree.forgetTouched()
+        return tree
+    }
+
+    /// The files that a COPY or ADD takes from.
+    func tree(of origin: CopyAction.Origin) throws -> FileTree {
+        switch origin {
+        case .context:
+            if let contextTree { return contextTree }
+            guard let context = sources.context else { throw BuildError("this build has no build context") }
+            let tree = try context.tree()
+            contextTree = tree
+            return tree
+        case .namedContext(let name):
+            if let tree = namedTrees[name] { return tree }
+            let tree = try namedTree(name)
+            namedTrees[name] = tree
+            return tree
+        case .step(let index): return try tree(of: layers(ofStep: index), keeps: false)
+        }
+    }
+
+    private func namedTree(_ name: String) throws -> FileTree {
+        if let folder = sources.namedContexts[name] { return try folder.tree() }
+        for (base, _) in sources.bases where base.origin == .namedContext(name) {
+            return try tree(of: layers(of: base), keeps: false)
+        }
+        throw BuildError("the build context \"\(name)\" is not here")
+    }
+}
+
+extension BuildError {
+    /// What to say of an error that a step ended in.
+    static func of(_ error: any Error, _ step: Step, _ sources: BuildSources) -> BuildError {
+        switch error {
+        case let error as BuildError:
+            return BuildError(error.message, at: error.range ?? step.range, notes: error.notes)
+        case CopyFault.missing(let path):
+            let name = FileTree.text(path)
+            var notes: [String] = []
+            if case .copy(let copy) = step.action, copy.origin == .context { notes = sources.explain(name) }
+            return BuildError("\(CopyFault.missing(path).message)", at: step.range, notes: notes)
+        case let error as CopyFault: return BuildError(error.message, at: step.range)
+        default: return BuildError("\(error)", at: step.range)
+        }
+    }
+}

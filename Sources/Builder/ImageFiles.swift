@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Archive
+internal import Glibc
+public import OCI
+internal import Rootfs
+public import Store
+
+/// The files of an image as one tree, to be written somewhere else.
+public struct ImageFiles {
+    private let tree: FileTree
+    private let content: FileContent
+
+    /// Looks at the layers of an image.
+    ///
+    /// - Parameters:
+    ///   - layers: The layers, the lowest first.
+    ///   - store: Where they are.
+    /// - Throws: ``StoreError`` or ``ArchiveError`` where a layer is missing or damaged.
+    public init(layers: [Descriptor], in store: ImageStore) throws {
+        tree = FileTree()
+        content = FileContent(store, limit: .max)
+        for layer in layers {
+            content.know(layer)
+            try tree.add(LayerIndex.entries(of: layer, in: store), of: layer.digest)
+        }
+    }
+
+    /// Everything, folders before their content.
+    private func all() throws -> [(path: [UInt8], node: FileNode)] {
+        var result: [(path: [UInt8], node: FileNode)] = []
+        func add(_ folder: FileNode, _ path: [UInt8]) throws {
+            for (name, node) in try folder.sortedChildren() {
+                let place = path.isEmpty ? name : path + [UInt8(ascii: "/")] + name
+                result.append((place, node))
+                if node.isDirectory { try add(node, place) }
+            }
+        }
+        try add(tree.root, [])
+        return result
+    }
+
+    /// Writes everything as an archive.
+    ///
+    /// - Parameter sink: Takes the archive.
+    /// - Throws: ``ArchiveError`` where it cannot be written; what reading layers throws.
+    public func write(to sink: any ByteSink) throws {
+        let writer = TarWriter(sink)
+        let all = try all()
+        try content.unpack(all.map(\.node))
+        var names: [ObjectIdentifier: [UInt8]] = [:]
+        for (path, node) in all {
+            var entry = node.entry(at: path)
+            if node.isShared, node.kind == .file, let first = names[ObjectIdentifier(node)] {
+                (entry.kind, entry.target, entry.size) = (.hardLink, first, 0)
+            } else {
+                names[ObjectIdentifier(node)] = path
+            }
+            guard entry.kind == .file, case .disk(let folder, let name, _) = node.content else {
+                try writer.write(entry)
+                continue
+            }
+            let file = try content.open(folder, name)
+            defer { close(file) }
+            try writer.write(entry) { (sink) throws(ArchiveError) in
+                try sink.copy(descriptor: file, size: entry.size, name: entry.name)
+            }
+        }
+        try writer.finish()
+    }
+
+    /// Writes everything below a folder; owners are kept where this process may give files away.
+    ///
+    /// - Parameter folder: The folder; made where it is not there.
+    /// - Throws: ``StoreError`` where something is in the way; what reading layers throws.
+    public func extract(to folder: String) throws {
+        try DiskFile.makeFolder(folder)
+        let all = try all()
+        try content.unpack(all.map(\.node))
+        let root = Array(folder.utf8) + [UInt8(ascii: "/")]
+        var names: [ObjectIdentifier: [UInt8]] = [:]
+        for (path, node) in all {
+            let place = root + path
+            if node.isShared, node.kind == .file, let first = names[ObjectIdentifier(node)] {
+                try check(first.withCString { old in place.withCString { link(old, $0) } }, place)
+                continue
+            }
+            names[ObjectIdentifier(node)] = place
+            try make(node, place)
+        }
+        for (path, node) in all.reversed() where node.isDirectory {
+            try finish(node, root + path)
+        }
+    }
+
+    private func check(_ result: Int32, _ path: [UInt8]) throws {
+        if result != 0 { throw StoreError("writing \(String(decoding: path, as: UTF8.self))", errno: errno) }
+    }
+
+    private func make(_ node: FileNode, _ path: [UInt8]) throws {
+        switch node.kind {
+        case .directory:
+            if path.withCString({ mkdir($0, 0o700) }) != 0, errno != EEXIST { try check(-1, path) }
+            return
+        case .symlink: try check(node.target.withCString { to in path.withCString { symlink(to, $0) } }, path)
+        case .fifo: try check(path.withCString { mkfifo($0, 0o600) }, path)
+        case .characterDevice, .blockDevice:
+            // Only root may make devices; a folder for people to look at does without.
+            return
+        case .file, .hardLink: try makeFile(node, path)
+        }
+        try finish(node, path)
+    }
+
+    private func makeFile(_ node: FileNode, _ path: [UInt8]) throws {
+        let flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW
+        let target = path.withCString { open($0, flags, 0o600) }
+        if target < 0 { try check(-1, path) }
+        defer { close(target) }
+        guard case .disk(let folder, let name, _) = node.content else { return }
+        let file = try content.open(folder, name)
+        defer { close(file) }
+        let text = String(decoding: path, as: UTF8.self)
+        try FileSink(descriptor: target, name: text).copy(descriptor: file, size: node.size, name: text)
+    }
+
+    private func finish(_ node: FileNode, _ path: [UInt8]) throws {
+        if geteuid() == 0 { try check(path.withCString { lchown($0, node.uid, node.gid) }, path) }
+        if node.kind != .symlink { try check(path.withCString { chmod($0, node.mode) }, path) }
+        let times = [timespec(tv_sec: Int(node.mtime), tv_nsec: 0), timespec(tv_sec: Int(node.mtime), tv_nsec: 0)]
+        try check(path.withCString { utimensat(AT_FDCWD, $0, times, AT_SYMLINK_NOFOLLOW) }, path)
+    }
+}

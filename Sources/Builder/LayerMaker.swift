@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Archive
+internal import Glibc
+internal import OCI
+internal import Rootfs
+internal import Store
+
+/// A layer in the store.
+struct Layer: Hashable {
+    let descriptor: Descriptor
+    let diffID: Digest
+    /// Bytes before compression.
+    let size: Int64
+}
+
+/// Makes a layer of what a step touched.
+final class LayerMaker {
+    private let store: ImageStore
+    private let content: FileContent
+    private let settings: BuildSettings
+    private let index: FileDigests
+    private let progress: (Int64) -> Void
+
+    init(
+        _ store: ImageStore,
+        _ content: FileContent,
+        _ index: FileDigests,
+        _ settings: BuildSettings,
+        progress: @escaping (Int64) -> Void
+    ) {
+        (self.store, self.content, self.index, self.settings) = (store, content, index, settings)
+        self.progress = progress
+    }
+
+    /// Writes what was touched in a tree; an archive without entries where nothing was.
+    func make(_ tree: FileTree) throws -> Layer {
+        let touched = try tree.touched()
+        try content.unpack(touched.map(\.node))
+        let ingest = try store.ingest()
+        let layer = LayerWriter(
+            descriptor: ingest.descriptor,
+            name: ingest.path,
+            compression: settings.compression,
+            cores: settings.cores
+        )
+        let entries = try write(touched, to: layer)
+        let result = try layer.finish()
+        if !store.has(result.descriptor) { try ingest.commit(result.descriptor.digest) }
+        try LayerIndex.keep(entries, of: result.descriptor.digest, in: store)
+        return Layer(descriptor: result.descriptor, diffID: result.diffID, size: result.size)
+    }
+
+    private func write(_ touched: [(path: [UInt8], node: FileNode)], to layer: LayerWriter) throws -> [TarEntry] {
+        let writer = TarWriter(layer)
+        var entries: [TarEntry] = []
+        entries.reserveCapacity(touched.count)
+        var names: [ObjectIdentifier: [UInt8]] = [:]
+        var total: Int64 = 0
+        for (path, node) in touched {
+            if node.isShared, node.kind == .file {
+                if let first = names[ObjectIdentifier(node)] {
+                    var link = node.entry(at: path)
+                    (link.kind, link.target, link.size) = (.hardLink, first, 0)
+                    try write(link, to: writer, &entries)
+                    continue
+                }
+                names[ObjectIdentifier(node)] = path
+            }
+            if node.kind == .file {
+                try writeFile(node, at: path, to: writer, &entries)
+                total += node.size
+                progress(total)
+            } else {
+                try write(node.entry(at: path), to: writer, &entries)
+            }
+        }
+        try writer.finish()
+        return entries
+    }
+
+    private func write(_ entry: TarEntry, to writer: TarWriter, _ entries: inout [TarEntry]) throws {
+        let clamped = settings.clamped(entry)
+        try writer.write(clamped)
+        entries.append(clamped)
+    }
+
+    private func writeFile(
+        _ node: FileNode,
+        at path: [UInt8],
+        to writer: TarWriter,
+        _ entries: inout [TarEntry]
+    ) throws {
+        switch node.content {
+        case .none, .layer: try write(node.entry(at: path), to: writer, &entries)
+        case .inline(let bytes):
+            node.size = Int64(bytes.count)
+            let entry = settings.clamped(node.entry(at: path))
+            try writer.write(entry) { (sink) throws(ArchiveError) in try sink.write(bytes) }
+            entries.append(entry)
+        case .disk(let folder, let name, let stamp):
+            let file = try content.open(folder, name)
+            defer { close(file) }
+            let isFromContext = !content.isSpooled(folder)
+            if isFromContext {
+                // The file may have changed since the folder was read; what is read now is what counts.
+                var status = stat()
+                guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+                    throw StoreError("looking at \(String(decoding: path, as: UTF8.self))", errno: errno)
+                }
+                node.size = Int64(status.st_size)
+                node.attributes = DiskTree.attributes(of: file)
+            }
+            let entry = settings.clamped(node.entry(at: path))
+            let hashing = isFromContext ? HashingSink() : nil
+            try writer.write(entry) { (sink) throws(ArchiveError) in
+                hashing?.next = sink
+                try (hashing ?? sink).copy(descriptor: file, size: entry.size, name: entry.name)
+            }
+            if let hashing, node.size == stamp.size { index.remember(hashing.finish(), of: stamp) }
+            entries.append(entry)
+        }
+    }
+}
+
+/// Passes bytes on and hashes them.
+private final class HashingSink: ByteSink {
+    var next: (any ByteSink)?
+    private var hash = SHA256()
+
+    func write(_ bytes: UnsafeRawBufferPointer) throws(ArchiveError) {
+        hash.update(bytes)
+        try next?.write(bytes)
+    }
+
+    func finish() -> [UInt8] { hash.finish() }
+}

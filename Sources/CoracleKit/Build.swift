@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Archive
+internal import BuildPlan
+internal import Builder
+internal import Dispatch
+internal import DockerfileSyntax
+internal import Glibc
+internal import OCI
+internal import Rootfs
+internal import Store
+
+/// `coracle build`: a Dockerfile and its context become an image in the store.
+public struct Build: Sendable {
+    /// The Dockerfile and its context.
+    public var input: DockerfileInput
+    /// Flags that decide what is built.
+    public var settings = PlanSettings()
+    /// `--platform`, as it was typed: one or several with commas between.
+    public var platforms: [String] = []
+    /// `--tag`.
+    public var tags: [String] = []
+    /// `--label`: `NAME=value`.
+    public var labels: [String] = []
+    /// `--annotation`: `[manifest:|index:]NAME=value`.
+    public var annotations: [String] = []
+    /// `--output`.
+    public var outputs: [String] = []
+    /// `--compression`.
+    public var compression: String?
+    /// `--no-cache`.
+    public var ignoresCache = false
+    /// `--no-cache-filter`.
+    public var ignoredStages: [String] = []
+    /// The folder of the store.
+    public var store: String
+
+    /// Builds one input.
+    ///
+    /// - Parameters:
+    ///   - input: The Dockerfile and its context.
+    ///   - store: The folder of the store.
+    public init(_ input: DockerfileInput, store: String) {
+        (self.input, self.store) = (input, store)
+    }
+
+    /// What came of a build.
+    public enum Outcome: Sendable {
+        /// The image: a manifest, or an index where there are several platforms; and its names.
+        case built(BuildReport)
+        /// The Dockerfile has faults, or a step failed: lines for people, and the exit code.
+        case failed(String, ExitReason.Code)
+    }
+
+    /// Builds.
+    ///
+    /// - Parameters:
+    ///   - environment: The environment of the process.
+    ///   - events: Is told what happens, from one thread.
+    /// - Returns: The image, or what is wrong.
+    /// - Throws: ``ExitReason`` for malformed flags, missing files and images, and a store that cannot be used.
+    public func run(
+        environment: [String: String],
+        events: @escaping @Sendable (BuildProgress) -> Void
+    ) async throws -> Outcome {
+        let teller = ProgressTeller(events)
+        do {
+            return try await checked(environment) { teller.take($0) }
+        } catch let error as StoreError {
+            throw ExitReason(.step, error.message)
+        } catch let error as ArchiveError {
+            throw ExitReason(.step, error.message)
+        } catch let error as ContentError {
+            throw ExitReason(.step, error.message)
+        }
+    }
+
+    private func checked(
+        _ environment: [String: String],
+        _ events: @escaping @Sendable (BuildEvent) -> Void
+    ) async throws -> Outcome {
+        let names = try tags.map { try Build.reference($0, "--tag") }
+        let targets = try outputs.map { try ImageOutput($0) }
+        let files = try input.read()
+        let (dockerfile, faults) = Dockerfile.parse(files.dockerfile)
+        let errors = faults.filter { $0.severity == .error }
+        guard errors.isEmpty else { return .failed(DiagnosticText.write(errors, in: files.dockerfile), .usage) }
+        let store = try ImageStore(store)
+        let lease = try store.lease()
+        defer { withExtendedLifetime(lease) {} }
+        var built: [BuiltImage] = []
+        for platform in try wantedPlatforms() {
+            let options = try options(platform, environment)
+            let images = LocalImages(store, contexts: settings.contexts)
+            let (plan, diagnostics) = try await Plan.make(dockerfile, options: options, resolver: images)
+            guard let plan else {
+                let errors = diagnostics.filter { $0.severity == .error }
+                return .failed(DiagnosticText.write(errors, in: files.dockerfile), .usage)
+            }
+            try images.resolve(imagesOf: plan)
+            let sources = try sources(files, images)
+            let settings = try buildSettings(plan)
+            do {
+                built.append(try await Build.run(plan, store, sources, settings, events))
+            } catch let error as BuildError {
+                return .failed(DiagnosticText.write(error, in: files.dockerfile), .step)
+            }
+        }
+        let image = try finish(built, store, names)
+        for target in targets { try target.write(image, names, from: store) }
+        let config = built.count == 1 ? built[0].config : nil
+        return .built(BuildReport(image: image, config: config, names: names.map(\.familiar)))
+    }
+
+    /// Runs the builder on a thread of its own, as it blocks.
+    private static func run(
+        _ plan: Plan,
+        _ store: ImageStore,
+        _ sources: BuildSources,
+        _ settings: BuildSettings,
+        _ events: @escaping @Sendable (BuildEvent) -> Void
+    ) async throws -> BuiltImage {
+        try await withCheckedThrowingContinuation { continuation in
+            DispatchQueue(label: "coracle.build")
+                .async {
+                    let builder = ImageBuilder(plan, in: store, sources: sources, settings: settings, events: events)
+                    continuation.resume(with: Result { try builder.build() })
+                }
+        }
+    }
+
+    // MARK: Flags
+
+    static func reference(_ text: String, _ flag: String) throws(ExitReason) -> ImageReference {
+        do {
+            return try ImageReference(text)
+        } catch {
+            throw ExitReason(.usage, "\(flag) \(error.message)")
+        }
+    }
+
+    private func wantedPlatforms() throws(ExitReason) -> [Platform?] {
+        var wanted: [Platform?] = []
+        for text in platforms.flatMap({ $0.split(separator: ",") }) {
+            do {
+                wanted.append(try Platform(String(text)))
+            } catch {
+                throw ExitReason(.usage, "--platform \(error.message)")
+            }
+        }
+        return wanted.isEmpty ? [nil] : wanted
+    }
+
+    private func options(_ platform: Platform?, _ environment: [String: String]) throws(ExitReason) -> PlanOptions {
+        var options = try settings.options(environment: environment)
+        options.platform = platform
+        for label in labels {
+            guard let equals = label.firstIndex(of: "=") else {
+                throw ExitReason(.usage, "--label \"\(label)\" is not NAME=value")
+            }
+            options.labels[String(label[..<equals])] = String(label[label.index(after: equals)...])
+        }
+        let epoch = "SOURCE_DATE_EPOCH"
+        if options.buildArguments[epoch] == nil, let value = environment[epoch] {
+            options.buildArguments[epoch] = value
+        }
+        return options
+    }
+
+    private func buildSettings(_ plan: Plan) throws(ExitReason) -> BuildSettings {
+        var result = BuildSettings()
+        result.cores = Build.cores
+        result.ignoresCache = ignoresCache
+        result.ignoredStages = Set(ignoredStages.flatMap { $0.split(separator: ",").map(String.init) })
+        if let compression {
+            do {
+                result.compression = try Compression(compression)
+            } catch {
+                throw ExitReason(.usage, "--compression \(error.message)")
+            }
+        }
+        switch plan.epoch {
+        case nil: break
+        case .seconds(let seconds): result.epoch = seconds
+        case .context, .named:
+            throw ExitReason(.usage, "SOURCE_DATE_EPOCH is not a number of seconds, which it must be here")
+        }
+        return result
+    }
+
+    /// How many processors this process may use.
+    static var cores: Int {
+        let status = String(decoding: (try? TextFile.read("/proc/self/status")) ?? [], as: UTF8.self)
+        let line = status.split(whereSeparator: \.isNewline).first { $0.hasPrefix("Cpus_allowed:") } ?? ""
+        return max(1, line.dropFirst(13).compactMap(\.hexDigitValue).reduce(0) { $0 + $1.nonzeroBitCount })
+    }
+
+    // MARK: Files
+
+    private func sources(_ files: DockerfileInput.Files, _ images: LocalImages) throws -> BuildSources {
+        var sources = BuildSources()
+        sources.bases = images.layers
+        for (name, location) in settings.contexts where !location.contains("://") {
+            guard TextFile.isFolder(location) else {
+                throw ExitReason(.usage, "--build-context \(name): \(location) is no folder")
+            }
+            sources.namedContexts[name] = ContextFolder(path: location, ignoreFile: nil, ignoreName: "").tree
+        }
+        guard input.path != "-", TextFile.isFolder(input.path) else { return sources }
+        let ignore = files.ignoreFile.map { IgnoreFile.parse($0) }
+        if let fault = ignore?.diagnostics.first, let file = files.ignoreFile {
+            throw ExitReason(.usage, "\(file.name):\(file.line(at: fault.range.start)): \(fault.message)")
+        }
+        let folder = ContextFolder(
+            path: input.path,
+            ignoreFile: ignore?.file,
+            ignoreName: files.ignoreFile?.name ?? ".dockerignore"
+        )
+        sources.context = folder.tree
+        sources.folder = SHA256.digest(Array(folder.absolute.utf8)).hex
+        sources.explain = { folder.explain($0) }
+        return sources
+    }
+
+    // MARK: Results
+
+    /// Annotates what was built, joins several platforms, and gives it its names.
+    private func finish(
+        _ built: [BuiltImage],
+        _ store: ImageStore,
+        _ names: [ImageReference]
+    ) throws -> Descriptor {
+        let (ofManifests, ofIndex) = try parsedAnnotations()
+        var manifests: [Descriptor] = []
+        for image in built {
+            var descriptor = image.manifest
+            if !ofManifests.isEmpty {
+                var manifest = try Manifest(parsing: store.read(descriptor.digest))
+                manifest.annotations = ofManifests
+                descriptor = try store.put(manifest.document, .manifest)
+                descriptor.platform = image.manifest.platform
+            }
+            manifests.append(descriptor)
+        }
+        var result = manifests[0]
+        if manifests.count > 1 {
+            var index = ImageIndex(manifests: manifests)
+            index.annotations = ofIndex
+            result = try store.put(index.document, .index)
+        }
+        for name in names { try store.tag(result, as: name) }
+        return result
+    }
+
+    private func parsedAnnotations() throws(ExitReason) -> (manifests: [String: String], index: [String: String]) {
+        var (manifests, index): ([String: String], [String: String]) = ([:], [:])
+        for annotation in annotations {
+            guard let equals = annotation.firstIndex(of: "=") else {
+                throw ExitReason(.usage, "--annotation \"\(annotation)\" is not NAME=value")
+            }
+            let value = String(annotation[annotation.index(after: equals)...])
+            let name = String(annotation[..<equals])
+            if let inner = name.suffix(after: "index:") {
+                index[inner] = value
+            } else {
+                manifests[name.suffix(after: "manifest:") ?? name] = value
+            }
+        }
+        return (manifests, index)
+    }
+}
+
+extension PlanSettings {
+    /// The contexts given by name; flags that are malformed are left out here and refused by ``options(environment:)``.
+    var contexts: [String: String] {
+        var contexts: [String: String] = [:]
+        for context in buildContexts {
+            guard let equals = context.firstIndex(of: "=") else { continue }
+            contexts[String(context[..<equals])] = String(context[context.index(after: equals)...])
+        }
+        return contexts
+    }
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import OCI
+internal import Store
+
+/// What a build tells other programs: the files that `--iidfile` and `--metadata-file` name.
+public struct BuildReport: Sendable {
+    private let image: Descriptor
+    private let config: Descriptor?
+    /// The image's names, as `--tag` gave them.
+    public let names: [String]
+    /// The digest of the manifest or index, algorithm included.
+    public var digest: String { image.digest.description }
+
+    /// Describes what was built.
+    init(image: Descriptor, config: Descriptor?, names: [String]) {
+        (self.image, self.config, self.names) = (image, config, names)
+    }
+
+    /// Writes the files that are asked for.
+    ///
+    /// - Parameters:
+    ///   - iidfile: The file for the digest.
+    ///   - metadata: The file for everything, as JSON with the members that buildx writes.
+    /// - Throws: ``ExitReason`` where one cannot be written.
+    public func write(iidfile: String?, metadata: String?) throws(ExitReason) {
+        var members: [String: JSONValue] = [
+            "containerimage.digest": .string(image.digest.description), "containerimage.descriptor": image.json,
+        ]
+        members["containerimage.config.digest"] = config.map { .string($0.digest.description) }
+        if !names.isEmpty { members["image.name"] = .string(names.joined(separator: ",")) }
+        do {
+            if let iidfile {
+                try DiskFile.write(Array(image.digest.description.utf8), to: iidfile, isSynced: false)
+            }
+            if let metadata {
+                let text = JSONValue.object(members).pretty + "\n"
+                try DiskFile.write(Array(text.utf8), to: metadata, isSynced: false)
+            }
+        } catch {
+            throw ExitReason(.usage, error.message)
+        }
+    }
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import ArgumentParser
+internal import CoracleKit
+
+/// `coracle build`.
+struct BuildCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "build",
+        abstract: "Build an image from a Dockerfile and a build context.",
+        discussion: "The image goes to the store, and wherever --output says. Its digest goes to standard output."
+    )
+
+    @Argument(help: "The build context: a folder, a tar archive, a git URL, or - for standard input.")
+    var path = "."
+
+    @Option(name: .shortAndLong, help: "The Dockerfile; - is standard input.")
+    var file: String?
+
+    @Option(name: .shortAndLong, help: "A name for the image; may be given several times.")
+    var tag: [String] = []
+
+    @OptionGroup var flags: BuildFlags
+
+    @Option(name: .shortAndLong, help: "Where the image goes besides the store: type=oci|docker|tar|local,dest=PATH.")
+    var output: [String] = []
+
+    @Option(help: "Write the image's digest to a file.")
+    var iidfile: String?
+
+    @Option(name: .customLong("metadata-file"), help: "Write what was built to a file, as JSON.")
+    var metadataFile: String?
+
+    @Option(help: "How to show progress: auto, plain, tty or json.")
+    var progress = ProgressStyle.auto
+
+    @Flag(name: .shortAndLong, help: "Print the digest and nothing else.")
+    var quiet = false
+
+    @Flag(help: "Check the Dockerfile, and build nothing.")
+    var check = false
+
+    @Option(help: "The folder of the store; $CORACLE_STORE or ~/.local/share/coracle by default.")
+    var store: String?
+
+    mutating func run() async throws {
+        let environment = Environment.all
+        if check {
+            var command = try CheckCommand.parse([path] + (file.map { ["--file", $0] } ?? []))
+            try command.run()
+            return
+        }
+        var build = Build(
+            DockerfileInput(file: file, path: path),
+            store: StoreFolder.path(flag: store, environment: environment)
+        )
+        flags.apply(to: &build)
+        (build.tags, build.outputs) = (tag, output)
+        let view = progress.view(isQuiet: quiet)
+        let outcome = try await build.run(environment: environment) { view.show($0) }
+        view.finish()
+        switch outcome {
+        case .failed(let text, let code):
+            Output.raw(text)
+            throw ExitReason(code, "")
+        case .built(let report):
+            try report.write(iidfile: iidfile, metadata: metadataFile)
+            if !quiet, !report.names.isEmpty { Output.note("built \(report.names.joined(separator: ", "))") }
+            if !output.contains(where: { $0 == "-" || $0.contains("dest=-") }) { Output.result("\(report.digest)\n") }
+        }
+    }
+}
+
+/// The flags of a build that are the same for every way to start one.
+struct BuildFlags: ParsableArguments {
+    @Option(help: "The stage to build, by name or number; the last one by default.")
+    var target: String?
+
+    @Option(
+        name: .customLong("build-arg"),
+        help: "A build argument, NAME=value; NAME alone takes it from the environment."
+    )
+    var buildArguments: [String] = []
+
+    @Option(
+        name: .customLong("build-context"),
+        help: "A further context, NAME=FOLDER or NAME=oci-layout://FOLDER[:TAG]."
+    )
+    var buildContexts: [String] = []
+
+    @Option(help: "What the image runs on, for example linux/arm64; several with commas between make an index.")
+    var platform: [String] = []
+
+    @Option(help: "A label of the image, NAME=value.")
+    var label: [String] = []
+
+    @Option(help: "An annotation of the manifest, NAME=value; index:NAME=value for the index.")
+    var annotation: [String] = []
+
+    @Option(help: "How layers are compressed: gzip[:1-12] or zstd[:1-19].")
+    var compression: String?
+
+    @Flag(name: .customLong("no-cache"), help: "Do every step again.")
+    var ignoresCache = false
+
+    @Option(name: .customLong("no-cache-filter"), help: "Do the steps of these stages again.")
+    var ignoredStages: [String] = []
+
+    func apply(to build: inout Build) {
+        (build.settings.target, build.settings.buildArguments) = (target, buildArguments)
+        (build.settings.buildContexts, build.platforms) = (buildContexts, platform)
+        (build.labels, build.annotations, build.compression) = (label, annotation, compression)
+        (build.ignoresCache, build.ignoredStages) = (ignoresCache, ignoredStages)
+    }
+}

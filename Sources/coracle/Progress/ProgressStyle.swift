@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import ArgumentParser
+internal import CoracleKit
+internal import Glibc
+
+/// How progress is shown.
+enum ProgressStyle: String, ExpressibleByArgument, CaseIterable {
+    case auto
+    case plain
+    case tty
+    case json
+
+    /// The view of a build.
+    func view(isQuiet: Bool) -> any ProgressView {
+        if isQuiet { return NoProgress() }
+        switch self {
+        case .plain: return PlainProgress()
+        case .json: return JSONProgress()
+        case .tty: return TerminalProgress()
+        case .auto: return isatty(2) == 1 && Environment.all["NO_COLOR"] == nil ? TerminalProgress() : PlainProgress()
+        }
+    }
+}
+
+/// Shows what a build does, on standard error.
+protocol ProgressView: Sendable {
+    /// Shows an event; events come one at a time.
+    func show(_ event: BuildProgress)
+
+    /// Says that no event comes any more.
+    func finish()
+}
+
+/// Shows nothing.
+struct NoProgress: ProgressView {
+    func show(_ event: BuildProgress) {}
+    func finish() {}
+}
+
+/// One line of JSON for each event, as docs/formats.md has them.
+struct JSONProgress: ProgressView {
+    func show(_ event: BuildProgress) { Output.note(event.json) }
+    func finish() {}
+}
