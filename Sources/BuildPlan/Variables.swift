@@ -112,9 +112,9 @@ enum ArgumentScope {
         let build = options.buildPlatform
         var scope = Variables()
         let values: [(String, String)] = [
-            ("BUILDPLATFORM", build.description), ("BUILDOS", build.os), ("BUILDOSVERSION", build.osVersion ?? ""),
+            ("BUILDPLATFORM", build.versioned), ("BUILDOS", build.os), ("BUILDOSVERSION", build.osVersion ?? ""),
             ("BUILDARCH", build.architecture), ("BUILDVARIANT", build.variant ?? ""),
-            ("TARGETPLATFORM", platform.description), ("TARGETOS", platform.os),
+            ("TARGETPLATFORM", platform.versioned), ("TARGETOS", platform.os),
             ("TARGETOSVERSION", platform.osVersion ?? ""), ("TARGETARCH", platform.architecture),
             ("TARGETVARIANT", platform.variant ?? ""), ("TARGETSTAGE", targetStage),
         ]

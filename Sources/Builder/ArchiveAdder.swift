@@ -10,13 +10,6 @@ struct ArchiveAdder {
     let destination: FileTree
 
     /// Unpacks a file if it is an archive.
-    ///
-    /// - Parameters:
-    ///   - node: The file.
-    ///   - name: Its name for messages.
-    ///   - target: Where its content goes.
-    ///   - owner: Who owns what is unpacked; `nil` for whom the archive names.
-    /// - Returns: Whether it is one: a tar archive, compressed or not.
     func add(_ node: FileNode, _ name: String, to target: [FileTree.Name], owner: Owner?) throws -> Bool {
         guard node.kind == .file, node.size > 0 else { return false }
         try content.unpack([node])

@@ -32,8 +32,6 @@ final class FileContent {
     }
 
     /// Opens a file.
-    ///
-    /// - Returns: A descriptor, which the caller closes.
     func open(_ folder: FolderPath, _ name: [UInt8]) throws -> Int32 {
         let path = folder.appending(name)
         let descriptor = path.withCString { Glibc.open($0, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) }

@@ -56,10 +56,6 @@ final class FileCopier {
     }
 
     /// Copies a file, or the content of a folder.
-    ///
-    /// - Parameters:
-    ///   - path: Where it is in the source.
-    ///   - target: An absolute path; a slash or `/.` at its end means a folder.
     func copy(_ path: [FileTree.Name], to target: String) throws {
         let parts = target.split(separator: "/", omittingEmptySubsequences: false)
         let isFolder = parts.last == "" || parts.last == "."
@@ -202,10 +198,6 @@ enum CopyFault: Error {
 
 extension FileTree {
     /// Makes folders where there are none; those that are there stay as they are.
-    ///
-    /// - Parameters:
-    ///   - path: A path without links.
-    ///   - rules: Who owns the new ones, and their permissions.
     func makeFolders(_ path: [Name], _ rules: CopyRules) throws {
         var node = root
         for (index, name) in path.enumerated() {
@@ -223,11 +215,9 @@ extension FileTree {
         }
     }
 
-    /// The paths that a pattern names; a folder that matches is not looked into.
+    /// The paths that a pattern names, sorted; one for a pattern without wildcards, whether it exists or not.
     ///
-    /// - Parameters:
-    ///   - pattern: The names of a path, some with wildcards; the part before the first of these must exist.
-    /// - Returns: Paths, sorted; one for a pattern without wildcards, whether it exists or not.
+    /// The part before the first wildcard must exist. A folder that matches is not looked into.
     func matches(_ pattern: [Name]) throws -> [[Name]] {
         guard let first = pattern.firstIndex(where: Wildcard.isWild) else {
             return [pattern]

@@ -42,11 +42,6 @@ final class FileDigests {
     }
 
     /// The content of a file or folder as COPY sees it: names, kinds, permissions and bytes; no times, no owners.
-    ///
-    /// - Parameters:
-    ///   - node: What is copied.
-    ///   - rules: What is left out.
-    ///   - key: Takes the description.
     func describe(_ node: FileNode, _ rules: CopyRules, into key: inout KeyHasher) throws {
         try describe(node, [], rules, into: &key)
     }

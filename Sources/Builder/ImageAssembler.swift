@@ -18,10 +18,6 @@ struct ImageAssembler {
     let settings: BuildSettings
 
     /// Writes an image.
-    ///
-    /// - Parameters:
-    ///   - planned: The configuration as planned.
-    ///   - layers: The layers, those of the base first.
     func assemble(_ planned: ImageConfig, _ layers: [Layer]) throws -> BuiltImage {
         var image = planned
         image.diffIDs = layers.map(\.diffID)

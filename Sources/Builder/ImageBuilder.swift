@@ -125,11 +125,9 @@ public final class ImageBuilder {
 
     // MARK: Trees
 
-    /// The files of some layers.
+    /// The files of some layers, the lowest first.
     ///
-    /// - Parameters:
-    ///   - layers: The layers, the lowest first.
-    ///   - keeps: Whether the tree is going to be changed, so that nobody else may have it.
+    /// With `keeps`, the tree is going to be changed, so that nobody else may have it.
     func tree(of layers: [Layer], keeps: Bool) throws -> FileTree {
         if keeps, let current, current.layers == layers {
             self.current = nil

@@ -8,13 +8,8 @@ struct Owner: Hashable {
 
     /// Reads `USER[:GROUP]`, names looked up in the image's own files.
     ///
-    /// A number alone is the group's number too. A name that the files do not have is 0, as it is to BuildKit;
-    /// `unknown` is told of it.
-    ///
-    /// - Parameters:
-    ///   - text: As `--chown` or USER has it.
-    ///   - read: The content of a file of the image; `nil` where there is none.
-    ///   - unknown: Is given each name that was not found.
+    /// A number alone is the group's number too. `read` gives the content of a file of the image. A name that the
+    /// files do not have is 0, as it is to BuildKit; `unknown` is told of it.
     init(_ text: String, read: (String) throws -> [UInt8]?, unknown: (String) -> Void) throws {
         let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
         if let number = UInt32(parts[0]) {

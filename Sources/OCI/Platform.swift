@@ -79,6 +79,12 @@ public struct Platform: Hashable, Sendable, CustomStringConvertible {
         ([os, architecture] + (variant.map { [$0] } ?? [])).joined(separator: "/")
     }
 
+    /// The same with the version of the system where there is one: `windows(10.0.20348)/amd64`.
+    public var versioned: String {
+        guard let osVersion else { return description }
+        return "\(os)(\(osVersion))" + description.dropFirst(os.count)
+    }
+
     private static let architectures: Set<String> = [
         "386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le",
         "riscv64", "s390x", "wasm",
