@@ -121,7 +121,7 @@ private final class Pipeline: @unchecked Sendable {
     init(_ sink: FileSink, _ compression: Compression, cores: Int) {
         (self.sink, self.compression) = (sink, compression)
         // One block is filled, as many as there are cores are compressed, and one waits to be written.
-        available = DispatchSemaphore(value: cores + 3)
+        available = DispatchSemaphore(value: cores + 2)
         limit = DispatchSemaphore(value: cores)
     }
 

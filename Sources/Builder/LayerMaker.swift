@@ -34,8 +34,9 @@ final class LayerMaker {
 
     /// Writes what was touched in a tree; an archive without entries where nothing was.
     func make(_ tree: FileTree) throws -> Layer {
-        let touched = try tree.touched()
-        try content.unpack(touched.map(\.node))
+        var packed: [FileNode] = []
+        try tree.forEachTouched { _, node in if case .layer = node.content { packed.append(node) } }
+        try content.unpack(packed)
         let ingest = try store.ingest()
         let layer = LayerWriter(
             descriptor: ingest.descriptor,
@@ -43,60 +44,61 @@ final class LayerMaker {
             compression: settings.compression,
             cores: settings.cores
         )
-        let entries = try write(touched, to: layer)
+        let entries = try write(tree, to: layer)
         let result = try layer.finish()
         if !store.has(result.descriptor) { try ingest.commit(result.descriptor.digest) }
         try LayerIndex.keep(entries, of: result.descriptor.digest, in: store)
         return Layer(descriptor: result.descriptor, diffID: result.diffID, size: result.size)
     }
 
-    private func write(_ touched: [(path: [UInt8], node: FileNode)], to layer: LayerWriter) throws -> [TarEntry] {
+    private func write(_ tree: FileTree, to layer: LayerWriter) throws -> LayerIndex.Encoder {
         let writer = TarWriter(layer)
-        var entries: [TarEntry] = []
-        entries.reserveCapacity(touched.count)
+        let entries = try LayerIndex.Encoder(store)
         var names: [ObjectIdentifier: [UInt8]] = [:]
         var total: Int64 = 0
-        for (path, node) in touched {
+        try tree.forEachTouched { path, node in
             if node.isShared, node.kind == .file {
                 if let first = names[ObjectIdentifier(node)] {
                     var link = node.entry(at: path)
                     (link.kind, link.target, link.size) = (.hardLink, first, 0)
-                    try write(link, to: writer, &entries)
-                    continue
+                    try write(link, to: writer, entries)
+                    return
                 }
                 names[ObjectIdentifier(node)] = path
             }
             if node.kind == .file {
-                try writeFile(node, at: path, to: writer, &entries)
+                try writeFile(node, at: path, to: writer, entries)
+                let before = total
                 total += node.size
-                progress(total)
+                // Once a megabyte is often enough for eyes, and cheap.
+                if total >> 20 != before >> 20 { progress(total) }
             } else {
-                try write(node.entry(at: path), to: writer, &entries)
+                try write(node.entry(at: path), to: writer, entries)
             }
         }
         try writer.finish()
         return entries
     }
 
-    private func write(_ entry: TarEntry, to writer: TarWriter, _ entries: inout [TarEntry]) throws {
+    private func write(_ entry: TarEntry, to writer: TarWriter, _ entries: LayerIndex.Encoder) throws {
         let clamped = settings.clamped(entry)
         try writer.write(clamped)
-        entries.append(clamped)
+        try entries.add(clamped)
     }
 
     private func writeFile(
         _ node: FileNode,
         at path: [UInt8],
         to writer: TarWriter,
-        _ entries: inout [TarEntry]
+        _ entries: LayerIndex.Encoder
     ) throws {
         switch node.content {
-        case .none, .layer: try write(node.entry(at: path), to: writer, &entries)
+        case .none, .layer: try write(node.entry(at: path), to: writer, entries)
         case .inline(let bytes):
             node.size = Int64(bytes.count)
             let entry = settings.clamped(node.entry(at: path))
             try writer.write(entry) { (sink) throws(ArchiveError) in try sink.write(bytes) }
-            entries.append(entry)
+            try entries.add(entry)
         case .disk(let folder, let name, let stamp):
             let file = try content.open(folder, name)
             defer { close(file) }
@@ -117,7 +119,7 @@ final class LayerMaker {
                 try (hashing ?? sink).copy(descriptor: file, size: entry.size, name: entry.name)
             }
             if let hashing, node.size == stamp.size { index.remember(hashing.finish(), of: stamp) }
-            entries.append(entry)
+            try entries.add(entry)
         }
     }
 }

@@ -137,12 +137,12 @@ struct StepRunner {
 
     /// Lays the touched files of a tree over another.
     private func overlay(_ upper: FileTree, on tree: FileTree) throws {
-        for (path, node) in try upper.touched() {
+        try upper.forEachTouched { path, node in
             let names = FileTree.names(path)
-            guard let name = names.last else { continue }
+            guard let name = names.last else { return }
             try tree.makeFolders(Array(names.dropLast()), CopyRules())
             try tree.markDirty(Array(names.dropLast()))
-            guard let parent = try tree.node(at: Array(names.dropLast())) else { continue }
+            guard let parent = try tree.node(at: Array(names.dropLast())) else { return }
             if node.isDirectory {
                 let folder = FileNode(node.entry(at: path))
                 folder.isTouched = true

@@ -32,12 +32,6 @@ public final class FileNode {
     public var size: Int64 = 0
     /// Seconds since 1970.
     public var mtime: Int64 = 0
-    /// What a link names.
-    public var target: [UInt8] = []
-    /// A device's numbers.
-    public var device: (major: UInt32, minor: UInt32) = (0, 0)
-    /// Named values, sorted by name.
-    public var attributes: [TarEntry.Attribute] = []
     /// Where a file's bytes are.
     public var content = Content.none
     /// Whether it has more than one name where it comes from.
@@ -47,8 +41,52 @@ public final class FileNode {
     /// Whether the current step touched it or something below it.
     public var isDirty = false
 
-    private var children: [[UInt8]: FileNode] = [:]
-    private var loader: (() throws -> [[UInt8]: FileNode])?
+    /// What few nodes have; there are many nodes, so each has room for what all have only.
+    private struct Rare {
+        var target: [UInt8] = []
+        var device: (major: UInt32, minor: UInt32) = (0, 0)
+        var attributes: [TarEntry.Attribute] = []
+    }
+
+    /// What folders have.
+    private final class Folder {
+        var children: [[UInt8]: FileNode] = [:]
+        var loader: (() throws -> [[UInt8]: FileNode])?
+    }
+
+    private final class Box {
+        var rare = Rare()
+    }
+
+    private var box: Box?
+    private let folder: Folder?
+
+    private var rare: Rare {
+        get { box?.rare ?? Rare() }
+        set {
+            let box = box ?? Box()
+            box.rare = newValue
+            self.box = box
+        }
+    }
+
+    /// What a link names.
+    public var target: [UInt8] {
+        get { box?.rare.target ?? [] }
+        set { if box != nil || !newValue.isEmpty { rare.target = newValue } }
+    }
+
+    /// A device's numbers.
+    public var device: (major: UInt32, minor: UInt32) {
+        get { box?.rare.device ?? (0, 0) }
+        set { if box != nil || newValue != (0, 0) { rare.device = newValue } }
+    }
+
+    /// Named values, sorted by name.
+    public var attributes: [TarEntry.Attribute] {
+        get { box?.rare.attributes ?? [] }
+        set { if box != nil || !newValue.isEmpty { rare.attributes = newValue } }
+    }
 
     /// Creates a node.
     ///
@@ -57,6 +95,7 @@ public final class FileNode {
     ///   - mode: Permissions.
     public init(_ kind: TarEntry.Kind, mode: UInt32) {
         (self.kind, self.mode) = (kind, mode)
+        folder = kind == .directory ? Folder() : nil
     }
 
     /// Creates a folder whose content is looked up when it is needed.
@@ -65,7 +104,8 @@ public final class FileNode {
     ///   - mode: Permissions.
     ///   - loader: Finds what is in the folder.
     public init(mode: UInt32, loader: @escaping () throws -> [[UInt8]: FileNode]) {
-        (kind, self.mode, self.loader) = (.directory, mode, loader)
+        (kind, self.mode, folder) = (.directory, mode, Folder())
+        folder?.loader = loader
     }
 
     /// Creates a node of an archive's entry; of a hard link, one that is a file.
@@ -81,10 +121,11 @@ public final class FileNode {
     /// Whether it is a folder.
     public var isDirectory: Bool { kind == .directory }
 
-    private func load() throws {
-        guard let loader else { return }
-        children = try loader()
-        self.loader = nil
+    private func loaded() throws -> Folder? {
+        guard let folder, let loader = folder.loader else { return folder }
+        folder.children = try loader()
+        folder.loader = nil
+        return folder
     }
 
     /// What a folder holds under a name.
@@ -93,8 +134,7 @@ public final class FileNode {
     /// - Returns: The node; `nil` where there is none.
     /// - Throws: Where the folder cannot be read.
     public func child(_ name: [UInt8]) throws -> FileNode? {
-        try load()
-        return children[name]
+        try loaded()?.children[name]
     }
 
     /// What a folder holds, sorted by name.
@@ -102,8 +142,8 @@ public final class FileNode {
     /// - Returns: Names and nodes.
     /// - Throws: Where the folder cannot be read.
     public func sortedChildren() throws -> [(name: [UInt8], node: FileNode)] {
-        try load()
-        return children.map { ($0.key, $0.value) }.sorted { $0.0.lexicographicallyPrecedes($1.0) }
+        guard let folder = try loaded() else { return [] }
+        return folder.children.map { ($0.key, $0.value) }.sorted { $0.0.lexicographicallyPrecedes($1.0) }
     }
 
     /// Puts a node under a name, in place of another, or removes the name.
@@ -113,14 +153,14 @@ public final class FileNode {
     ///   - node: The node; `nil` to remove.
     /// - Throws: Where the folder cannot be read.
     public func set(_ name: [UInt8], _ node: FileNode?) throws {
-        try load()
-        children[name] = node
+        try loaded()?.children[name] = node
         isDirty = true
     }
 
     /// Removes everything from a folder.
     public func removeChildren() {
-        (children, loader) = ([:], nil)
+        folder?.children = [:]
+        folder?.loader = nil
     }
 
     /// The node as an entry of an archive.

@@ -108,26 +108,31 @@ public struct FileTree {
 
     /// Every node that was touched, with the folders above it: the entries of a layer, folders before their content.
     ///
-    /// - Returns: Paths and nodes, sorted by name within each folder.
-    /// - Throws: Where a folder cannot be read.
-    public func touched() throws -> [(path: [UInt8], node: FileNode)] {
-        var result: [(path: [UInt8], node: FileNode)] = []
-        try FileTree.collect(root, [], into: &result)
-        return result
+    /// - Parameter body: Is given paths and nodes, sorted by name within each folder.
+    /// - Throws: Where a folder cannot be read; what `body` throws.
+    public func forEachTouched(_ body: ([UInt8], FileNode) throws -> Void) throws {
+        var waiting: [(path: [UInt8], node: FileNode)] = []
+        try FileTree.visit(root, [], &waiting, body)
     }
 
-    private static func collect(
+    /// Visits a folder; folders that were not touched wait until something in them is visited.
+    private static func visit(
         _ folder: FileNode,
         _ path: [UInt8],
-        into result: inout [(path: [UInt8], node: FileNode)]
+        _ waiting: inout [(path: [UInt8], node: FileNode)],
+        _ body: ([UInt8], FileNode) throws -> Void
     ) throws {
         for (name, node) in try folder.sortedChildren() where node.isTouched || node.isDirty {
             let place = path.isEmpty ? name : path + [UInt8(ascii: "/")] + name
-            let start = result.count
-            result.append((place, node))
-            guard node.isDirectory else { continue }
-            if node.isDirty { try collect(node, place, into: &result) }
-            if !node.isTouched, result.count == start + 1 { result.removeLast() }
+            if node.isTouched {
+                for (path, node) in waiting { try body(path, node) }
+                waiting.removeAll()
+                try body(place, node)
+            }
+            guard node.isDirectory, node.isDirty else { continue }
+            if !node.isTouched { waiting.append((place, node)) }
+            try visit(node, place, &waiting, body)
+            if let last = waiting.last, last.node === node { waiting.removeLast() }
         }
     }
 

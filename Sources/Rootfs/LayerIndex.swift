@@ -7,7 +7,7 @@ public import Store
 /// The entries of a layer without their content, kept beside the store so that a layer is read once.
 public enum LayerIndex {
     /// Changes with the form of the files.
-    private static let mark = Array("coracle-layer-1\n".utf8)
+    private static let mark = Array("coracle-layer-2\n".utf8)
 
     /// The entries of a layer.
     ///
@@ -20,8 +20,12 @@ public enum LayerIndex {
         let path = self.path(layer.digest, store)
         if let bytes = try DiskFile.read(path), let entries = decode(bytes) { return entries }
         var entries: [TarEntry] = []
-        try read(layer, in: store) { entry, _, _ in entries.append(entry) }
-        try keep(entries, of: layer.digest, in: store)
+        let encoder = try Encoder(store)
+        try read(layer, in: store) { entry, _, _ in
+            entries.append(entry)
+            try encoder.add(entry)
+        }
+        try keep(encoder, of: layer.digest, in: store)
         return entries
     }
 
@@ -32,8 +36,8 @@ public enum LayerIndex {
     ///   - layer: The layer.
     ///   - store: The store.
     /// - Throws: ``StoreError`` where they cannot be written.
-    public static func keep(_ entries: [TarEntry], of layer: Digest, in store: ImageStore) throws {
-        try DiskFile.write(encode(entries), to: path(layer, store), isSynced: false)
+    public static func keep(_ entries: Encoder, of layer: Digest, in store: ImageStore) throws {
+        try entries.finish(at: path(layer, store))
     }
 
     /// Reads a layer from beginning to end.
@@ -64,17 +68,44 @@ public enum LayerIndex {
 
     // MARK: Form
 
-    private static func encode(_ entries: [TarEntry]) -> [UInt8] {
-        var bytes = mark
-        func add(_ number: some FixedWidthInteger) {
-            withUnsafeBytes(of: Int64(truncatingIfNeeded: number).littleEndian) { bytes.append(contentsOf: $0) }
+    /// Collects the entries of a layer while it is written; numbers take as few bytes as they can.
+    ///
+    /// They go to disk as they come: a layer may have more of them than memory should hold.
+    public final class Encoder {
+        private var bytes = mark
+        private let file: Ingest
+        private let sink: FileSink
+
+        /// Starts without entries.
+        ///
+        /// - Parameter store: Where they will be kept.
+        /// - Throws: ``StoreError`` where no file can be made.
+        public init(_ store: ImageStore) throws {
+            file = try store.ingest()
+            sink = FileSink(descriptor: file.descriptor, name: file.path)
         }
-        func add(_ text: [UInt8]) {
+
+        private func add(_ number: some FixedWidthInteger) {
+            let value = Int64(truncatingIfNeeded: number)
+            // Small numbers of either sign become small, and seven bits go into each byte.
+            var rest = UInt64(bitPattern: value << 1 ^ value >> 63)
+            while rest >= 0x80 {
+                bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+                rest >>= 7
+            }
+            bytes.append(UInt8(rest))
+        }
+
+        private func add(_ text: [UInt8]) {
             add(text.count)
             bytes.append(contentsOf: text)
         }
-        add(entries.count)
-        for entry in entries {
+
+        /// Adds the next entry.
+        ///
+        /// - Parameter entry: The entry.
+        /// - Throws: ``ArchiveError`` where the disk is full.
+        public func add(_ entry: TarEntry) throws {
             bytes.append(entry.kind.rawValue)
             add(entry.path)
             add(entry.target)
@@ -86,17 +117,26 @@ public enum LayerIndex {
                 add(attribute.name)
                 add(attribute.value)
             }
+            if bytes.count > 64 << 10 { try flush() }
         }
-        return bytes
+
+        private func flush() throws {
+            try sink.write(bytes)
+            bytes.removeAll(keepingCapacity: true)
+        }
+
+        fileprivate func finish(at path: String) throws {
+            try flush()
+            try file.move(to: path)
+        }
     }
 
     /// Reads the form again; `nil` where it is damaged.
     private static func decode(_ bytes: [UInt8]) -> [TarEntry]? {
         guard bytes.starts(with: mark) else { return nil }
         var reader = Reader(bytes: bytes, offset: mark.count)
-        guard let count = reader.number() else { return nil }
         var entries: [TarEntry] = []
-        for _ in 0..<max(0, count) {
+        while reader.offset < bytes.count {
             guard let entry = reader.entry() else { return nil }
             entries.append(entry)
         }
@@ -108,11 +148,15 @@ public enum LayerIndex {
         var offset: Int
 
         mutating func number() -> Int64? {
-            guard offset + 8 <= bytes.count else { return nil }
-            defer { offset += 8 }
-            return bytes.withUnsafeBytes {
-                Int64(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: Int64.self))
+            var (value, shift): (UInt64, UInt64) = (0, 0)
+            while offset < bytes.count, shift < 64 {
+                let byte = bytes[offset]
+                offset += 1
+                value |= UInt64(byte & 0x7F) << shift
+                if byte < 0x80 { return Int64(bitPattern: value >> 1) ^ -Int64(bitPattern: value & 1) }
+                shift += 7
             }
+            return nil
         }
 
         mutating func text() -> [UInt8]? {
@@ -132,8 +176,10 @@ public enum LayerIndex {
                 guard let number = number() else { return nil }
                 numbers.append(number)
             }
-            (entry.mode, entry.uid, entry.gid) = (UInt32(numbers[0]), UInt32(numbers[1]), UInt32(numbers[2]))
-            (entry.major, entry.minor) = (UInt32(numbers[3]), UInt32(numbers[4]))
+            let words = numbers.map { UInt32(truncatingIfNeeded: $0) }
+            (entry.mode, entry.uid, entry.gid, entry.major, entry.minor) = (
+                words[0], words[1], words[2], words[3], words[4]
+            )
             (entry.size, entry.mtime) = (numbers[5], numbers[6])
             for _ in 0..<max(0, numbers[7]) {
                 guard let name = text(), let value = text() else { return nil }

@@ -192,6 +192,15 @@ public final class Ingest {
         if !isCommitted { unlink(path) }
     }
 
+    /// Moves what is no blob to a place beside the blobs; a crash may lose it.
+    ///
+    /// - Parameter path: The place.
+    /// - Throws: ``StoreError`` where the disk fails.
+    public func move(to path: String) throws(StoreError) {
+        guard rename(self.path, path) == 0 else { throw StoreError("writing \(path)", errno: errno) }
+        isCommitted = true
+    }
+
     /// Moves the blob to its place.
     ///
     /// - Parameter digest: The digest of what was written.
