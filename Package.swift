@@ -87,11 +87,15 @@ let package = Package(
             swiftSettings: settings
         ),
         // The program as people run it.
-        .testTarget(name: "EndToEndTests", dependencies: ["TestSupport", "coracle"], swiftSettings: settings),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: ["Archive", "TestSupport", "coracle"],
+            swiftSettings: settings
+        ),
         // What BuildKit makes of thousands of inputs, compared with what we make of them.
         .testTarget(
             name: "ConformanceTests",
-            dependencies: ["BuildPlan", "DockerfileSyntax", "OCI", "TestSupport"],
+            dependencies: ["BuildPlan", "DockerfileSyntax", "OCI", "TestSupport", "coracle"],
             swiftSettings: settings
         ),
     ]
