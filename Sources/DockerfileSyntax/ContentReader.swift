@@ -76,7 +76,7 @@ struct ContentReader {
 
     private mutating func readFrom() -> Instruction.Content {
         let words = ArgumentWords.blankSeparated(line, arguments)
-        let platform = flags.value("platform")
+        let platform = flags.nonEmptyValue("platform")
         if words.count == 1 {
             return .from(FromContent(image: words[0], asKeyword: nil, name: nil, platform: platform))
         }
@@ -274,7 +274,7 @@ extension ContentReader {
             TransferContent(
                 sources: Array(sources),
                 destination: destination,
-                from: flags.value("from"),
+                from: flags.nonEmptyValue("from"),
                 chown: flags.value("chown"),
                 chmod: flags.value("chmod"),
                 isLink: flags.toggle("link") ?? false,
