@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import CoracleKit
 internal import Glibc
 
 /// Standard output for results, standard error for everything else.
@@ -6,6 +7,12 @@ enum Output {
     /// Writes a line to standard error.
     static func note(_ line: String) {
         write(line + "\n", to: 2)
+    }
+
+    /// Writes why a command ends, unless everything was said already.
+    static func note(_ reason: ExitReason) {
+        if !reason.message.isEmpty { note("coracle: error: \(reason.message)") }
+        if let hint = reason.hint { note("   hint: \(hint)") }
     }
 
     /// Writes a result to standard output, as it is.
