@@ -83,15 +83,16 @@ extension GitSource {
 
     /// All values of each key, in the order of the keys; what does not decode is left out, as Go does.
     private static func pairs(_ query: String) -> [(key: String, values: [String])] {
-        var pairs: [(key: String, values: [String])] = []
+        var (pairs, places) = ([(key: String, values: [String])](), [String: Int]())
         for pair in query.split(separator: "&") where !pair.contains(";") {
             let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             guard let key = PercentEncoding.decodedQuery(parts[0]),
                 let value = PercentEncoding.decodedQuery(parts.count > 1 ? parts[1] : "")
             else { continue }
-            if let place = pairs.firstIndex(where: { $0.key == key }) {
+            if let place = places[key] {
                 pairs[place].values.append(value)
             } else {
+                places[key] = pairs.count
                 pairs.append((key, [value]))
             }
         }
