@@ -73,7 +73,7 @@ public struct DockerfileInput: Sendable {
             Suggestion.nearest(to: wanted, among: names) ?? names.first { $0.lowercased().contains("dockerfile") }
         return ExitReason(
             .usage,
-            "\(name): there is no such file"
+            "\(name.isEmpty ? "\"\"" : name): there is no such file"
                 + (near.map { ", did you mean \"\(DockerfileInput.join(folder, $0))\"?" } ?? ""),
             hint: "name the Dockerfile with --file, and the build context as the argument"
         )

@@ -33,8 +33,7 @@ struct Coracle: AsyncParsableCommand {
     /// Prints why a command ends, and gives its exit code.
     private static func report(_ error: any Error) -> Int32 {
         if let reason = error as? ExitReason {
-            if !reason.message.isEmpty { Output.note("coracle: error: \(reason.message)") }
-            if let hint = reason.hint { Output.note("   hint: \(hint)") }
+            Output.note(reason)
             return reason.code.rawValue
         }
         let code = exitCode(for: error)
