@@ -61,6 +61,7 @@ let package = Package(
         .target(name: "TestSupport", path: "Tests/Support", swiftSettings: settings),
         .testTarget(name: "LayoutTests", dependencies: ["TestSupport"], swiftSettings: settings),
         .testTarget(name: "OCITests", dependencies: ["OCI", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "ArchiveTests", dependencies: ["Archive", "OCI", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "DockerfileSyntaxTests",
             dependencies: ["DockerfileSyntax", "TestSupport"],
