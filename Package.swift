@@ -63,6 +63,11 @@ let package = Package(
         .testTarget(name: "OCITests", dependencies: ["OCI", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "ArchiveTests", dependencies: ["Archive", "OCI", "TestSupport"], swiftSettings: settings),
         .testTarget(
+            name: "StoreTests",
+            dependencies: ["Archive", "OCI", "Store", "TestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "DockerfileSyntaxTests",
             dependencies: ["DockerfileSyntax", "TestSupport"],
             swiftSettings: settings

@@ -126,6 +126,27 @@ public final class FileLock {
         }
     }
 
+    /// Takes a descriptor that holds the lock.
+    private init(holding descriptor: Int32) {
+        self.descriptor = descriptor
+    }
+
+    /// Locks a file for one process alone, without waiting.
+    ///
+    /// - Parameter path: The file; made where it is not there.
+    /// - Returns: The lock; `nil` where others hold it.
+    /// - Throws: ``StoreError`` where it cannot be locked for another reason.
+    public static func ifFree(_ path: String) throws(StoreError) -> FileLock? {
+        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw StoreError("opening the lock \(path)", errno: errno) }
+        let lock = FileLock(holding: descriptor)
+        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+            if errno == EWOULDBLOCK { return nil }
+            guard errno == EINTR else { throw StoreError("locking \(path)", errno: errno) }
+        }
+        return lock
+    }
+
     deinit {
         if descriptor >= 0 { close(descriptor) }
     }

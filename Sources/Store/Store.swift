@@ -122,12 +122,14 @@ public struct ImageStore: Sendable {
     ///
     /// - Returns: Manifests and indexes, each with its name as an annotation.
     /// - Throws: ``StoreError`` where the list cannot be read.
-    public func images() throws(StoreError) -> [Descriptor] {
+    public func images() throws(StoreError) -> [Descriptor] { try index().manifests }
+
+    private func index() throws(StoreError) -> ImageIndex {
         guard let bytes = try DiskFile.read(root + "/index.json") else {
             throw StoreError("\(root) is no image layout: it has no index.json")
         }
         do {
-            return try ImageIndex(parsing: bytes).manifests
+            return try ImageIndex(parsing: bytes)
         } catch {
             throw StoreError("\(root)/index.json: \(error.message)")
         }
@@ -149,9 +151,8 @@ public struct ImageStore: Sendable {
     public func update(_ change: (inout [Descriptor]) -> Void) throws(StoreError) {
         let lock = try FileLock(root + "/locks/index")
         defer { withExtendedLifetime(lock) {} }
-        var manifests = try images()
-        change(&manifests)
-        let index = ImageIndex(manifests: manifests)
+        var index = try index()
+        change(&index.manifests)
         try DiskFile.write(index.document, to: root + "/index.json", isSynced: true)
     }
 
