@@ -68,6 +68,11 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "RootfsTests",
+            dependencies: ["Archive", "OCI", "Rootfs", "Store", "TestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "DockerfileSyntaxTests",
             dependencies: ["DockerfileSyntax", "TestSupport"],
             swiftSettings: settings

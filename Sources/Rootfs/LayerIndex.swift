@@ -94,13 +94,13 @@ public enum LayerIndex {
     private static func decode(_ bytes: [UInt8]) -> [TarEntry]? {
         guard bytes.starts(with: mark) else { return nil }
         var reader = Reader(bytes: bytes, offset: mark.count)
-        guard let count = reader.number() else { return nil }
+        guard let count = reader.number(), count >= 0 else { return nil }
         var entries: [TarEntry] = []
-        for _ in 0..<max(0, count) {
+        for _ in 0..<count {
             guard let entry = reader.entry() else { return nil }
             entries.append(entry)
         }
-        return entries
+        return reader.offset == bytes.count ? entries : nil
     }
 
     private struct Reader {
@@ -115,6 +115,8 @@ public enum LayerIndex {
             }
         }
 
+        mutating func word() -> UInt32? { number().flatMap { UInt32(exactly: $0) } }
+
         mutating func text() -> [UInt8]? {
             guard let count = number(), count >= 0, count <= bytes.count - offset else { return nil }
             defer { offset += Int(count) }
@@ -127,15 +129,12 @@ public enum LayerIndex {
             guard let path = text(), let target = text() else { return nil }
             var entry = TarEntry(path: path, kind: kind)
             entry.target = target
-            var numbers: [Int64] = []
-            for _ in 0..<8 {
-                guard let number = number() else { return nil }
-                numbers.append(number)
-            }
-            (entry.mode, entry.uid, entry.gid) = (UInt32(numbers[0]), UInt32(numbers[1]), UInt32(numbers[2]))
-            (entry.major, entry.minor) = (UInt32(numbers[3]), UInt32(numbers[4]))
-            (entry.size, entry.mtime) = (numbers[5], numbers[6])
-            for _ in 0..<max(0, numbers[7]) {
+            guard let mode = word(), let uid = word(), let gid = word(), let major = word(), let minor = word(),
+                let size = number(), size >= 0, let mtime = number(), let attributes = number(), attributes >= 0
+            else { return nil }
+            (entry.mode, entry.uid, entry.gid, entry.major, entry.minor) = (mode, uid, gid, major, minor)
+            (entry.size, entry.mtime) = (size, mtime)
+            for _ in 0..<attributes {
                 guard let name = text(), let value = text() else { return nil }
                 entry.attributes.append(TarEntry.Attribute(name: name, value: value))
             }
