@@ -49,7 +49,11 @@ let package = Package(
         // Syntax tree and arguments to a graph of steps. Pure.
         .target(name: "BuildPlan", dependencies: ["DockerfileSyntax", "OCI"], swiftSettings: settings),
         // One type per verb; the only place where parts are wired together.
-        .target(name: "CoracleKit", dependencies: ["BuildPlan", "DockerfileSyntax", "OCI"], swiftSettings: settings),
+        .target(
+            name: "CoracleKit",
+            dependencies: ["BuildPlan", "DockerfileSyntax", "OCI", "Store"],
+            swiftSettings: settings
+        ),
         // The executable: flags, drawing, exit codes.
         .executableTarget(
             name: "coracle",
@@ -84,11 +88,15 @@ let package = Package(
         ),
         .testTarget(
             name: "CoracleKitTests",
-            dependencies: ["BuildPlan", "CoracleKit", "DockerfileSyntax", "TestSupport"],
+            dependencies: ["Archive", "BuildPlan", "CoracleKit", "DockerfileSyntax", "OCI", "Store", "TestSupport"],
             swiftSettings: settings
         ),
         // The program as people run it.
-        .testTarget(name: "EndToEndTests", dependencies: ["TestSupport", "coracle"], swiftSettings: settings),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: ["OCI", "Store", "TestSupport", "coracle"],
+            swiftSettings: settings
+        ),
         // What BuildKit makes of thousands of inputs, compared with what we make of them.
         .testTarget(
             name: "ConformanceTests",

@@ -24,6 +24,9 @@ extension Collector {
         public var total: Int64 = 0
         /// Bytes on disk that would be free if every record of a step were removed.
         public var reclaimable: Int64 = 0
+
+        /// Nothing.
+        public init() {}
     }
 
     /// Measures the store; builds may go on meanwhile.
