@@ -14,7 +14,10 @@ struct Coracle: AsyncParsableCommand {
             4 network or registry, 5 Azure or the cluster refused, 70 a fault of Coracle itself.
             """,
         version: CoracleVersion.number,
-        subcommands: [CheckCommand.self, PlanCommand.self, VersionCommand.self]
+        subcommands: [
+            CheckCommand.self, PlanCommand.self, ImagesCommand.self, TagCommand.self, InspectCommand.self,
+            RemoveCommand.self, PruneCommand.self, UsageCommand.self, VersionCommand.self,
+        ]
     )
 
     static func main() async {
