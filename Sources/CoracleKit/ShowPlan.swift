@@ -37,8 +37,16 @@ public struct ShowPlan: Sendable {
         environment: [String: String],
         resolver: some BaseImageResolver = NoBaseImages()
     ) async throws -> Outcome {
-        let files = try input.read()
-        var options = try settings.options(environment: environment)
+        try await run(input.read(), settings.options(environment: environment), resolver: resolver)
+    }
+
+    /// Makes the plan of files that were read.
+    func run(
+        _ files: DockerfileInput.Files,
+        _ options: PlanOptions,
+        resolver: some BaseImageResolver
+    ) async throws -> Outcome {
+        var options = options
         var errors: [Check.Findings] = []
         if let source = files.ignoreFile {
             let (file, faults) = IgnoreFile.parse(source)

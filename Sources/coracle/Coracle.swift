@@ -14,7 +14,11 @@ struct Coracle: AsyncParsableCommand {
             4 network or registry, 5 Azure or the cluster refused, 70 a fault of Coracle itself.
             """,
         version: CoracleVersion.number,
-        subcommands: [BuildCommand.self, CheckCommand.self, PlanCommand.self, VersionCommand.self]
+        subcommands: [
+            BuildCommand.self, CheckCommand.self, PlanCommand.self, ImagesCommand.self, TagCommand.self,
+            InspectCommand.self,
+            RemoveCommand.self, PruneCommand.self, UsageCommand.self, VersionCommand.self,
+        ]
     )
 
     static func main() async {
