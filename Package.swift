@@ -71,6 +71,17 @@ let package = Package(
         .target(name: "TestSupport", path: "Tests/Support", swiftSettings: settings),
         .testTarget(name: "LayoutTests", dependencies: ["TestSupport"], swiftSettings: settings),
         .testTarget(name: "OCITests", dependencies: ["OCI", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "ArchiveTests", dependencies: ["Archive", "OCI", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "StoreTests",
+            dependencies: ["Archive", "OCI", "Store", "TestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "RootfsTests",
+            dependencies: ["Archive", "OCI", "Rootfs", "Store", "TestSupport"],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "DockerfileSyntaxTests",
             dependencies: ["DockerfileSyntax", "TestSupport"],
@@ -83,13 +94,13 @@ let package = Package(
         ),
         .testTarget(
             name: "CoracleKitTests",
-            dependencies: ["BuildPlan", "CoracleKit", "DockerfileSyntax", "TestSupport"],
+            dependencies: ["Archive", "BuildPlan", "CoracleKit", "DockerfileSyntax", "OCI", "Store", "TestSupport"],
             swiftSettings: settings
         ),
         // The program as people run it.
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["Archive", "TestSupport", "coracle"],
+            dependencies: ["Archive", "CLinux", "OCI", "Store", "TestSupport", "coracle"],
             swiftSettings: settings
         ),
         // What BuildKit makes of thousands of inputs, compared with what we make of them.

@@ -21,16 +21,34 @@ public final class ArchiveReader {
         archive = archive_read_new()
         // Names in pax headers are UTF-8, and libarchive hands them out in the thread's locale.
         locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", nil)
-        archive_read_support_filter_all(archive)
-        if tarOnly {
-            archive_read_support_format_tar(archive)
-        } else {
-            archive_read_support_format_all(archive)
-        }
+        ArchiveReader.support(archive, tarOnly: tarOnly)
         let status = archive_read_open_fd(archive, descriptor, 256 << 10)
         guard status == ARCHIVE_OK else {
             throw fault("opening")
         }
+    }
+
+    /// Says what is understood.
+    ///
+    /// Left out are compressions for which libarchive would start a program, and mtree, a list of files elsewhere.
+    private static func support(_ archive: OpaquePointer, tarOnly: Bool) {
+        let filters = [
+            archive_read_support_filter_gzip, archive_read_support_filter_bzip2, archive_read_support_filter_xz,
+            archive_read_support_filter_zstd, archive_read_support_filter_lz4, archive_read_support_filter_lzma,
+            archive_read_support_filter_lzip, archive_read_support_filter_compress,
+        ]
+        for filter in filters { _ = filter(archive) }
+        // No bytes at all are an archive without entries, as they are for tar.
+        var formats = [archive_read_support_format_empty, archive_read_support_format_tar]
+        if !tarOnly {
+            formats += [
+                archive_read_support_format_zip, archive_read_support_format_cpio, archive_read_support_format_ar,
+                archive_read_support_format_7zip, archive_read_support_format_rar, archive_read_support_format_rar5,
+                archive_read_support_format_iso9660, archive_read_support_format_xar,
+                archive_read_support_format_cab, archive_read_support_format_lha, archive_read_support_format_warc,
+            ]
+        }
+        for format in formats { _ = format(archive) }
     }
 
     deinit {

@@ -27,13 +27,13 @@ extension ByteSink {
         if count > 0 { try write([UInt8](repeating: 0, count: count)) }
     }
 
-    /// Takes what is left of a file, exactly so many bytes.
+    /// Takes the next bytes of a file, exactly so many; what follows them is not looked at.
     ///
     /// - Parameters:
     ///   - descriptor: An open file.
     ///   - size: How many bytes the file must still have.
     ///   - name: The file's name for messages.
-    /// - Throws: ``ArchiveError`` where the file is shorter or longer, as it was changed meanwhile.
+    /// - Throws: ``ArchiveError`` where the file is shorter, as it was changed meanwhile.
     public func copy(descriptor: Int32, size: Int64, name: @autoclosure () -> String) throws(ArchiveError) {
         var left = size
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 4096)

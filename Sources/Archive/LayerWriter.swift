@@ -25,13 +25,15 @@ public final class LayerWriter: ByteSink {
 
     /// Starts a layer.
     ///
+    /// A writer that is given up before ``finish()`` writes to a duplicate of its own, never to another file.
+    ///
     /// - Parameters:
     ///   - descriptor: An open file, which stays open.
     ///   - name: Its name for messages.
     ///   - compression: How blocks are compressed.
     ///   - cores: How many blocks are compressed at the same time; at least 1.
     public init(descriptor: Int32, name: String, compression: Compression, cores: Int) {
-        pipeline = Pipeline(FileSink(descriptor: descriptor, name: name), compression, cores: max(1, cores))
+        pipeline = Pipeline(descriptor, name, compression, cores: max(1, cores))
     }
 
     /// Takes bytes of the archive.
@@ -107,22 +109,33 @@ private final class Pipeline: @unchecked Sendable {
     }
 
     let compression: Compression
+    /// Our own, as blocks may still be on their way when the caller closes the file.
+    private let descriptor: Int32
     private let sink: FileSink
     private let state = Mutex(State())
-    private let available: DispatchSemaphore
+    private let available = DispatchSemaphore(value: 0)
     private let hashing = DispatchQueue(label: "coracle.layer.hash")
     private let writing = DispatchQueue(label: "coracle.layer.write")
     private let compressing = DispatchQueue(label: "coracle.layer.compress", attributes: .concurrent)
-    private let limit: DispatchSemaphore
+    private let limit = DispatchSemaphore(value: 0)
     private var hash = SHA256()
     private var digest = SHA256()
     private var written: Int64 = 0
 
-    init(_ sink: FileSink, _ compression: Compression, cores: Int) {
-        (self.sink, self.compression) = (sink, compression)
-        // One block is filled, as many as there are cores are compressed, and one waits to be written.
-        available = DispatchSemaphore(value: cores + 2)
-        limit = DispatchSemaphore(value: cores)
+    init(_ file: Int32, _ name: String, _ compression: Compression, cores: Int) {
+        self.compression = compression
+        descriptor = fcntl(file, F_DUPFD_CLOEXEC, 0)
+        let code = errno
+        sink = FileSink(descriptor: descriptor, name: name)
+        if descriptor < 0 { state.withLock { $0.failure = ArchiveError("writing \(name)", errno: code) } }
+        // One block is filled, as many as there are cores are compressed, and one waits to be written. Counted up
+        // from 0: a semaphore below its first value must not be released, as when a layer is given up half-way.
+        for _ in 0..<(cores + 2) { available.signal() }
+        for _ in 0..<cores { limit.signal() }
+    }
+
+    deinit {
+        if descriptor >= 0 { close(descriptor) }
     }
 
     var failure: ArchiveError? { state.withLock { $0.failure } }
@@ -169,6 +182,7 @@ private final class Pipeline: @unchecked Sendable {
         digest.update(bytes)
         written += Int64(bytes.count)
         do throws(ArchiveError) {
+            guard block.compressed > 0 else { throw ArchiveError("compressing a block: not enough memory") }
             if failure == nil { try sink.write(bytes) }
         } catch {
             state.withLock { $0.failure = error }

@@ -24,7 +24,7 @@ public enum TarHeader {
             records += record("linkpath", entry.target)
         }
         for (name, value, limit) in [
-            ("size", entry.size, Int64(0o77777777777)), ("uid", Int64(entry.uid), 0o7777777),
+            ("size", size(entry), Int64(0o77777777777)), ("uid", Int64(entry.uid), 0o7777777),
             ("gid", Int64(entry.gid), 0o7777777), ("mtime", entry.mtime, 0o77777777777),
         ] where value > limit || value < 0 {
             records += record(name, Array(String(value).utf8))
@@ -41,6 +41,9 @@ public enum TarHeader {
     /// - Parameter size: Bytes of content.
     /// - Returns: From 0 to 511.
     public static func padding(after size: Int64) -> Int { Int((512 - size % 512) % 512) }
+
+    /// Only files are followed by content.
+    private static func size(_ entry: TarEntry) -> Int64 { entry.kind == .file ? entry.size : 0 }
 
     private static func record(_ name: String, _ value: [UInt8]) -> [UInt8] { record(Array(name.utf8), value) }
 
@@ -68,7 +71,7 @@ public enum TarHeader {
         octal(Int64(entry.mode & 0o7777), at: 100, digits: 7, &block)
         octal(Int64(entry.uid), at: 108, digits: 7, &block)
         octal(Int64(entry.gid), at: 116, digits: 7, &block)
-        octal(entry.size, at: 124, digits: 11, &block)
+        octal(size(entry), at: 124, digits: 11, &block)
         octal(entry.mtime, at: 136, digits: 11, &block)
         block[156] = flag ?? TarHeader.flag(entry.kind)
         put(entry.target.prefix(100), at: 157, &block)

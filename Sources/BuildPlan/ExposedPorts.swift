@@ -46,9 +46,7 @@ struct ExposedPorts {
 
     private static func range(_ text: Substring) -> ClosedRange<Int>? {
         let ends = text.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false).map { UInt16($0) }
-        guard let first = ends[0], let last = ends[ends.count - 1], first <= last, !text.hasPrefix("+") else {
-            return nil
-        }
+        guard let first = ends[0], let last = ends[ends.count - 1], first <= last else { return nil }
         return Int(first)...Int(last)
     }
 

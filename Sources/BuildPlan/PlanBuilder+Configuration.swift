@@ -179,7 +179,8 @@ extension PlanBuilder {
     mutating func evaluateCommand(_ form: CommandForm, _ instruction: Instruction, in scope: StageScope) {
         recommendArray(form, instruction, in: scope)
         let words = words(form, in: scope)
-        scope.state.image.command = words
+        // An empty list is left out of a configuration, and so out of the one that a child stage starts with.
+        scope.state.image.command = words.isEmpty ? nil : words
         scope.state.image.isArgsEscaped = true
         scope.state.setsCommand = true
         addConfig("CMD " + HistoryText.quoted(words), at: instruction.range, in: scope)

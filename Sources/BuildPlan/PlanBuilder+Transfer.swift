@@ -92,13 +92,14 @@ extension PlanBuilder {
     ) -> [(String, String)] {
         let raw = WordExpander(options: [.skipQuotes])
         var files: [(String, String)] = []
-        for case .heredoc(let index, _) in transfer.sources {
+        for case .heredoc(let index, let mark) in transfer.sources {
             let heredoc = instruction.heredocs[index]
             guard heredoc.expands else {
                 files.append((heredoc.name, heredoc.text))
                 continue
             }
-            if let content = expand(Word(heredoc.text, at: heredoc.range), with: raw, in: scope) {
+            // Findings belong to the instruction, whose line a comment above it can speak for.
+            if let content = expand(Word(heredoc.text, at: mark.range), with: raw, in: scope) {
                 files.append((heredoc.name, content))
             }
         }

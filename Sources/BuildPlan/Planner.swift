@@ -41,6 +41,16 @@ extension Plan {
         var builder = PlanBuilder(StageGraph(dockerfile, options), bases: nil)
         return builder.build()
     }
+
+    /// The stages that a plan evaluates, as far as it is known without asking about base images.
+    ///
+    /// - Parameters:
+    ///   - dockerfile: Any file.
+    ///   - options: What the plan depends on besides the file.
+    /// - Returns: Their places in the Dockerfile.
+    public static func stagesEvaluated(in dockerfile: Dockerfile, options: PlanOptions) -> Set<Int> {
+        PlanBuilder(StageGraph(dockerfile, options), bases: nil).needed
+    }
 }
 
 /// Makes the steps of a plan, stage by stage.
@@ -48,9 +58,10 @@ struct PlanBuilder {
     let graph: StageGraph
     /// What is known of bases; `nil` where nobody is asked.
     private let bases: [BaseAction: BaseImage?]?
-    private let needed: Set<Int>
-    /// The triggers that each stage's base left behind.
-    private let triggers: [Int: [Instruction]]
+    /// The stages that are evaluated.
+    let needed: Set<Int>
+    /// The triggers of every stage that the target reaches.
+    private let triggers: [Int: Triggers]
     private(set) var steps: [Step] = []
     private(set) var states: [Int: StageState] = [:]
     private let log = AssignmentLog()
@@ -65,23 +76,24 @@ struct PlanBuilder {
         (self.graph, self.bases) = (graph, bases)
         expander = WordExpander(escape: graph.dockerfile.escape)
         // A trigger may need further stages, and those may have triggers of their own.
-        var (triggers, extra): ([Int: [Instruction]], [Int: [Int]]) = ([:], [:])
-        var needed = graph.needed([:])
+        var (triggers, extra): ([Int: Triggers], [Int: [Int]]) = ([:], [:])
+        var reached = graph.reached([:])
         while true {
-            for index in needed where triggers[index] == nil {
+            for index in reached where triggers[index] == nil {
                 let found = PlanBuilder.triggers(of: index, graph, bases)
                 triggers[index] = found
-                extra[index] = found.flatMap { StageGraph.references(in: $0) }
+                extra[index] = found.instructions.flatMap { StageGraph.references(in: $0) }
                     .compactMap { word in
                         guard case .stage(let source)? = graph.reference(word, isCopy: true) else { return nil }
                         return source
                     }
             }
-            let more = graph.needed(extra)
-            if more == needed { break }
-            needed = more
+            let more = graph.reached(extra)
+            if more == reached { break }
+            reached = more
         }
-        (self.needed, self.triggers) = (needed, triggers)
+        needed = graph.evaluatesAll ? Set(graph.nodes.indices) : reached
+        self.triggers = triggers
         diagnostics = graph.diagnostics
     }
 
@@ -102,7 +114,7 @@ struct PlanBuilder {
         of index: Int,
         _ graph: StageGraph,
         _ bases: [BaseAction: BaseImage?]?
-    ) -> [Instruction] {
+    ) -> Triggers {
         var texts: [String] = []
         switch graph.nodes[index].base {
         case .external(let action): texts = (bases?[action] ?? nil)?.config.onBuild ?? []
@@ -111,9 +123,7 @@ struct PlanBuilder {
                 if case .onbuild(_, let text) = instruction.content { texts.append(text) }
             }
         }
-        return texts.flatMap { text in
-            Dockerfile.parse(SourceText("FROM scratch\n" + text, name: "ONBUILD")).dockerfile.stages[0].instructions
-        }
+        return texts.isEmpty ? .none : Triggers(texts, for: graph.nodes[index].stage)
     }
 
     /// Makes the plan; errors leave none.
@@ -164,7 +174,9 @@ struct PlanBuilder {
 
     private mutating func evaluate(_ node: StageGraph.Node) {
         // What a stage takes from images comes before its own steps, so that these stay together.
-        for list in [triggers[node.stage.index] ?? [], node.stage.instructions] {
+        let triggers = triggers[node.stage.index] ?? .none
+        diagnostics += triggers.diagnostics
+        for list in [triggers.instructions, node.stage.instructions] {
             for instruction in list where StageGraph.mayRefer(instruction) {
                 addExternals(of: instruction)
             }
@@ -172,7 +184,7 @@ struct PlanBuilder {
         let first = steps.count
         let scope = StageScope(node: node, state: start(node))
         scope.override = node.stage.from.range
-        for trigger in triggers[node.stage.index] ?? [] {
+        for trigger in triggers.instructions {
             evaluate(trigger, in: scope)
         }
         scope.override = nil

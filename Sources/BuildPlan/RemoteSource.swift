@@ -16,12 +16,15 @@ public struct GitSource: Hashable, Sendable {
     public var keepsGitDirectory: Bool?
     /// Whether submodules are left out.
     public var skipsSubmodules = false
+    /// Whether `commit` is fetched by its own name, without asking what `ref` is.
+    public var fetchesByCommit = false
 
     /// Reads a source; `nil` where it is no git repository.
     ///
     /// - Parameter text: A URL with scheme `git`, `ssh`, `http` or `https` (of these with a path that ends in `.git`),
     ///   or `user@host:path`.
-    /// - Throws: ``RemoteSourceError`` for a query that is not known.
+    /// - Throws: ``RemoteSourceError`` for a query that is not known, is given twice, has a value that means nothing,
+    ///   or contradicts the fragment.
     public init?(_ text: String) throws(RemoteSourceError) {
         // Both forms have a colon, and most sources have none.
         guard text.utf8.contains(UInt8(ascii: ":")) else { return nil }
@@ -31,28 +34,15 @@ public struct GitSource: Hashable, Sendable {
         guard GitSource.isRemote(location) else { return nil }
         remote = location
         if let fragment {
-            let (ref, folder) = GitSource.cut(fragment, ":")
+            let (ref, folder) = GitSource.cut(PercentEncoding.decoded(fragment) ?? fragment, ":")
             self.ref = ref
             subfolder = folder.map { String(ImagePath.cleaned("/" + $0).dropFirst()) } ?? ""
         }
-        for pair in (query ?? "").split(separator: "&") {
-            try read(String(pair), in: text)
-        }
-    }
-
-    private mutating func read(_ pair: String, in text: String) throws(RemoteSourceError) {
-        let (key, value) = GitSource.cut(pair, "=")
-        let flag = value == nil || value == "" || value == "true" || value == "1"
-        switch key {
-        case "ref": ref = value ?? ""
-        case "tag": ref = "refs/tags/" + (value ?? "")
-        case "branch": ref = "refs/heads/" + (value ?? "")
-        case "subdir": subfolder = value ?? ""
-        case "checksum", "commit": commit = value
-        case "keep-git-dir": keepsGitDirectory = flag
-        case "submodules": skipsSubmodules = !flag
-        case "mtime", "fetch-by-commit": break
-        default: throw RemoteSourceError(message: "\"\(text)\": a git source has no query \"\(key)\"")
+        guard let query else { return }
+        do throws(QueryFault) {
+            try read(query)
+        } catch {
+            throw RemoteSourceError(message: "\"\(text)\": \(error.message)")
         }
     }
 

@@ -348,10 +348,12 @@ struct StageGraph {
         }
     }
 
+    /// Whether stages that the target does not need are evaluated too.
+    var evaluatesAll: Bool { options.includesAllStages && options.target == nil }
+
     /// The stages that the target needs, extra sources of ONBUILD triggers included.
-    func needed(_ extra: [Int: [Int]]) -> Set<Int> {
+    func reached(_ extra: [Int: [Int]]) -> Set<Int> {
         guard !nodes.isEmpty else { return [] }
-        if options.includesAllStages, options.target == nil { return Set(nodes.indices) }
         var (found, open): (Set<Int>, [Int]) = ([target], [target])
         while let index = open.popLast() {
             var next = nodes[index].sources + (extra[index] ?? [])

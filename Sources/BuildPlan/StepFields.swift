@@ -66,6 +66,7 @@ extension CopyAction {
             case .git(let git):
                 fields.add(["git", git.remote, git.ref, git.subfolder, git.commit ?? ""])
                 fields.add(git.skipsSubmodules)
+                fields.add(git.fetchesByCommit)
             }
         }
         fields.add(destination)

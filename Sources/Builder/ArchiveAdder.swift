@@ -16,6 +16,11 @@ struct ArchiveAdder {
         guard case .disk(let folder, let file, _) = node.content else { return false }
         let descriptor = try content.open(folder, file)
         defer { close(descriptor) }
+        return try add(descriptor, name, to: target, owner: owner)
+    }
+
+    /// Unpacks an open file if it is an archive.
+    func add(_ descriptor: Int32, _ name: String, to target: [FileTree.Name], owner: Owner?) throws -> Bool {
         guard let reader = try? ArchiveReader(descriptor: descriptor, name: name, tarOnly: true),
             let first = try? reader.next()
         else { return false }

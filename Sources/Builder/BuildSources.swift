@@ -20,6 +20,26 @@ public struct BaseLayers: Sendable {
     }
 }
 
+/// Fetches git repositories.
+public protocol GitFetching: Sendable {
+    /// The commit that a source means now.
+    ///
+    /// - Parameter source: The repository and what of it.
+    /// - Returns: The commit's 40 or 64 hexadecimal digits.
+    /// - Throws: Where the repository cannot be reached, or has no such ref.
+    func commit(of source: GitSource) throws -> String
+
+    /// Fetches the files of a commit.
+    ///
+    /// - Parameters:
+    ///   - source: The repository and what of it.
+    ///   - commit: The commit.
+    ///   - keepsGitDirectory: Whether `.git` stays.
+    /// - Returns: A folder on disk that stays until the build is over.
+    /// - Throws: Where it cannot be fetched.
+    func fetch(_ source: GitSource, commit: String, keepsGitDirectory: Bool) throws -> DiskTree
+}
+
 /// Where a build's files come from.
 public struct BuildSources: Sendable {
     /// The build context; `nil` where there is none.
@@ -32,6 +52,9 @@ public struct BuildSources: Sendable {
     public var folder = "none"
     /// Why a path of the context cannot be found: the rule that hides it, or names that are near.
     public var explain: @Sendable (String) -> [String] = { _ in [] }
+
+    /// Fetches repositories for ADD.
+    public var git: (any GitFetching)?
 
     /// No files at all.
     public init() {}

@@ -25,6 +25,23 @@ public struct ImageFiles {
         }
     }
 
+    /// Looks at an archive: a build context that comes as one.
+    ///
+    /// - Parameters:
+    ///   - descriptor: An open file, read from where it stands.
+    ///   - name: Its name for messages.
+    ///   - store: Where what is unpacked lies for a while.
+    ///   - limit: The most bytes it may unpack to.
+    /// - Throws: ``BuildError`` where it is no archive, or holds what no context may.
+    public init(archive descriptor: Int32, name: String, in store: ImageStore, limit: Int64) throws {
+        tree = FileTree()
+        content = FileContent(store, limit: limit)
+        let adder = ArchiveAdder(content: content, destination: tree)
+        guard try adder.add(descriptor, name, to: [], owner: nil) else {
+            throw BuildError("\(name) is no tar archive, compressed or not")
+        }
+    }
+
     /// Everything, folders before their content.
     private func all() throws -> [(path: [UInt8], node: FileNode)] {
         var result: [(path: [UInt8], node: FileNode)] = []

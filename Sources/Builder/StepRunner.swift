@@ -49,6 +49,8 @@ struct StepRunner {
             for layer in builder.layers(ofStep: index) { key.add(layer.diffID.description) }
             return key.finish()
         }
+        for case .git(let git) in copy.sources { key.add(try commit(of: git, copy).1) }
+        if copy.sources.allSatisfy({ if case .path = $0 { false } else { true } }) { return key.finish() }
         let tree = try builder.tree(of: copy.origin)
         let rules = try rules(copy, nil)
         for case .path(let path) in copy.sources {
@@ -87,8 +89,7 @@ struct StepRunner {
             case .path(let path): try self.copy(path, copy, rules, to: target)
             case .inline(let name, let text): try copyInline(name, text, copy, rules, to: target)
             case .url(let url): throw BuildError("ADD of a URL is not supported by this version of coracle: \(url)")
-            case .git(let git):
-                throw BuildError("ADD of a git repository is not supported by this version of coracle: \(git.remote)")
+            case .git(let git): try copyGit(git, copy, rules, to: target)
             }
         }
         if isLink { try overlay(target, on: tree) }
@@ -138,6 +139,24 @@ struct StepRunner {
         var rules = rules
         (rules.followsLinks, rules.copiesContent) = (false, false)
         try FileCopier(from: source, to: target, rules).copy(names, to: copy.destination)
+    }
+
+    private func copyGit(_ git: GitSource, _ copy: CopyAction, _ rules: CopyRules, to target: FileTree) throws {
+        let (fetcher, commit) = try commit(of: git, copy)
+        let source = try fetcher.fetch(git, commit: commit, keepsGitDirectory: copy.keepsGitDirectory).tree()
+        var rules = rules
+        (rules.followsLinks, rules.copiesContent) = (false, false)
+        try FileCopier(from: source, to: target, rules).copy([], to: copy.destination)
+    }
+
+    /// The commit that ADD takes; a checksum must be the beginning of it.
+    private func commit(of git: GitSource, _ copy: CopyAction) throws -> (any GitFetching, String) {
+        guard let fetcher = builder.sources.git else { throw BuildError("this build fetches no repositories") }
+        let commit = try fetcher.commit(of: git)
+        if let wanted = copy.checksum, !commit.hasPrefix(wanted) {
+            throw BuildError("\(git.remote) has the commit \(commit), and --checksum wants \(wanted)")
+        }
+        return (fetcher, commit)
     }
 
     /// Lays the touched files of a tree over another.

@@ -80,24 +80,21 @@ public struct Build: Sendable {
     ) async throws -> Outcome {
         let names = try tags.map { try Build.reference($0, "--tag") }
         let targets = try outputs.map { try ImageOutput($0) }
-        let files = try input.read()
-        let (dockerfile, faults) = Dockerfile.parse(files.dockerfile)
-        let errors = faults.filter { $0.severity == .error }
-        guard errors.isEmpty else { return .failed(DiagnosticText.write(errors, in: files.dockerfile), .usage) }
         let store = try ImageStore(store)
         let lease = try store.lease()
-        defer { withExtendedLifetime(lease) {} }
+        let git = GitFetcher(store, environment: environment)
+        let context = try BuildContext(input, store, git, environment: environment)
+        defer { withExtendedLifetime((lease, context)) {} }
+        let files = try context.input.read()
         var built: [BuiltImage] = []
         for platform in try wantedPlatforms() {
             let options = try options(platform, environment)
             let images = LocalImages(store, contexts: settings.contexts)
-            let (plan, diagnostics) = try await Plan.make(dockerfile, options: options, resolver: images)
-            guard let plan else {
-                let errors = diagnostics.filter { $0.severity == .error }
-                return .failed(DiagnosticText.write(errors, in: files.dockerfile), .usage)
-            }
+            let outcome = try await ShowPlan(context.input).run(files, options, resolver: images)
+            guard let plan = outcome.plan else { return .failed(CheckFormat.text.write(outcome.errors), .usage) }
             try images.resolve(imagesOf: plan)
-            let sources = try sources(files, images)
+            var sources = try sources(files, context.folder, images)
+            sources.git = git
             let settings = try buildSettings(plan)
             do {
                 built.append(try await Build.run(plan, store, sources, settings, events))
@@ -122,10 +119,21 @@ public struct Build: Sendable {
         try await withCheckedThrowingContinuation { continuation in
             DispatchQueue(label: "coracle.build")
                 .async {
-                    let builder = ImageBuilder(plan, in: store, sources: sources, settings: settings, events: events)
-                    continuation.resume(with: Result { try builder.build() })
+                    // The builder and its files are gone before anyone hears of the result.
+                    let result = Result { try Build.blocking(plan, store, sources, settings, events) }
+                    continuation.resume(with: result)
                 }
         }
+    }
+
+    private static func blocking(
+        _ plan: Plan,
+        _ store: ImageStore,
+        _ sources: BuildSources,
+        _ settings: BuildSettings,
+        _ events: @escaping (BuildEvent) -> Void
+    ) throws -> BuiltImage {
+        try ImageBuilder(plan, in: store, sources: sources, settings: settings, events: events).build()
     }
 
     // MARK: Flags
@@ -196,7 +204,11 @@ public struct Build: Sendable {
 
     // MARK: Files
 
-    private func sources(_ files: DockerfileInput.Files, _ images: LocalImages) throws -> BuildSources {
+    private func sources(
+        _ files: DockerfileInput.Files,
+        _ context: String?,
+        _ images: LocalImages
+    ) throws -> BuildSources {
         var sources = BuildSources()
         sources.bases = images.layers
         for (name, location) in settings.contexts where !location.contains("://") {
@@ -205,13 +217,13 @@ public struct Build: Sendable {
             }
             sources.namedContexts[name] = ContextFolder(path: location, ignoreFile: nil, ignoreName: "").tree
         }
-        guard input.path != "-", TextFile.isFolder(input.path) else { return sources }
+        guard let context else { return sources }
         let ignore = files.ignoreFile.map { IgnoreFile.parse($0) }
         if let fault = ignore?.diagnostics.first, let file = files.ignoreFile {
             throw ExitReason(.usage, "\(file.name):\(file.line(at: fault.range.start)): \(fault.message)")
         }
         let folder = ContextFolder(
-            path: input.path,
+            path: context,
             ignoreFile: ignore?.file,
             ignoreName: files.ignoreFile?.name ?? ".dockerignore"
         )

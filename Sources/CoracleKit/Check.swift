@@ -12,7 +12,7 @@ public struct Check: Sendable {
     public var skipped: [String] = []
     /// Rules that are off by default and wanted, by name; `all` for all of them.
     public var enabled: [String] = []
-    /// Whether a warning makes the check fail.
+    /// Whether findings of lint rules are errors.
     public var failsOnWarning = false
 
     /// Checks one input.
@@ -54,33 +54,19 @@ public struct Check: Sendable {
             if !faults.isEmpty { findings.append(Findings(source: source, diagnostics: faults)) }
         }
         let (dockerfile, faults) = Dockerfile.parse(files.dockerfile)
-        let (configuration, configurationFaults) = try configuration(dockerfile, options)
-        var all = faults + configurationFaults + Linter.findings(in: dockerfile)
+        var (configuration, configurationFaults) = try LintConfiguration.effective(dockerfile, options)
+        try addFlags(to: &configuration)
+        let built = options.target.map { _ in Plan.stagesEvaluated(in: dockerfile, options: options) }
+        var all = faults + configurationFaults + Linter.findings(in: dockerfile, built: built)
         all += ForeignSyntax.diagnostics(in: dockerfile)
         all += Plan.make(dockerfile, options: options).diagnostics
-        all = configuration.filter(all, in: dockerfile).sorted { $0.range.start < $1.range.start }
+        all = configuration.apply(to: all, in: dockerfile)
         findings.insert(Findings(source: files.dockerfile, diagnostics: all), at: 0)
-        let counted = findings.flatMap(\.diagnostics)
-        let isFailure =
-            counted.contains { $0.severity == .error }
-            || (configuration.failsOnWarning && counted.contains { $0.rule != nil })
+        let isFailure = findings.flatMap(\.diagnostics).contains { $0.severity == .error }
         return Report(findings: findings, isFailure: isFailure)
     }
 
-    /// The file's own configuration, or the one given as a build argument as BuildKit takes it, and the flags.
-    private func configuration(
-        _ dockerfile: Dockerfile,
-        _ options: PlanOptions
-    ) throws(ExitReason) -> (LintConfiguration, [Diagnostic]) {
-        var (configuration, faults) = LintConfiguration.of(dockerfile)
-        if let text = options.buildArguments["BUILDKIT_DOCKERFILE_CHECK"] {
-            do {
-                configuration = try LintConfiguration(directive: Word(text, at: SourceRange(0, 0)))
-                faults = []
-            } catch {
-                throw ExitReason(.usage, "--build-arg BUILDKIT_DOCKERFILE_CHECK: \(error.diagnostic.message)")
-            }
-        }
+    private func addFlags(to configuration: inout LintConfiguration) throws(ExitReason) {
         configuration.failsOnWarning = configuration.failsOnWarning || failsOnWarning
         for name in try Check.rules(skipped, flag: "--skip") {
             if name == "all" { configuration.skipsAll = true } else { configuration.skipped.insert(name) }
@@ -88,7 +74,6 @@ public struct Check: Sendable {
         for name in try Check.rules(enabled, flag: "--enable") {
             if name == "all" { configuration.enablesAll = true } else { configuration.enabled.insert(name) }
         }
-        return (configuration, faults)
     }
 
     private static func rules(_ names: [String], flag: String) throws(ExitReason) -> [String] {

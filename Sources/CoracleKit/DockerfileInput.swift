@@ -8,6 +8,8 @@ public struct DockerfileInput: Sendable {
     public var file: String?
     /// A context folder, a Dockerfile, or `-` for a Dockerfile on standard input.
     public var path: String
+    /// What messages call the Dockerfile; `nil` for its path.
+    var shownName: String?
 
     /// Describes an input.
     ///
@@ -43,7 +45,7 @@ public struct DockerfileInput: Sendable {
         }
         guard let bytes = try dockerfile(&name, isFolder: isFolder) else { throw missing(name, isFolder: isFolder) }
         let context = isFolder ? path : name == "-" ? nil : DockerfileInput.folder(of: name)
-        let dockerfile = SourceText(bytes, name: name == "-" ? "<stdin>" : name)
+        let dockerfile = SourceText(bytes, name: shownName ?? (name == "-" ? "<stdin>" : name))
         return Files(dockerfile: dockerfile, ignoreFile: try ignoreFile(name, context))
     }
 
@@ -73,7 +75,7 @@ public struct DockerfileInput: Sendable {
             Suggestion.nearest(to: wanted, among: names) ?? names.first { $0.lowercased().contains("dockerfile") }
         return ExitReason(
             .usage,
-            "\(name): there is no such file"
+            "\(name.isEmpty ? "\"\"" : name): there is no such file"
                 + (near.map { ", did you mean \"\(DockerfileInput.join(folder, $0))\"?" } ?? ""),
             hint: "name the Dockerfile with --file, and the build context as the argument"
         )

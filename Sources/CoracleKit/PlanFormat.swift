@@ -22,38 +22,8 @@ public enum PlanFormat: String, CaseIterable, Sendable {
         switch self {
         case .text: PlanText(plan: plan, source: source).write()
         case .json: PlanJSON(plan: plan, source: source).value.pretty + "\n"
-        case .mermaid: PlanFormat.mermaid(plan)
+        case .mermaid: PlanMermaid(plan: plan).write()
         }
-    }
-
-    private static func mermaid(_ plan: Plan) -> String {
-        var lines = ["flowchart TD"]
-        for stage in plan.stages {
-            lines.append("  subgraph s\(stage.index)[\"\(quoted(stage.label))\"]")
-            for step in stage.steps {
-                lines.append("    n\(step)[\"\(quoted(plan.steps[step].text))\"]")
-            }
-            if !stage.isNeeded { lines.append("    p\(stage.index)([\"not needed\"])") }
-            lines.append("  end")
-        }
-        for step in plan.steps where step.stage == nil {
-            lines.append("  n\(step.index)[(\"\(quoted(step.text))\")]")
-        }
-        for step in plan.steps {
-            for (position, input) in step.inputs.enumerated() {
-                let arrow = position == 0 && plan.steps[input].stage == step.stage ? "-->" : "-. files .->"
-                lines.append("  n\(input) \(arrow) n\(step.index)")
-            }
-        }
-        return lines.joined(separator: "\n") + "\n"
-    }
-
-    /// A label on one line, short enough to draw, with nothing in it that ends the label.
-    private static func quoted(_ text: String) -> String {
-        let line = DiagnosticText.visible(text.split(whereSeparator: \.isNewline).joined(separator: " "))
-        let short = line.count > 72 ? line.prefix(71) + "…" : line[...]
-        let escapes: [Character: String] = ["\"": "#quot;", "<": "#lt;", ">": "#gt;", "#": "#35;"]
-        return short.map { escapes[$0] ?? String($0) }.joined()
     }
 }
 

@@ -63,6 +63,7 @@ struct PlanJSON {
 
     private static func base(_ base: BaseAction) -> JSONValue {
         var members: [String: JSONValue] = ["platform": .string(base.platform.description)]
+        members["osVersion"] = base.platform.osVersion.map { .string($0) }
         switch base.origin {
         case .scratch: members["scratch"] = true
         case .image(let reference): members["image"] = .string(reference.description)
@@ -75,7 +76,7 @@ struct PlanJSON {
         var members: [String: JSONValue] = [
             "sources": .array(copy.sources.map(source)), "destination": .string(copy.destination),
             "excludes": JSONValue(copy.excludes), "parents": .bool(copy.keepsParents), "link": .bool(copy.isLink),
-            "add": .bool(copy.isAdd),
+            "add": .bool(copy.isAdd), "keepGitDir": .bool(copy.keepsGitDirectory),
         ]
         switch copy.origin {
         case .context: members["from"] = "context"
@@ -94,9 +95,18 @@ struct PlanJSON {
         case .path(let path): ["path": .string(path)]
         case .inline(let name, let content): ["inline": .string(name), "content": .string(content)]
         case .url(let url): ["url": .string(url)]
-        case .git(let git):
-            ["git": .string(git.remote), "ref": .string(git.ref), "subfolder": .string(git.subfolder)]
+        case .git(let git): PlanJSON.git(git)
         }
+    }
+
+    private static func git(_ git: GitSource) -> JSONValue {
+        var members: [String: JSONValue] = [
+            "git": .string(git.remote), "ref": .string(git.ref), "subfolder": .string(git.subfolder),
+            "submodules": .bool(!git.skipsSubmodules), "fetchByCommit": .bool(git.fetchesByCommit),
+        ]
+        members["checksum"] = git.commit.map { .string($0) }
+        members["keepGitDir"] = git.keepsGitDirectory.map { .bool($0) }
+        return .object(members)
     }
 
     private func run(_ run: RunAction) -> JSONValue {
@@ -105,6 +115,8 @@ struct PlanJSON {
             "directory": .string(run.workingDirectory), "user": .string(run.user), "network": .string(run.network),
             "security": .string(run.security), "mounts": .array(run.mounts.map(PlanJSON.mount)),
             "devices": JSONValue(run.devices.map(\.name)),
+            "requiredDevices": JSONValue(run.devices.filter(\.isRequired).map(\.name)),
+            "proxies": JSONValue(run.proxies),
         ]
         members["script"] = run.script.map { ["name": .string($0.name), "content": .string($0.content)] }
         return .object(members)
@@ -114,6 +126,7 @@ struct PlanJSON {
         var members: [String: JSONValue] = [
             "type": .string(mount.mount.kind.rawValue), "target": .string(mount.target),
             "source": .string(mount.mount.source), "readonly": .bool(mount.mount.isReadOnly), "id": .string(mount.id),
+            "required": .bool(mount.mount.isRequired),
         ]
         switch mount.origin {
         case .none: break
@@ -122,6 +135,10 @@ struct PlanJSON {
         case .step(let step): members["from"] = .int(Int64(step))
         }
         members["sharing"] = mount.mount.sharing.map { .string($0.rawValue) }
+        if mount.mount.kind == .tmpfs { members["size"] = .int(mount.mount.sizeLimit) }
+        members["mode"] = mount.mount.mode.map { .string(String($0, radix: 8)) }
+        members["uid"] = mount.mount.uid.map { .int(Int64($0)) }
+        members["gid"] = mount.mount.gid.map { .int(Int64($0)) }
         members["env"] = mount.mount.environmentName.map { .string($0) }
         return .object(members)
     }

@@ -5,7 +5,7 @@ internal import OCI
 
 /// The flags that `check` and `plan` share, as they were typed.
 public struct PlanSettings: Sendable {
-    /// `--target`.
+    /// `--target`: the name of a stage or, beyond what `docker build` knows, its number; empty for the last.
     public var target: String?
     /// `--build-arg`: `NAME=value`, or `NAME` for the value of the environment variable.
     public var buildArguments: [String] = []
@@ -24,7 +24,8 @@ public struct PlanSettings: Sendable {
     /// - Throws: ``ExitReason`` for a malformed flag.
     public func options(environment: [String: String]) throws(ExitReason) -> PlanOptions {
         var options = PlanOptions()
-        options.target = target
+        // Scripts pass an empty name on; it means none.
+        options.target = target.flatMap { $0.isEmpty ? nil : $0 }
         for argument in buildArguments {
             let (name, value) = PlanSettings.split(argument)
             if name.isEmpty { throw ExitReason(.usage, "--build-arg \"\(argument)\" has no name: NAME=value") }

@@ -22,8 +22,8 @@ public struct ShowPlan: Sendable {
         public let source: SourceText
         /// The plan; `nil` where there are errors.
         public let plan: Plan?
-        /// The errors; lint findings are for ``Check``.
-        public let errors: [Diagnostic]
+        /// The errors of the Dockerfile, and those of the ignore file where it has some; warnings are for ``Check``.
+        public let errors: [Check.Findings]
     }
 
     /// Makes the plan.
@@ -37,13 +37,45 @@ public struct ShowPlan: Sendable {
         environment: [String: String],
         resolver: some BaseImageResolver = NoBaseImages()
     ) async throws -> Outcome {
-        let source = try input.read().dockerfile
-        let options = try settings.options(environment: environment)
+        try await run(input.read(), settings.options(environment: environment), resolver: resolver)
+    }
+
+    /// Makes the plan of files that were read.
+    func run(
+        _ files: DockerfileInput.Files,
+        _ options: PlanOptions,
+        resolver: some BaseImageResolver
+    ) async throws -> Outcome {
+        var options = options
+        var errors: [Check.Findings] = []
+        if let source = files.ignoreFile {
+            let (file, faults) = IgnoreFile.parse(source)
+            options.ignoreFile = file
+            if !faults.isEmpty { errors.append(Check.Findings(source: source, diagnostics: faults)) }
+        }
+        let (plan, faults) = try await plan(files.dockerfile, options, resolver)
+        if !faults.isEmpty { errors.insert(Check.Findings(source: files.dockerfile, diagnostics: faults), at: 0) }
+        return Outcome(source: files.dockerfile, plan: errors.isEmpty ? plan : nil, errors: errors)
+    }
+
+    /// The plan, and the errors of the Dockerfile.
+    private func plan(
+        _ source: SourceText,
+        _ options: PlanOptions,
+        _ resolver: some BaseImageResolver
+    ) async throws -> (Plan?, [Diagnostic]) {
         let (dockerfile, faults) = Dockerfile.parse(source)
-        let errors = faults.filter { $0.severity == .error }
-        guard errors.isEmpty else { return Outcome(source: source, plan: nil, errors: errors) }
-        let (plan, diagnostics) = try await Plan.make(dockerfile, options: options, resolver: resolver)
-        return Outcome(source: source, plan: plan, errors: diagnostics.filter { $0.severity == .error })
+        let (configuration, configurationFaults) = try LintConfiguration.effective(dockerfile, options)
+        var (all, plan) = (faults + configurationFaults, Plan?.none)
+        if !faults.contains(where: { $0.severity == .error }) {
+            let (made, found) = try await Plan.make(dockerfile, options: options, resolver: resolver)
+            (plan, all) = (made, all + found)
+        }
+        if configuration.failsOnWarning, let plan {
+            let built = Set(plan.stages.filter(\.isNeeded).map(\.index))
+            all += Linter.findings(in: dockerfile, built: built)
+        }
+        return (plan, configuration.apply(to: all, in: dockerfile).filter { $0.severity == .error })
     }
 
     /// How long reading and planning take.

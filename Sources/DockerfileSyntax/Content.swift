@@ -37,7 +37,7 @@ extension Instruction {
         case healthcheck(HealthcheckContent)
         /// MAINTAINER.
         case maintainer(Word)
-        /// ONBUILD: the instruction to run later, and its text with heredocs.
+        /// ONBUILD: the instruction to run later, ``invalid`` where it has a fault, and its text with heredocs.
         case onbuild(trigger: Instruction, text: String)
         /// An instruction with a fault; a diagnostic says which.
         case invalid

@@ -7,6 +7,8 @@ struct ContentReader {
     let heredocs: [Heredoc]
     let escape: UInt8
     private(set) var diagnostics: [Diagnostic] = []
+    /// Whether the line cannot even be cut into words, which is a fault of a trigger that nobody runs, too.
+    private(set) var isUncut = false
     private var flags: FlagReader
 
     init(_ statement: Statement, _ kind: Instruction.Kind, heredocs: [Heredoc], escape: UInt8) {
@@ -24,7 +26,7 @@ struct ContentReader {
         // HEALTHCHECK NONE never looks at its flags, and neither does BuildKit.
         if case .healthcheck(let check) = content, check.command == nil { return content }
         diagnostics += flags.diagnostics
-        return diagnostics.isEmpty ? content : .invalid
+        return diagnostics.contains { $0.severity == .error } ? .invalid : content
     }
 
     private mutating func readKind() -> Instruction.Content {
@@ -74,7 +76,7 @@ struct ContentReader {
 
     private mutating func readFrom() -> Instruction.Content {
         let words = ArgumentWords.blankSeparated(line, arguments)
-        let platform = flags.value("platform")
+        let platform = flags.nonEmptyValue("platform")
         if words.count == 1 {
             return .from(FromContent(image: words[0], asKeyword: nil, name: nil, platform: platform))
         }
@@ -122,6 +124,7 @@ struct ContentReader {
         case .strings(let words): return .exec(words)
         case .notJSON: return .shell(line.word(range))
         case .otherElements(let place):
+            isUncut = true
             fail(
                 "an exec-form array holds strings only, not \(line.text(place))",
                 at: line.range(place),
@@ -163,6 +166,7 @@ struct ContentReader {
         }
         guard first.text.utf8.contains(UInt8(ascii: "=")) else {
             guard let pair = ArgumentWords.legacyPair(line, arguments) else {
+                isUncut = true
                 fail("\(kind.rawValue) \(first.text) has no value: \(kind.rawValue) KEY=value")
                 return nil
             }
@@ -173,6 +177,7 @@ struct ContentReader {
 
     private mutating func pair(_ word: Word) -> KeyValue? {
         guard let (key, value) = split(word) else {
+            isUncut = true
             fail(
                 "\"\(word.text)\" has no \"=\"; pairs are written KEY=value, with quotes around spaces",
                 at: word.range
@@ -224,9 +229,8 @@ extension ContentReader {
         let network = choice("network", of: ["default", "none", "host"], else: "default")
         let security = choice("security", of: ["sandbox", "insecure"], else: "sandbox")
         let mounts = flags.values("mount")
-        for mount in mounts {
-            diagnostics += Mount.faults(in: mount)
-        }
+        // Their other faults depend on variables, and are faults of the file only where the stage is built.
+        diagnostics += mounts.compactMap { Mount.fault(in: $0) }
         let devices = flags.values("device")
             .compactMap { value -> RunContent.Device? in
                 let (device, fault) = RunContent.Device.read(value)
@@ -270,7 +274,7 @@ extension ContentReader {
             TransferContent(
                 sources: Array(sources),
                 destination: destination,
-                from: flags.value("from"),
+                from: flags.nonEmptyValue("from"),
                 chown: flags.value("chown"),
                 chmod: flags.value("chmod"),
                 isLink: flags.toggle("link") ?? false,

@@ -211,6 +211,7 @@ struct ExpansionRun {
         }
         let name = readName()
         switch next() {
+        case nil: throw error("\"}\" is missing at the end of \"\(excerpt)\"")
         case "}": return value(of: name, lookup) ?? (options.contains(.keepUnset) ? "${\(name)}" : "")
         case ":": return try readModifier(name, next(), isColon: true, depth: depth, lookup)
         case "/": return try readReplacement(name, depth: depth, lookup)
@@ -226,9 +227,10 @@ struct ExpansionRun {
         depth: Int,
         _ lookup: (String) -> String?
     ) throws(ExpansionError) -> String {
+        guard let modifier else { throw error("\"}\" is missing at the end of \"\(excerpt)\"") }
         let isPattern = modifier == "#" || modifier == "%"
-        guard let modifier, isPattern ? !isColon : "-+?".unicodeScalars.contains(modifier) else {
-            let shown = (isColon ? ":" : "") + (modifier.map { String($0) } ?? "")
+        guard isPattern ? !isColon : "-+?".unicodeScalars.contains(modifier) else {
+            let shown = (isColon ? ":" : "") + String(modifier)
             throw error("\"\(shown)\" after \"${\(name)\" is no modifier in \"\(excerpt)\"")
         }
         let word = try read(until: "}", keepsEscapes: isPattern, depth: depth + 1, lookup).text

@@ -26,12 +26,20 @@ struct FlagReader {
 
     /// The last value of a flag; `nil` where it was not given.
     func value(_ name: String) -> Word? { found[name]?.last }
+    /// The last value of a flag that means the same empty as not given.
+    func nonEmptyValue(_ name: String) -> Word? { value(name).flatMap { $0.text.isEmpty ? nil : $0 } }
     /// All values of a flag.
     func values(_ name: String) -> [Word] { found[name] ?? [] }
     /// A toggle; `nil` where it was not given.
     func toggle(_ name: String) -> Bool? { toggles[name] }
 
     private mutating func read(_ flag: Flag, of kind: Instruction.Kind) {
+        if kind == .arg {
+            // BuildKit never looks at them here, so files with such flags exist.
+            let message = "ARG takes no flags, and \"\(flag.raw.text)\" is ignored"
+            diagnostics.append(Diagnostic(.warning, message, at: flag.raw.range))
+            return
+        }
         guard let shape = known.first(where: { $0.name == flag.name })?.shape else {
             let names = known.map { "--\($0.name)" }
             let list = names.isEmpty ? "it takes none" : "it takes \(names.joined(separator: ", "))"

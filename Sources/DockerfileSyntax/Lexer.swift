@@ -19,6 +19,21 @@ struct Lexer {
         self.source = source
         // A byte order mark is no part of the first line.
         if source.bytes.starts(with: [0xEF, 0xBB, 0xBF]) { offset = 3 }
+        if source.bytes[offset...].starts(with: "#!".utf8) { readDirectivesBelowShebang() }
+    }
+
+    /// Reads the directives that BuildKit looks for on its own, and so finds below `#!`, too: not `escape`.
+    private mutating func readDirectivesBelowShebang() {
+        let (start, old) = (offset, diagnostics)
+        defer { (offset, diagnostics) = (start, old) }
+        _ = nextPhysicalLine()
+        while let line = nextPhysicalLine() {
+            let content = WhiteSpace.skipping(line, in: source.bytes)..<line.upperBound
+            guard let (name, value) = directive(in: content) else { return }
+            if name == .escape || directives.contains(where: { $0.name == name }) { continue }
+            let range = SourceRange(content.lowerBound, content.upperBound)
+            directives.append(Directive(name: name, value: value, range: range))
+        }
     }
 
     /// The next logical line that is not empty; `nil` at the end.

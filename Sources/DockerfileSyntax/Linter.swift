@@ -2,41 +2,61 @@
 
 /// The lint rules that need nothing but the tree; those that need variables and bases run while planning.
 public struct Linter {
-    private let dockerfile: Dockerfile
     private var findings: [Diagnostic] = []
+    /// Where everything is reported while triggers are looked at, whose text is not in the file.
+    private var override: SourceRange?
 
     /// Runs every rule on a file.
     ///
-    /// - Parameter dockerfile: The file.
+    /// - Parameters:
+    ///   - dockerfile: The file.
+    ///   - built: The stages that are built; `nil` for all of them. Rules about what ends up in an image say nothing of
+    ///     the others.
     /// - Returns: The findings in the order of the file, of all rules: filter them with
     ///   ``LintConfiguration/filter(_:in:)``.
-    public static func findings(in dockerfile: Dockerfile) -> [Diagnostic] {
-        var linter = Linter(dockerfile: dockerfile)
-        linter.checkStageNames()
-        linter.checkCasing()
+    public static func findings(in dockerfile: Dockerfile, built: Set<Int>? = nil) -> [Diagnostic] {
+        var linter = Linter()
+        linter.checkStageNames(dockerfile.stages)
+        linter.checkCasing(dockerfile.stages)
         for argument in dockerfile.globalArguments {
             linter.checkDescription(argument)
         }
         for stage in dockerfile.stages {
-            linter.check(stage)
+            linter.checkTexts(stage)
+            if built?.contains(stage.index) ?? true { linter.check(stage.instructions) }
         }
         return linter.findings.sorted { $0.range.start < $1.range.start }
     }
 
-    private init(dockerfile: Dockerfile) {
-        self.dockerfile = dockerfile
+    /// Runs the rules that apply to instructions that a stage's base left behind by ONBUILD.
+    ///
+    /// - Parameters:
+    ///   - triggers: The instructions, read from a text of their own.
+    ///   - stage: The stage that runs them first.
+    /// - Returns: The findings, all at the stage's FROM.
+    public static func findings(inTriggers triggers: [Instruction], of stage: Stage) -> [Diagnostic] {
+        var linter = Linter()
+        linter.override = stage.from.range
+        linter.check(triggers)
+        // A trigger may also be replaced by an instruction of the stage.
+        let last = Linter.lasts(of: triggers)
+        let own = Linter.lasts(of: stage.instructions)
+        for (kind, keyword) in last where own[kind] != nil {
+            linter.reportReplaced(kind, at: keyword.range)
+        }
+        return linter.findings
     }
 
     private mutating func report(_ rule: LintRule, _ message: String, at range: SourceRange, note: String? = nil) {
         let notes = note.map { [Diagnostic.Note($0)] } ?? []
-        findings.append(Diagnostic(.warning, message, at: range, rule: rule, notes: notes))
+        findings.append(Diagnostic(.warning, message, at: override ?? range, rule: rule, notes: notes))
     }
 
     // MARK: Stages
 
-    private mutating func checkStageNames() {
+    private mutating func checkStageNames(_ stages: [Stage]) {
         var seen: [String: SourceRange] = [:]
-        for stage in dockerfile.stages {
+        for stage in stages {
             guard case .from(let from) = stage.from.content, let word = from.name, let name = stage.name else {
                 continue
             }
@@ -75,8 +95,8 @@ public struct Linter {
 
     // MARK: Casing
 
-    private mutating func checkCasing() {
-        let keywords = dockerfile.stages.flatMap { [$0.from] + $0.instructions }.filter { $0.kind != nil }
+    private mutating func checkCasing(_ stages: [Stage]) {
+        let keywords = stages.flatMap { [$0.from] + $0.instructions }.filter { $0.kind != nil }
             .map(\.keyword)
         let lower = keywords.count { $0.isLowercase }
         let upper = keywords.count { $0.isUppercase && !$0.isLowercase }
@@ -92,40 +112,66 @@ public struct Linter {
 
     // MARK: Instructions
 
-    private mutating func check(_ stage: Stage) {
+    /// What is doubtful as it is written, whether or not the stage is built.
+    private mutating func checkTexts(_ stage: Stage) {
         checkDescription(stage.from)
+        for instruction in stage.instructions {
+            switch instruction.kind {
+            case .arg: checkDescription(instruction)
+            case .maintainer:
+                report(
+                    .maintainerDeprecated,
+                    "MAINTAINER is deprecated",
+                    at: instruction.keyword.range,
+                    note: "write LABEL org.opencontainers.image.authors=\"…\""
+                )
+            default: break
+            }
+        }
+    }
+
+    /// What is doubtful in what instructions do.
+    private mutating func check(_ instructions: [Instruction]) {
         var last: [Instruction.Kind: Word] = [:]
         var secrets: [String] = []
-        for instruction in stage.instructions {
-            if let kind = instruction.kind, [.cmd, .entrypoint, .healthcheck].contains(kind) {
-                if let before = last[kind] {
-                    report(
-                        .multipleInstructionsDisallowed,
-                        "this \(kind.rawValue) has no effect: a later one in the same stage replaces it",
-                        at: before.range
-                    )
+        for instruction in instructions {
+            if let kind = instruction.kind, Linter.countsOnce(kind) {
+                if let before = last.updateValue(instruction.keyword, forKey: kind) {
+                    reportReplaced(kind, at: before.range)
                 }
-                last[kind] = instruction.keyword
             }
             check(instruction, secrets: &secrets)
         }
     }
 
+    private static func countsOnce(_ kind: Instruction.Kind) -> Bool {
+        kind == .cmd || kind == .entrypoint || kind == .healthcheck
+    }
+
+    /// The keyword of the last CMD, ENTRYPOINT and HEALTHCHECK.
+    private static func lasts(of instructions: [Instruction]) -> [Instruction.Kind: Word] {
+        var last: [Instruction.Kind: Word] = [:]
+        for instruction in instructions {
+            if let kind = instruction.kind, countsOnce(kind) { last[kind] = instruction.keyword }
+        }
+        return last
+    }
+
+    private mutating func reportReplaced(_ kind: Instruction.Kind, at range: SourceRange) {
+        report(
+            .multipleInstructionsDisallowed,
+            "this \(kind.rawValue) has no effect: a later one in the same stage replaces it",
+            at: range
+        )
+    }
+
     private mutating func check(_ instruction: Instruction, secrets: inout [String]) {
         switch instruction.content {
-        case .maintainer:
-            report(
-                .maintainerDeprecated,
-                "MAINTAINER is deprecated",
-                at: instruction.keyword.range,
-                note: "write LABEL org.opencontainers.image.authors=\"…\""
-            )
         case .env(let pairs):
             for pair in pairs { checkSecret("ENV", pair.key) }
             checkLegacy(instruction, pairs)
         case .label(let pairs): checkLegacy(instruction, pairs)
         case .arg(let declarations):
-            checkDescription(instruction)
             for declaration in declarations {
                 checkSecret("ARG", declaration.name)
                 if SecretName.matches(declaration.name.text) { secrets.append(declaration.name.text) }

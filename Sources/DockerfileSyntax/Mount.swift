@@ -62,14 +62,8 @@ public struct Mount: Hashable, Sendable {
     ///   - expand: Expands the variables of one value; `from` has none and is not passed.
     /// - Throws: ``SyntaxError`` for unknown keys, values of the wrong form, and keys that do not fit the type.
     public init(_ flag: Word, expanding expand: (String) throws(SyntaxError) -> String) throws(SyntaxError) {
-        guard let fields = CSVFields.read(flag.text) else {
-            throw SyntaxError(
-                "--mount \"\(flag.text)\" has a quote that is not closed or stands inside a value",
-                at: flag.range
-            )
-        }
         var isReadOnly: Bool?
-        for field in fields {
+        for field in try Mount.fields(of: flag) {
             let equals = field.utf8.firstIndex(of: UInt8(ascii: "="))
             let key = field[..<(equals ?? field.endIndex)].lowercased()
             var value = equals.map { String(field[field.utf8.index(after: $0)...]) }
@@ -87,24 +81,24 @@ public struct Mount: Hashable, Sendable {
         try check(flag)
     }
 
-    /// The faults that can be seen before variables are known.
-    static func faults(in flag: Word) -> [Diagnostic] {
-        let hasVariables = flag.text.utf8.contains(UInt8(ascii: "$"))
-        do {
-            if hasVariables {
-                for field in CSVFields.read(flag.text) ?? [] where field.lowercased().hasPrefix("from=") {
-                    try refuseVariables(in: String(field.dropFirst(5)), at: flag.range)
-                }
-                return CSVFields.read(flag.text) == nil
-                    ? [.error("--mount \"\(flag.text)\" has a quote that is not closed", at: flag.range)] : []
+    /// The fault that is one whatever variables hold, and whether or not the stage is built.
+    static func fault(in flag: Word) -> Diagnostic? {
+        do throws(SyntaxError) {
+            for field in try fields(of: flag) where field.lowercased().hasPrefix("from=") {
+                try refuseVariables(in: String(field.dropFirst(5)), at: flag.range)
             }
-            _ = try Mount(flag) { text throws(SyntaxError) in
-                (try? WordExpander().expand(text, with: { _ in nil }).text) ?? text
-            }
-            return []
+            return nil
         } catch {
-            return [error.diagnostic]
+            return error.diagnostic
         }
+    }
+
+    private static func fields(of flag: Word) throws(SyntaxError) -> [String] {
+        if let fields = CSVFields.read(flag.text) { return fields }
+        throw SyntaxError(
+            "--mount \"\(flag.text)\" has a quote that is not closed or stands inside a value",
+            at: flag.range
+        )
     }
 
     private static func refuseVariables(in text: String, at range: SourceRange) throws(SyntaxError) {
@@ -229,8 +223,12 @@ extension Mount {
 }
 
 /// Truth values as Go's `strconv.ParseBool` reads them, which is what peers accept in flags.
-enum GoBool {
-    static func read(_ text: String) -> Bool? {
+public enum GoBool {
+    /// Reads a truth value.
+    ///
+    /// - Parameter text: The text, exactly.
+    /// - Returns: The value; `nil` where the text is none.
+    public static func read(_ text: String) -> Bool? {
         switch text {
         case "1", "t", "T", "true", "TRUE", "True": true
         case "0", "f", "F", "false", "FALSE", "False": false

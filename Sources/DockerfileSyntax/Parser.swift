@@ -161,20 +161,37 @@ private struct Parser {
             diagnostics.append(.error("ONBUILD needs an instruction", at: line.range(statement.keyword)))
             return .invalid
         }
-        guard let kind = kind(of: trigger) else { return .invalid }
+        let (kind, content) = readStored(trigger, heredocs)
         if kind == .onbuild || kind == .from || kind == .maintainer {
-            diagnostics.append(
-                .error("\(kind.rawValue) cannot be triggered by ONBUILD", at: line.range(trigger.keyword))
-            )
+            let name = line.text(trigger.keyword).uppercased()
+            diagnostics.append(.error("\(name) cannot be triggered by ONBUILD", at: line.range(trigger.keyword)))
             return .invalid
         }
-        let content = read(trigger, kind, heredocs)
-        if case .invalid = content { return .invalid }
         var text = line.text(statement.arguments)
         for heredoc in heredocs {
             text += "\n" + heredoc.content + heredoc.name
         }
         return .onbuild(trigger: make(trigger, kind, content, heredocs, end), text: text)
+    }
+
+    /// Reads an instruction that is only stored: its faults are warnings here, and errors where it is run.
+    private mutating func readStored(
+        _ trigger: Statement,
+        _ heredocs: [Heredoc]
+    ) -> (Instruction.Kind?, Instruction.Content) {
+        let before = diagnostics
+        diagnostics = []
+        let kind = kind(of: trigger)
+        var (content, isUncut) = (Instruction.Content.invalid, false)
+        if let kind, kind != .onbuild, kind != .from, kind != .maintainer {
+            var reader = ContentReader(trigger, kind, heredocs: heredocs, escape: lexer.escape)
+            content = reader.read()
+            diagnostics += reader.diagnostics
+            isUncut = reader.isUncut
+        }
+        let found = isUncut ? diagnostics : diagnostics.map { $0.asStored() }
+        diagnostics = before + found
+        return (kind, content)
     }
 
     // MARK: Heredocs
@@ -229,5 +246,14 @@ extension LogicalLine {
             before = byte
         }
         return false
+    }
+}
+
+extension Diagnostic {
+    /// A fault of an instruction that is stored and not run.
+    fileprivate func asStored() -> Diagnostic {
+        guard severity == .error else { return self }
+        let note = Note("ONBUILD stores it as it is, and builds that have this image as their base will fail")
+        return Diagnostic(.warning, message, at: range, notes: notes + [note])
     }
 }

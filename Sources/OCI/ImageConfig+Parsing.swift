@@ -40,17 +40,16 @@ extension ImageConfig {
         shell = json["Shell"]?.texts ?? []
         onBuild = json["OnBuild"]?.texts ?? []
         isArgsEscaped = json["ArgsEscaped"]?.bool ?? false
-        healthcheck = json["Healthcheck"]
-            .map { check in
-                Healthcheck(
-                    test: check["Test"]?.texts ?? [],
-                    interval: check["Interval"]?.int ?? 0,
-                    timeout: check["Timeout"]?.int ?? 0,
-                    startPeriod: check["StartPeriod"]?.int ?? 0,
-                    startInterval: check["StartInterval"]?.int ?? 0,
-                    retries: Int(check["Retries"]?.int ?? 0)
-                )
-            }
+        // Some tools write null for what is not there.
+        guard let check = json["Healthcheck"], check.object != nil else { return }
+        healthcheck = Healthcheck(
+            test: check["Test"]?.texts ?? [],
+            interval: check["Interval"]?.int ?? 0,
+            timeout: check["Timeout"]?.int ?? 0,
+            startPeriod: check["StartPeriod"]?.int ?? 0,
+            startInterval: check["StartInterval"]?.int ?? 0,
+            retries: Int(check["Retries"]?.int ?? 0)
+        )
     }
 }
 

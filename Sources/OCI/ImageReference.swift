@@ -25,6 +25,9 @@ public struct ImageReference: Hashable, Sendable, CustomStringConvertible {
     /// - Parameter text: `[HOST[:PORT]/]PATH[:TAG][@DIGEST]`.
     /// - Throws: ``ContentError`` that says which part has the wrong form.
     public init(_ text: String) throws(ContentError) {
+        if text.utf8.count == 64, text.utf8.allSatisfy(ImageReference.isHexDigit) {
+            throw ImageReference.fault(text, "64 hexadecimal digits are an image's id, which no registry knows")
+        }
         var rest = text[...]
         var digest: String?
         if let at = rest.lastIndex(of: "@") {
@@ -95,7 +98,11 @@ public struct ImageReference: Hashable, Sendable, CustomStringConvertible {
     private static func isDigest(_ text: String) -> Bool {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         return parts.count == 2 && !parts[0].isEmpty && parts[1].utf8.count >= 32
-            && parts[1].utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+            && parts[1].utf8.allSatisfy(isHexDigit)
+    }
+
+    private static func isHexDigit(_ byte: UInt8) -> Bool {
+        (0x30...0x39).contains(byte) || (0x61...0x66).contains(byte)
     }
 
     private static func isTag(_ text: String) -> Bool {

@@ -88,11 +88,31 @@ struct JSONParser {
 
     private mutating func number() throws(ContentError) -> JSONValue {
         let start = index
-        while let byte = peek, (0x30...0x39).contains(byte) || "+-.eE".utf8.contains(byte) { index += 1 }
+        if peek == UInt8(ascii: "-") { index += 1 }
+        let isZero = peek == UInt8(ascii: "0")
+        let whole = digits()
+        guard whole == 1 || (whole > 1 && !isZero) else { throw fault("no value") }
+        if peek == UInt8(ascii: ".") {
+            index += 1
+            guard digits() > 0 else { throw fault("a number has no digit after its point") }
+        }
+        if peek == UInt8(ascii: "e") || peek == UInt8(ascii: "E") {
+            index += 1
+            if peek == UInt8(ascii: "+") || peek == UInt8(ascii: "-") { index += 1 }
+            guard digits() > 0 else { throw fault("a number has no digit in its exponent") }
+        }
         let text = String(decoding: bytes[start..<index], as: UTF8.self)
-        if let whole = Int64(text) { return .int(whole) }
-        guard let real = Double(text), real.magnitude < 9e15 else { throw fault("no value") }
+        if let number = Int64(text) { return .int(number) }
+        // Beyond 2^53 a number with a fraction or exponent is no longer the one that was written.
+        guard let real = Double(text), real.magnitude < 9e15 else { throw fault("a number is too large") }
         return .int(Int64(real))
+    }
+
+    /// Skips digits; how many there were.
+    private mutating func digits() -> Int {
+        let start = index
+        while let byte = peek, (0x30...0x39).contains(byte) { index += 1 }
+        return index - start
     }
 
     private mutating func enter() throws(ContentError) {
@@ -175,9 +195,15 @@ struct JSONParser {
         case UInt8(ascii: "u"):
             var unit = try hexadecimal()
             if (0xD800..<0xDC00).contains(unit), bytes[index...].starts(with: "\\u".utf8) {
+                let afterFirst = index
                 index += 2
                 let low = try hexadecimal()
-                if (0xDC00..<0xE000).contains(low) { unit = 0x10000 + (unit - 0xD800) << 10 + (low - 0xDC00) }
+                if (0xDC00..<0xE000).contains(low) {
+                    unit = 0x10000 + (unit - 0xD800) << 10 + (low - 0xDC00)
+                } else {
+                    // Half a pair; what follows it is a character of its own.
+                    index = afterFirst
+                }
             }
             result.append(contentsOf: String(Unicode.Scalar(unit).map { Character($0) } ?? "\u{FFFD}").utf8)
         default: throw fault("no such escape")
@@ -186,6 +212,8 @@ struct JSONParser {
 
     private mutating func hexadecimal() throws(ContentError) -> UInt32 {
         guard index + 4 <= bytes.count,
+            // A sign is a number's, and no digit.
+            bytes[index] != UInt8(ascii: "+"), bytes[index] != UInt8(ascii: "-"),
             let unit = UInt32(String(decoding: bytes[index..<(index + 4)], as: UTF8.self), radix: 16)
         else { throw fault("\\u without four digits") }
         index += 4

@@ -29,30 +29,38 @@ public struct Platform: Hashable, Sendable, CustomStringConvertible {
     /// Other names of architectures become the usual ones: `x86_64` is `amd64`, `aarch64` is `arm64`, `armhf` is `arm/v7`.
     ///
     /// - Parameter text: The text.
-    /// - Throws: ``ContentError`` for more than three parts, empty parts and characters that no part has.
+    /// - Throws: ``ContentError`` for more than three parts, empty parts, characters that no part has, and one word that
+    ///   is neither a known operating system nor a known architecture.
     public init(_ text: String) throws(ContentError) {
-        var parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-        guard (1...3).contains(parts.count), parts.allSatisfy(Platform.isPart) else {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        guard (1...3).contains(parts.count), let (name, version) = Platform.operatingSystem(parts[0]),
+            parts.dropFirst().allSatisfy(Platform.isPart)
+        else {
             throw ContentError(
                 message: "\"\(text)\" is not a platform: expected OS/ARCH[/VARIANT], for example linux/arm64"
             )
         }
-        var version: String?
-        if let open = parts[0].firstIndex(of: "("), parts[0].hasSuffix(")") {
-            version = String(parts[0][parts[0].index(after: open)...].dropLast())
-            parts[0] = String(parts[0][..<open])
+        guard parts.count == 1 else {
+            let variant = parts.count > 2 ? parts[2].lowercased() : nil
+            let (architecture, usual) = Platform.usual(parts[1].lowercased(), variant)
+            self.init(os: Platform.usual(os: name), architecture: architecture, variant: usual, osVersion: version)
+            return
         }
-        if parts.count == 1 {
-            let isArchitecture = Platform.architectures.contains(
-                Platform.usual(parts[0].lowercased(), nil).architecture
+        // Of one word it must be known which part it is.
+        let os = Platform.usual(os: name)
+        if Platform.systems.contains(os) {
+            let host = Platform.host
+            self.init(os: os, architecture: host.architecture, variant: host.variant, osVersion: version)
+            return
+        }
+        let (architecture, variant) = Platform.usual(parts[0].lowercased(), nil)
+        guard Platform.architectures.contains(architecture) else {
+            throw ContentError(
+                message: "\"\(text)\" is not a platform: neither a known operating system nor a known architecture; "
+                    + "expected OS/ARCH[/VARIANT], for example linux/arm64"
             )
-            parts = isArchitecture ? [Platform.host.os, parts[0]] : [parts[0], Platform.host.architecture]
         }
-        let (architecture, variant) = Platform.usual(
-            parts[1].lowercased(),
-            parts.count > 2 ? parts[2].lowercased() : nil
-        )
-        self.init(os: Platform.usual(os: parts[0]), architecture: architecture, variant: variant, osVersion: version)
+        self.init(os: Platform.host.os, architecture: architecture, variant: variant)
     }
 
     /// The platform of this machine.
@@ -85,16 +93,34 @@ public struct Platform: Hashable, Sendable, CustomStringConvertible {
         return "\(os)(\(osVersion))" + description.dropFirst(os.count)
     }
 
-    private static let architectures: Set<String> = [
-        "386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le",
-        "riscv64", "s390x", "wasm",
+    /// The names that Go has.
+    private static let systems: Set<String> = [
+        "aix", "android", "darwin", "dragonfly", "freebsd", "hurd", "illumos", "ios", "js", "linux", "nacl", "netbsd",
+        "openbsd", "plan9", "solaris", "windows", "zos",
     ]
+
+    /// The names that Go has.
+    private static let architectures: Set<String> = [
+        "386", "amd64", "amd64p32", "arm", "arm64", "arm64be", "armbe", "loong64", "mips", "mips64", "mips64le",
+        "mips64p32", "mips64p32le", "mipsle", "ppc", "ppc64", "ppc64le", "riscv", "riscv64", "s390", "s390x", "sparc",
+        "sparc64", "wasm",
+    ]
+
+    /// The parts of `windows(10.0.17763)`, the version `nil` without brackets; `nil` for any other form.
+    private static func operatingSystem(_ part: String) -> (name: String, version: String?)? {
+        guard let open = part.firstIndex(of: "("), part.hasSuffix(")") else {
+            return isPart(part) && !part.contains(".") ? (part, nil) : nil
+        }
+        let (name, version) = (String(part[..<open]), String(part[part.index(after: open)...].dropLast()))
+        guard isPart(name), !name.contains("."), version.isEmpty || isPart(version) else { return nil }
+        return (name, version)
+    }
 
     private static func isPart(_ part: String) -> Bool {
         !part.isEmpty
             && part.utf8.allSatisfy {
                 (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0)
-                    || "_.-()".utf8.contains($0)
+                    || "_.-".utf8.contains($0)
             }
     }
 

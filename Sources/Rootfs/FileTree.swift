@@ -158,15 +158,26 @@ public struct FileTree {
 
     // MARK: Layers
 
+    /// The longest path that an entry may have: no system could make a longer one in one call.
+    private static let longestPath = 4096
+
     /// Adds a layer on top of what is there.
+    ///
+    /// Whiteouts hide what lower layers hold, wherever in the layer they stand.
     ///
     /// Specification: OCI image-spec 1.1, `layer.md`.
     ///
     /// - Parameters:
     ///   - entries: The layer's entries, in order.
     ///   - layer: The layer.
-    /// - Throws: ``TreeError`` where an entry would leave the root.
+    /// - Throws: ``TreeError`` where an entry would leave the root, or links to what is not there or to a folder.
     public func add(_ entries: [TarEntry], of layer: Digest) throws {
+        for entry in entries where FileTree.isWhiteout(entry) {
+            let path = try FileTree.checked(entry.path, entry)
+            if let parent = try node(at: path.dropLast()), parent.isDirectory, let name = path.last {
+                try FileTree.applyWhiteout(name, in: parent)
+            }
+        }
         for (number, entry) in entries.enumerated() {
             let path = try FileTree.checked(entry.path, entry)
             guard let name = path.last else {
@@ -174,12 +185,17 @@ public struct FileTree {
                 continue
             }
             let parent = try folder(path.dropLast())
-            if try applyWhiteout(name, in: parent) { continue }
+            if FileTree.isWhiteout(entry) { continue }
             try add(entry, name, to: parent, .layer(layer, entry: number))
         }
     }
 
     private static func checked(_ path: [UInt8], _ entry: TarEntry) throws -> [Name] {
+        guard path.count <= longestPath else {
+            throw TreeError(
+                "an entry's path has \(path.count) bytes, more than \(longestPath): \(entry.name.prefix(40))…"
+            )
+        }
         let names = names(path)
         guard !names.contains(Array("..".utf8)) else {
             throw TreeError("the entry \"\(entry.name)\" would leave the image: its path has \"..\"")
@@ -187,15 +203,21 @@ public struct FileTree {
         return names
     }
 
-    private func applyWhiteout(_ name: Name, in parent: FileNode) throws -> Bool {
-        let mark = Array(".wh.".utf8)
-        guard name.starts(with: mark) else { return false }
+    private static let whiteoutMark = Array(".wh.".utf8)
+
+    private static func isWhiteout(_ entry: TarEntry) -> Bool {
+        var path = entry.path[...]
+        while path.last == UInt8(ascii: "/") { path.removeLast() }
+        let start = path.lastIndex(of: UInt8(ascii: "/")).map { $0 + 1 } ?? path.startIndex
+        return path[start...].starts(with: whiteoutMark)
+    }
+
+    private static func applyWhiteout(_ name: Name, in parent: FileNode) throws {
         if name == Array(".wh..wh..opq".utf8) {
             parent.removeChildren()
         } else {
-            try parent.set(Array(name.dropFirst(mark.count)), nil)
+            try parent.set(Array(name.dropFirst(whiteoutMark.count)), nil)
         }
-        return true
     }
 
     private func add(_ entry: TarEntry, _ name: Name, to parent: FileNode, _ content: FileNode.Content) throws {
@@ -205,6 +227,10 @@ public struct FileTree {
                 throw TreeError(
                     "the hard link \"\(entry.name)\" names \"\(FileTree.text(target))\", which is not there"
                 )
+            }
+            // A folder with two names could hold itself.
+            guard !node.isDirectory else {
+                throw TreeError("the hard link \"\(entry.name)\" names \"\(FileTree.text(target))\", a folder")
             }
             node.isShared = true
             try parent.set(name, node)

@@ -7,7 +7,9 @@ public import Store
 /// The entries of a layer without their content, kept beside the store so that a layer is read once.
 public enum LayerIndex {
     /// Changes with the form of the files.
-    private static let mark = Array("coracle-layer-2\n".utf8)
+    private static let mark = Array("coracle-layer-3\n".utf8)
+    /// Stands where a further entry would have its kind.
+    private static let end: UInt8 = 0xFF
 
     /// The entries of a layer.
     ///
@@ -73,6 +75,7 @@ public enum LayerIndex {
     /// They go to disk as they come: a layer may have more of them than memory should hold.
     public final class Encoder {
         private var bytes = mark
+        private var count = 0
         private let file: Ingest
         private let sink: FileSink
 
@@ -106,6 +109,7 @@ public enum LayerIndex {
         /// - Parameter entry: The entry.
         /// - Throws: ``ArchiveError`` where the disk is full.
         public func add(_ entry: TarEntry) throws {
+            count += 1
             bytes.append(entry.kind.rawValue)
             add(entry.path)
             add(entry.target)
@@ -126,6 +130,9 @@ public enum LayerIndex {
         }
 
         fileprivate func finish(at path: String) throws {
+            // Without its end, a file cut short would be taken for that of a smaller layer.
+            bytes.append(end)
+            add(count)
             try flush()
             try file.move(to: path)
         }
@@ -136,11 +143,12 @@ public enum LayerIndex {
         guard bytes.starts(with: mark) else { return nil }
         var reader = Reader(bytes: bytes, offset: mark.count)
         var entries: [TarEntry] = []
-        while reader.offset < bytes.count {
+        while reader.offset < bytes.count, bytes[reader.offset] != end {
             guard let entry = reader.entry() else { return nil }
             entries.append(entry)
         }
-        return entries
+        reader.offset += 1
+        return reader.number() == Int64(entries.count) && reader.offset == bytes.count ? entries : nil
     }
 
     private struct Reader {
@@ -159,6 +167,8 @@ public enum LayerIndex {
             return nil
         }
 
+        mutating func word() -> UInt32? { number().flatMap { UInt32(exactly: $0) } }
+
         mutating func text() -> [UInt8]? {
             guard let count = number(), count >= 0, count <= bytes.count - offset else { return nil }
             defer { offset += Int(count) }
@@ -171,17 +181,12 @@ public enum LayerIndex {
             guard let path = text(), let target = text() else { return nil }
             var entry = TarEntry(path: path, kind: kind)
             entry.target = target
-            var numbers: [Int64] = []
-            for _ in 0..<8 {
-                guard let number = number() else { return nil }
-                numbers.append(number)
-            }
-            let words = numbers.map { UInt32(truncatingIfNeeded: $0) }
-            (entry.mode, entry.uid, entry.gid, entry.major, entry.minor) = (
-                words[0], words[1], words[2], words[3], words[4]
-            )
-            (entry.size, entry.mtime) = (numbers[5], numbers[6])
-            for _ in 0..<max(0, numbers[7]) {
+            guard let mode = word(), let uid = word(), let gid = word(), let major = word(), let minor = word(),
+                let size = number(), size >= 0, let mtime = number(), let attributes = number(), attributes >= 0
+            else { return nil }
+            (entry.mode, entry.uid, entry.gid, entry.major, entry.minor) = (mode, uid, gid, major, minor)
+            (entry.size, entry.mtime) = (size, mtime)
+            for _ in 0..<attributes {
                 guard let name = text(), let value = text() else { return nil }
                 entry.attributes.append(TarEntry.Attribute(name: name, value: value))
             }

@@ -100,10 +100,31 @@ public enum DiskFile {
     /// Removes a file or a folder with all that is in it.
     ///
     /// - Parameter path: What is removed; nothing happens where there is nothing.
-    public static func remove(_ path: String) {
-        if unlink(path) == 0 || errno == ENOENT { return }
-        for name in names(in: path) { remove(path + "/" + name) }
-        rmdir(path)
+    public static func remove(_ path: String) { remove(path, in: AT_FDCWD) }
+
+    /// Names are taken as the system gives them, which need not be UTF-8.
+    private static func remove(_ name: UnsafePointer<CChar>, in parent: Int32) {
+        if unlinkat(parent, name, 0) == 0 || errno == ENOENT { return }
+        let descriptor = openFolder(name, in: parent)
+        if descriptor >= 0, let folder = fdopendir(descriptor) {
+            defer { closedir(folder) }
+            while let entry = readdir(folder) {
+                withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                    pointer.withMemoryRebound(to: CChar.self, capacity: 256) { below in
+                        if strcmp(below, ".") != 0, strcmp(below, "..") != 0 { remove(below, in: descriptor) }
+                    }
+                }
+            }
+        }
+        unlinkat(parent, name, AT_REMOVEDIR)
+    }
+
+    /// Opens a folder, also one that its owner may not read; never through a link.
+    private static func openFolder(_ name: UnsafePointer<CChar>, in parent: Int32) -> Int32 {
+        let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
+        let descriptor = openat(parent, name, flags)
+        guard descriptor < 0, errno == EACCES, fchmodat(parent, name, 0o700, 0) == 0 else { return descriptor }
+        return openat(parent, name, flags)
     }
 }
 
@@ -124,6 +145,27 @@ public final class FileLock {
         while flock(descriptor, (isShared ? LOCK_SH : LOCK_EX) | (waits ? 0 : LOCK_NB)) != 0 {
             guard errno == EINTR else { throw StoreError("locking \(path)", errno: errno) }
         }
+    }
+
+    /// Takes a descriptor that holds the lock.
+    private init(holding descriptor: Int32) {
+        self.descriptor = descriptor
+    }
+
+    /// Locks a file for one process alone, without waiting.
+    ///
+    /// - Parameter path: The file; made where it is not there.
+    /// - Returns: The lock; `nil` where others hold it.
+    /// - Throws: ``StoreError`` where it cannot be locked for another reason.
+    public static func ifFree(_ path: String) throws(StoreError) -> FileLock? {
+        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw StoreError("opening the lock \(path)", errno: errno) }
+        let lock = FileLock(holding: descriptor)
+        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+            if errno == EWOULDBLOCK { return nil }
+            guard errno == EINTR else { throw StoreError("locking \(path)", errno: errno) }
+        }
+        return lock
     }
 
     deinit {

@@ -37,6 +37,9 @@ public struct FileIndex {
         var hash: Hash
     }
 
+    /// Changes with the form of the file.
+    private static let mark = Array("coracle-files-1\n".utf8)
+
     private let path: String
     private var records: [UInt64: Record] = [:]
     private var isChanged = false
@@ -48,10 +51,15 @@ public struct FileIndex {
     ///   - folder: Names the folder.
     public init(_ store: ImageStore, folder: String) {
         path = "\(store.root)/files/\(folder)"
-        guard let bytes = try? DiskFile.read(path), bytes.count % MemoryLayout<Record>.stride == 0 else { return }
+        let mark = FileIndex.mark
+        guard let bytes = try? DiskFile.read(path), bytes.starts(with: mark),
+            (bytes.count - mark.count) % MemoryLayout<Record>.stride == 0
+        else { return }
+        // The time of an index is when it was of use last.
+        utimensat(AT_FDCWD, path, nil, 0)
         records.reserveCapacity(bytes.count / MemoryLayout<Record>.stride)
         bytes.withUnsafeBytes { buffer in
-            for offset in stride(from: 0, to: buffer.count, by: MemoryLayout<Record>.stride) {
+            for offset in stride(from: mark.count, to: buffer.count, by: MemoryLayout<Record>.stride) {
                 let record = buffer.loadUnaligned(fromByteOffset: offset, as: Record.self)
                 records[record.stamp.inode] = record
             }
@@ -88,8 +96,8 @@ public struct FileIndex {
     /// - Throws: ``StoreError`` where it cannot be written.
     public mutating func save() throws(StoreError) {
         guard isChanged else { return }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(records.count * MemoryLayout<Record>.stride)
+        var bytes = FileIndex.mark
+        bytes.reserveCapacity(bytes.count + records.count * MemoryLayout<Record>.stride)
         for record in records.values {
             var copy = record
             withUnsafeBytes(of: &copy) { bytes.append(contentsOf: $0) }

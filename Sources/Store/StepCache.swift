@@ -47,7 +47,8 @@ public struct StepCache: Sendable {
     /// - Parameter key: The step with its files.
     /// - Returns: The record; `nil` where there is none whose layer is still there.
     public func find(_ key: Digest) -> Record? {
-        guard let bytes = try? DiskFile.read(path(key), limit: 1 << 20), let json = try? JSONValue(parsing: bytes)
+        guard let bytes = try? DiskFile.read(path(key), limit: 1 << 20), let json = try? JSONValue(parsing: bytes),
+            json["definition"]?.string != nil
         else { return nil }
         // The time of a record is when it was of use last.
         utimensat(AT_FDCWD, path(key), nil, 0)

@@ -52,31 +52,23 @@ public struct ImageStore: Sendable {
     ///
     /// - Parameter digest: Its name.
     /// - Returns: The file.
-    public func path(of digest: Digest) -> String { "\(root)/blobs/sha256/\(digest.hex)" }
+    public func path(of digest: Digest) -> String { layout.path(of: digest) }
+
+    /// The store as every tool that knows image layouts sees it.
+    public var layout: ImageLayout { ImageLayout(root: root) }
 
     /// Whether a blob is there with the size it should have.
     ///
     /// - Parameter blob: The blob.
     /// - Returns: Whether it is.
-    public func has(_ blob: Descriptor) -> Bool {
-        var status = stat()
-        return stat(path(of: blob.digest), &status) == 0 && Int64(status.st_size) == blob.size
-    }
+    public func has(_ blob: Descriptor) -> Bool { layout.has(blob) }
 
     /// Reads a small blob and verifies it.
     ///
     /// - Parameter digest: Its name.
     /// - Returns: Its bytes, at most 32 MiB.
     /// - Throws: ``StoreError`` where it is missing or damaged.
-    public func read(_ digest: Digest) throws(StoreError) -> [UInt8] {
-        guard let bytes = try DiskFile.read(path(of: digest), limit: 32 << 20) else {
-            throw StoreError("the store \(root) lacks the blob \(digest)")
-        }
-        guard SHA256.digest(bytes) == digest else {
-            throw StoreError("the blob \(path(of: digest)) is damaged: remove it, and build or pull again")
-        }
-        return bytes
-    }
+    public func read(_ digest: Digest) throws(StoreError) -> [UInt8] { try layout.read(digest) }
 
     /// Keeps a small blob.
     ///
@@ -122,16 +114,7 @@ public struct ImageStore: Sendable {
     ///
     /// - Returns: Manifests and indexes, each with its name as an annotation.
     /// - Throws: ``StoreError`` where the list cannot be read.
-    public func images() throws(StoreError) -> [Descriptor] {
-        guard let bytes = try DiskFile.read(root + "/index.json") else {
-            throw StoreError("\(root) is no image layout: it has no index.json")
-        }
-        do {
-            return try ImageIndex(parsing: bytes).manifests
-        } catch {
-            throw StoreError("\(root)/index.json: \(error.message)")
-        }
-    }
+    public func images() throws(StoreError) -> [Descriptor] { try layout.index().manifests }
 
     /// The image of a name.
     ///
@@ -149,9 +132,8 @@ public struct ImageStore: Sendable {
     public func update(_ change: (inout [Descriptor]) -> Void) throws(StoreError) {
         let lock = try FileLock(root + "/locks/index")
         defer { withExtendedLifetime(lock) {} }
-        var manifests = try images()
-        change(&manifests)
-        let index = ImageIndex(manifests: manifests)
+        var index = try layout.index()
+        change(&index.manifests)
         try DiskFile.write(index.document, to: root + "/index.json", isSynced: true)
     }
 

@@ -51,7 +51,7 @@ struct BuildCommand: AsyncParsableCommand {
         }
         var build = Build(
             DockerfileInput(file: file, path: path),
-            store: StoreFolder.path(flag: store, environment: environment)
+            store: try Workspace(store: store, environment: environment).path
         )
         flags.apply(to: &build)
         (build.tags, build.outputs) = (tag, output)

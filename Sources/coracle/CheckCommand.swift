@@ -24,7 +24,7 @@ struct CheckCommand: ParsableCommand {
     @Option(help: "Lint rules to add that are off by default, with commas between; all for all of them.")
     var enable: [String] = []
 
-    @Flag(name: .customLong("error"), help: "Fail on warnings too.")
+    @Flag(name: .customLong("error"), help: "Take findings of lint rules as errors.")
     var failsOnWarning = false
 
     @Option(help: "How to report: text, json, sarif, github or azure.")
@@ -40,14 +40,23 @@ struct CheckCommand: ParsableCommand {
         }
         let environment = Environment.all
         var reports: [Check.Report] = []
+        var unread: [ExitReason] = []
         for path in paths {
             var check = Check(DockerfileInput(file: file, path: path))
             check.settings = flags.settings
             (check.skipped, check.enabled, check.failsOnWarning) = (skip, enable, failsOnWarning)
-            reports.append(try check.run(environment: environment))
+            do {
+                reports.append(try check.run(environment: environment))
+            } catch {
+                // A flag with a fault has it for every path.
+                if !unread.contains(where: { $0.message == error.message }) { unread.append(error) }
+            }
         }
+        if reports.isEmpty, let first = unread.first, unread.count == 1 { throw first }
         Output.result(format.write(reports.flatMap(\.findings)))
-        if format == .text { Output.note(Check.summary(of: reports)) }
+        if format == .text, !reports.isEmpty { Output.note(Check.summary(of: reports)) }
+        for reason in unread { Output.note(reason) }
+        if let reason = unread.first { throw ExitReason(reason.code, "") }
         if reports.contains(where: \.isFailure) { throw ExitReason(.usage, "") }
     }
 }

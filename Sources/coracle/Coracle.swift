@@ -14,7 +14,11 @@ struct Coracle: AsyncParsableCommand {
             4 network or registry, 5 Azure or the cluster refused, 70 a fault of Coracle itself.
             """,
         version: CoracleVersion.number,
-        subcommands: [BuildCommand.self, CheckCommand.self, PlanCommand.self, VersionCommand.self]
+        subcommands: [
+            BuildCommand.self, CheckCommand.self, PlanCommand.self, ImagesCommand.self, TagCommand.self,
+            InspectCommand.self,
+            RemoveCommand.self, PruneCommand.self, UsageCommand.self, VersionCommand.self,
+        ]
     )
 
     static func main() async {
@@ -33,8 +37,7 @@ struct Coracle: AsyncParsableCommand {
     /// Prints why a command ends, and gives its exit code.
     private static func report(_ error: any Error) -> Int32 {
         if let reason = error as? ExitReason {
-            if !reason.message.isEmpty { Output.note("coracle: error: \(reason.message)") }
-            if let hint = reason.hint { Output.note("   hint: \(hint)") }
+            Output.note(reason)
             return reason.code.rawValue
         }
         let code = exitCode(for: error)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import CoracleKit
 internal import Glibc
 
 /// Standard output for results, standard error for everything else.
@@ -11,6 +12,12 @@ enum Output {
     /// Writes to standard error, as it is.
     static func raw(_ text: String) {
         write(text, to: 2)
+    }
+
+    /// Writes why a command ends, unless everything was said already.
+    static func note(_ reason: ExitReason) {
+        if !reason.message.isEmpty { note("coracle: error: \(reason.message)") }
+        if let hint = reason.hint { note("   hint: \(hint)") }
     }
 
     /// Writes a result to standard output, as it is.

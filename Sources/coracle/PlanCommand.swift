@@ -33,7 +33,7 @@ struct PlanCommand: AsyncParsableCommand {
         }
         let outcome = try await show.run(environment: Environment.all)
         guard let plan = outcome.plan else {
-            Output.note(DiagnosticText.write(outcome.errors, in: outcome.source))
+            Output.note(CheckFormat.text.write(outcome.errors))
             throw ExitReason(.usage, "")
         }
         Output.result(format.write(plan, of: outcome.source))

@@ -5,7 +5,10 @@ internal import Glibc
 
 /// The flags of `docker build` that decide what is built.
 struct PlanFlags: ParsableArguments {
-    @Option(help: "The stage to build, by name or number; the last one by default.")
+    @Option(
+        help:
+            "The stage to build, by name; a number, which docker build does not know, counts from 0. The last by default."
+    )
     var target: String?
 
     @Option(

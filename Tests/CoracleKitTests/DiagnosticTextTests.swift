@@ -11,10 +11,10 @@ import Testing
 
     @Test func theCaretStandsBelowTheFault() {
         #expect(
-            text("FROM x\nRUN --mount=type=cach /a\n") == """
-                Dockerfile:2:13: error: type is one of bind, cache, tmpfs, secret, ssh, not "cach", did you mean "cache"?
-                    2 | RUN --mount=type=cach /a
-                      |             ^~~~~~~~~
+            text("FROM x\nRUN --network=hots /a\n") == """
+                Dockerfile:2:15: error: --network is one of default, none, host, not "hots", did you mean "host"?
+                    2 | RUN --network=hots /a
+                      |               ^~~~
 
                 """
         )

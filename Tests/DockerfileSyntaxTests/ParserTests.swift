@@ -61,7 +61,7 @@ import Testing
         ("FROM a AS 1x\n", "1x"), ("FROM x\nENV\n", "ENV"), ("FROM x\nENV a\n", "ENV"), ("FROM x\nCOPY a\n", "COPY"),
         ("FROM x\nSHELL sh\n", "SHELL"), ("FROM x\nONBUILD ONBUILD RUN x\n", "cannot be triggered"),
         ("FROM x\nONBUILD\n", "ONBUILD needs"), ("FROM x\nHEALTHCHECK --interval=soon CMD x\n", "soon"),
-        ("FROM x\nRUN --mount=type=nothing x\n", "nothing"), ("FROM x\nRUN --network=lan x\n", "lan"),
+        ("FROM x\nRUN --mount=from=$a x\n", "has a variable"), ("FROM x\nRUN --network=lan x\n", "lan"),
         ("FROM x\nSTOPSIGNAL\n", "STOPSIGNAL"), ("FROM x\nADD --checksum=x\n", "ADD"),
     ])
     func faultsSayWhatIsWrong(text: String, part: String) {

@@ -89,4 +89,40 @@ import Testing
         let azure = try Program.run(["check", "--format", "azure", "-"], input: text).output.split(separator: "\n")
         #expect(azure.count == 2 && azure.allSatisfy { $0.hasPrefix("##vso[task.logissue type=warning;") })
     }
+
+    @Test func whatCanBeReadIsReportedBeforeWhatCannot() throws {
+        let folder = try TemporaryFolder()
+        try folder.write("bad", "FROM a\nCOPPY . .\n")
+        try folder.write("good", "FROM a\n")
+
+        let result = try Program.run(["check", "nosuch", "bad", "good", ""], in: folder.url)
+
+        #expect(result.status == 2)
+        #expect(result.output.hasPrefix("bad:2:1: error: unknown instruction"))
+        #expect(
+            result.errors.hasPrefix("checked 2 Dockerfiles: 1 error\ncoracle: error: nosuch: there is no such file")
+        )
+        #expect(result.errors.contains("coracle: error: \"\": there is no such file"))
+        #expect(try Program.run(["check", "good", "nosuch"], in: folder.url).status == 2)
+    }
+
+    @Test func aFlagWithAFaultIsReportedOnce() throws {
+        let folder = try TemporaryFolder()
+        try folder.write("one", "FROM a\n")
+        try folder.write("two", "FROM a\n")
+
+        for platform in ["bogus", "local"] {
+            let result = try Program.run(["check", "--platform", platform, "one", "two"], in: folder.url)
+            #expect(result.status == 2 && result.output.isEmpty)
+            #expect(result.errors.split(separator: "\n").count == 1)
+            #expect(result.errors.contains("--platform \"\(platform)\" is not a platform"))
+        }
+    }
+
+    @Test func aPlanThatALintRuleForbidsEndsWith2() throws {
+        let text = "# check=error=true\nFROM a\nMAINTAINER me\n"
+        let result = try Program.run(["plan", "-"], input: text)
+        #expect(result.status == 2)
+        #expect(result.errors.hasPrefix("<stdin>:3:1: error: MAINTAINER is deprecated [MaintainerDeprecated]\n"))
+    }
 }

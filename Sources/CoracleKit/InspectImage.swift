@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import OCI
+internal import Store
+
+/// `coracle inspect`: what an image is made of.
+public struct InspectImage: Sendable {
+    private let workspace: Workspace
+
+    /// Looks into a store.
+    ///
+    /// - Parameter workspace: Where the store is.
+    public init(_ workspace: Workspace) {
+        self.workspace = workspace
+    }
+
+    /// Describes an image.
+    ///
+    /// - Parameters:
+    ///   - name: A name, `sha256:` and a digest, or `oci-layout://dir[:tag]`.
+    ///   - format: For whom.
+    /// - Returns: Lines or JSON.
+    /// - Throws: ``ExitReason`` where there is no such image.
+    public func run(_ name: String, _ format: OutputFormat) throws(ExitReason) -> String {
+        let found = try ImageLocator.find(name, in: workspace)
+        return Description(found: found, parts: ImageContent(found.image, in: found.layout).parts).formatted(format)
+    }
+
+    private struct Description: Writable {
+        let found: ImageLocator.Found
+        let parts: [ImageContent.Part]
+
+        var text: String {
+            let head = [
+                ["name", found.name ?? "<none>"], ["digest", found.image.digest.description],
+                ["type", found.image.mediaType.description],
+            ]
+            return TextTable.write(head) + parts.map { text($0) }.joined()
+        }
+
+        private func text(_ part: ImageContent.Part) -> String {
+            var rows = [["platform", part.platform?.description ?? "-"]]
+            if part.descriptor.digest != found.image.digest {
+                rows.append(["digest", part.descriptor.digest.description])
+            }
+            guard let manifest = part.manifest else {
+                return "\n" + TextTable.write(rows + [["manifest", "missing or damaged"]])
+            }
+            rows.append(["config", "\(manifest.config.digest)  \(DataSize(manifest.config.size))"])
+            if let config = part.config { rows += text(config) } else { rows.append(["", "missing, or no image's"]) }
+            let total = DataSize(manifest.layers.reduce(0) { $0 + $1.size })
+            rows.append(["layers", manifest.layers.isEmpty ? "none" : "\(manifest.layers.count), \(total)"])
+            let layers = part.layers.map { layer in
+                [layer.blob.digest.short, DataSize(layer.blob.size).description, shortened(layer.createdBy ?? "-")]
+            }
+            return "\n" + TextTable.write(rows) + TextTable.write(layers, indent: 2)
+        }
+
+        private func text(_ config: ImageConfig) -> [[String]] {
+            var rows: [[String]] = []
+            if let created = config.created { rows.append(["created", created]) }
+            if let words = config.entrypoint { rows.append(["entrypoint", JSONValue(words).canonical]) }
+            if let words = config.command { rows.append(["command", JSONValue(words).canonical]) }
+            if !config.user.isEmpty { rows.append(["user", config.user]) }
+            if !config.workingDirectory.isEmpty { rows.append(["workdir", config.workingDirectory]) }
+            if !config.exposedPorts.isEmpty {
+                rows.append(["ports", config.exposedPorts.sorted().joined(separator: " ")])
+            }
+            rows += config.environment.map { ["env", $0] }
+            return rows + config.labels.sorted { $0.key < $1.key }.map { ["label", "\($0.key)=\($0.value)"] }
+        }
+
+        /// One line of at most 100 characters.
+        private func shortened(_ text: String) -> String {
+            let line = text.split(whereSeparator: \.isNewline).joined(separator: " ")
+            return line.count > 100 ? line.prefix(99) + "…" : line
+        }
+
+        var json: JSONValue {
+            var members: [String: JSONValue] = [
+                "version": 1, "digest": .string(found.image.digest.description),
+                "mediaType": .string(found.image.mediaType.description), "size": .int(found.image.size),
+                "images": .array(parts.map { json($0) }),
+            ]
+            members["name"] = found.name.map { .string($0) }
+            return .object(members)
+        }
+
+        private func json(_ part: ImageContent.Part) -> JSONValue {
+            var members: [String: JSONValue] = [
+                "digest": .string(part.descriptor.digest.description),
+                "mediaType": .string(part.descriptor.mediaType.description), "size": .int(part.size),
+                "layers": .array(part.layers.map { json($0) }),
+            ]
+            members["platform"] = part.platform.map { .string($0.description) }
+            members["created"] = part.config?.created.map { .string($0) }
+            members["config"] = part.manifest?.config.json
+            members["image"] = part.config?.json
+            return .object(members)
+        }
+
+        private func json(_ layer: ImageContent.Layer) -> JSONValue {
+            var members: [String: JSONValue] = [
+                "digest": .string(layer.blob.digest.description),
+                "mediaType": .string(layer.blob.mediaType.description), "size": .int(layer.blob.size),
+            ]
+            members["diffID"] = layer.diffID.map { .string($0.description) }
+            members["createdBy"] = layer.createdBy.map { .string($0) }
+            return .object(members)
+        }
+    }
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import OCI
+internal import Store
+
+/// `coracle tag`: gives an image another name.
+public struct TagImage: Sendable {
+    private let workspace: Workspace
+
+    /// Names an image of a store.
+    ///
+    /// - Parameter workspace: Where the store is.
+    public init(_ workspace: Workspace) {
+        self.workspace = workspace
+    }
+
+    /// Gives the name; an image that had it has it no longer.
+    ///
+    /// - Parameters:
+    ///   - source: The image: a name, or `sha256:` and its digest.
+    ///   - target: The name.
+    /// - Returns: The name as it is listed.
+    /// - Throws: ``ExitReason`` where there is no such image, or the name is none.
+    public func run(_ source: String, as target: String) throws(ExitReason) -> String {
+        let name = try ImageLocator.reference(target)
+        guard name.digest == nil else {
+            throw ExitReason(.usage, "\"\(target)\" has a digest: an image is given a name and a tag")
+        }
+        let found = try ImageLocator.find(source, in: workspace)
+        let store = try workspace.store()
+        guard found.layout.root == store.root else {
+            throw ExitReason(.usage, "\"\(source)\" is not in the store: only what is there has a name")
+        }
+        do {
+            try store.tag(found.image, as: name)
+        } catch {
+            throw ExitReason(error)
+        }
+        return name.familiar
+    }
+}

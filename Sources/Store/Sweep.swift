@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
+internal import OCI
+
+/// Finds what a collector removes.
+struct Sweep {
+    private typealias Item = StoreScan.Item
+
+    /// A record of a step, as far as removing it goes.
+    private struct Record {
+        let item: Item
+        let layer: Digest?
+        let definition: String?
+    }
+
+    /// What to remove, in order.
+    private(set) var removed: [StoreScan.Item] = []
+    private(set) var outcome = Collector.Outcome()
+    private let marks: ImageMarks
+    private var ledger: DiskLedger
+    private var blobs: [Digest: Item] = [:]
+    private var layerIndexes: [Digest: Item] = [:]
+    private var records: [Record] = []
+    private var markers: [Item] = []
+    /// How many records name a layer.
+    private var uses: [Digest: Int] = [:]
+    private let now: Int64
+
+    /// Build contexts that were not built for so many seconds are forgotten.
+    private static let contextAge: Int64 = 30 * 86400
+    /// A process that writes one file for longer is not the one that began it.
+    private static let leftoverAge: Int64 = 86400
+
+    init(_ store: ImageStore, _ policy: Collector.Policy) throws(StoreError) {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        now = Int64(time.tv_sec)
+        marks = try ImageMarks(try store.images(), in: store)
+        let items = StoreScan(store.root).items
+        ledger = DiskLedger(items)
+        let before = ledger.total
+        for item in items { sort(item, store) }
+        records.sort { $0.item.mtime < $1.item.mtime }
+        removeRecords(policy)
+        for (digest, item) in blobs.sorted(by: { $0.value.place < $1.value.place }) where isUnused(digest) {
+            removeBlob(digest, item)
+        }
+        for (digest, item) in layerIndexes where blobs[digest] == nil { removeIndex(item) }
+        if let most = policy.maxSize { shrink(to: most) }
+        removeMarkers()
+        (outcome.freed, outcome.left) = (before - ledger.total, ledger.total)
+    }
+
+    private mutating func sort(_ item: Item, _ store: ImageStore) {
+        if isLeftover(item) {
+            outcome.leftovers += 1
+            remove(item)
+            return
+        }
+        let digest = try? Digest("sha256:" + item.name)
+        switch item.area {
+        case .blob: if let digest { blobs[digest] = item }
+        case .layerIndex: if let digest { layerIndexes[digest] = item }
+        case .step where item.name.hasSuffix(".any"): markers.append(item)
+        case .step: if digest != nil { keep(record(item, store)) }
+        case .fileIndex: if now - item.mtime > Sweep.contextAge { removeIndex(item) }
+        case .temporary, .other: break
+        }
+    }
+
+    private func record(_ item: Item, _ store: ImageStore) -> Record {
+        let bytes = try? DiskFile.read(store.root + "/" + item.place, limit: 1 << 20)
+        let json = bytes.flatMap { try? JSONValue(parsing: $0) }
+        let layer = json?["layer"]?["digest"]?.string.flatMap { try? Digest($0) }
+        return Record(item: item, layer: layer, definition: json?["definition"]?.string)
+    }
+
+    private mutating func keep(_ record: Record) {
+        records.append(record)
+        if let layer = record.layer { uses[layer, default: 0] += 1 }
+    }
+
+    private static let documents = ["index.json", "oci-layout", "coracle-store"]
+
+    /// Files on their way are called `NAME.PID.NUMBER`, in tmp `PID-NUMBER` or `blob-PID-NUMBER`.
+    private func isLeftover(_ item: Item) -> Bool {
+        let process: Int32?
+        if item.area == .temporary {
+            let parts = item.name.split(separator: "-")
+            process = parts.first == "blob" && parts.count > 1 ? Int32(parts[1]) : parts.first.flatMap { Int32($0) }
+        } else {
+            let parts = item.name.split(separator: ".")
+            // What people put beside the store's own files is theirs.
+            let isOurs = item.area != .other || Sweep.documents.contains { item.place.hasPrefix($0 + ".") }
+            guard isOurs, parts.count > 2, let number = Int32(parts[parts.count - 2]),
+                UInt32(parts[parts.count - 1]) != nil
+            else { return false }
+            process = number
+        }
+        if now - item.mtime > Sweep.leftoverAge { return true }
+        guard let process, process > 0 else { return false }
+        return kill(process, 0) != 0 && errno == ESRCH
+    }
+
+    private mutating func remove(_ item: Item) {
+        removed.append(item)
+        ledger.remove(item)
+    }
+
+    private mutating func removeIndex(_ item: Item) {
+        outcome.indexes += 1
+        remove(item)
+    }
+
+    private mutating func removeBlob(_ digest: Digest, _ item: Item) {
+        outcome.blobs += 1
+        remove(item)
+        blobs[digest] = nil
+    }
+
+    private func isUnused(_ blob: Digest) -> Bool { uses[blob] == nil && !marks.contains(blob) }
+
+    private mutating func remove(_ record: Record) {
+        outcome.steps += 1
+        remove(record.item)
+        guard let layer = record.layer, let count = uses[layer] else { return }
+        uses[layer] = count == 1 ? nil : count - 1
+    }
+
+    private mutating func removeRecords(_ policy: Collector.Policy) {
+        let last: Int64
+        if policy.records == .all {
+            last = .max
+        } else if let age = policy.olderThan {
+            last = now - age
+        } else {
+            return
+        }
+        let old = records.prefix { $0.item.mtime < last }
+        records.removeFirst(old.count)
+        for record in old { remove(record) }
+    }
+
+    private mutating func shrink(to most: Int64) {
+        var kept = records[...]
+        while ledger.total > most, let record = kept.popFirst() {
+            remove(record)
+            guard let layer = record.layer, isUnused(layer), let item = blobs[layer] else { continue }
+            removeBlob(layer, item)
+            if let index = layerIndexes[layer] { removeIndex(index) }
+        }
+        records = Array(kept)
+    }
+
+    /// Removes what says that a definition has records, where it has none.
+    private mutating func removeMarkers() {
+        let definitions = Set(records.compactMap(\.definition))
+        for marker in markers where !definitions.contains("sha256:" + marker.name.dropLast(4)) { remove(marker) }
+    }
+}
