@@ -98,9 +98,9 @@ import Testing
                 symlink("a", path("d/b"))
             case .bytesOfAName:
                 // Both names are the same text once what is no UTF-8 is replaced.
-                try BuildReproducibilityTests.rename(path("d/a"), path("d/"), last: 0xFE)
+                try BuildReproducibilityTests.rename(path("d/a"), path("d") + "/", last: 0xFE)
                 _ = try place.build(["--quiet"], environment: BuildReproducibilityTests.epoch)
-                try BuildReproducibilityTests.rename(nil, path("d/"), last: 0xFF)
+                try BuildReproducibilityTests.rename(nil, path("d") + "/", last: 0xFF)
             case .userNumber: try place.write("etc/passwd", "app:x:9:9::/:/bin/sh\n")
             case .device:
                 unlink(path("d/b"))
