@@ -59,6 +59,7 @@ def main():
         rows.append(("parse 1,000 lines", timing["parse_ms"], None))
         rows.append(("plan 1,000 lines", timing["plan_ms"], None))
         rows.append(("parse and plan 1,000 lines", total, 5))
+        rows.append(("keys of its steps, as plan shows", timing["keys_ms"], None))
     version = wall_ms([coracle, "version"], 50)
     rows.append(("coracle version, median of 50", statistics.median(version), 15))
     rows.append(("coracle version, best of 50", version[0], None))

@@ -16,7 +16,6 @@ extension PlanBuilder {
         let action = RunAction(
             arguments: arguments,
             assignment: scope.state.variables.last,
-            environmentKey: scope.state.variables.key,
             proxies: graph.proxies,
             workingDirectory: scope.state.directory,
             user: scope.state.image.user,

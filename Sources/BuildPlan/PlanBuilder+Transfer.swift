@@ -37,14 +37,16 @@ extension PlanBuilder {
             keepsGitDirectory: transfer.keepsGitDirectory ?? keepsGitDirectory(sources),
             isAdd: isAdd
         )
-        var words = [isAdd ? "ADD" : "COPY"]
-        if transfer.keepsParents { words.append("--parents") }
-        if let owner, !owner.isEmpty { words.append("--chown=\(owner)") }
-        if let modeText, !modeText.isEmpty { words.append("--chmod=\(modeText)") }
-        let arguments = paths.map(\.text) + inlines.map { "<<\($0.0)" } + [written]
-        note((words + arguments + ["# buildkit"]).joined(separator: " "), emptyLayer: false, in: scope)
-        let from = transfer.from.map { ["--from=\($0.text)"] } ?? []
-        let text = ([words[0]] + from + words.dropFirst() + arguments).joined(separator: " ")
+        var words = ""
+        if transfer.keepsParents { words += " --parents" }
+        if let owner, !owner.isEmpty { words += " --chown=" + owner }
+        if let modeText, !modeText.isEmpty { words += " --chmod=" + modeText }
+        for path in paths { words += " " + path.text }
+        for inline in inlines { words += " <<" + inline.0 }
+        words += " " + written
+        let name = isAdd ? "ADD" : "COPY"
+        note(name + words + " # buildkit", emptyLayer: false, in: scope)
+        let text = name + (transfer.from.map { " --from=" + $0.text } ?? "") + words
         var extra: [Int] = []
         if case .step(let step) = origin { extra = [step] }
         addLayer(.copy(action), text: text, extra: extra, at: instruction.range, in: scope)

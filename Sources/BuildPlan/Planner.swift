@@ -265,7 +265,7 @@ struct PlanBuilder {
         return step
     }
 
-    /// Adds a step and computes its key.
+    /// Adds a step.
     mutating func add(
         _ action: Step.Action,
         text: String,
@@ -274,14 +274,12 @@ struct PlanBuilder {
         range: SourceRange,
         makesLayer: Bool
     ) -> Int {
-        let key = action.key(text: text, inputs: inputs.map { steps[$0].key })
         let step = Step(
             index: steps.count,
             stage: stage,
             action: action,
             text: text,
             inputs: inputs,
-            key: key,
             range: range,
             makesLayer: makesLayer
         )

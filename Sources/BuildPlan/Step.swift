@@ -31,8 +31,6 @@ public struct Step: Sendable {
     public let text: String
     /// The steps whose results it needs, the one it builds on first; each comes before it.
     public let inputs: [Int]
-    /// What it is, without the content of files.
-    public let key: StepKey
     /// The instruction in the Dockerfile; for an ONBUILD trigger of a base, the FROM.
     public let range: SourceRange
     /// Whether it makes a layer, if only an empty one.
@@ -130,8 +128,6 @@ public struct RunAction: Hashable, Sendable {
     public let arguments: [String]
     /// The last change of a variable before it; see ``Plan/environment(of:)``.
     let assignment: Int?
-    /// The environment as a key; `nil` for none.
-    let environmentKey: StepKey?
     /// Proxies given by build arguments, `NAME=value`; set while running, and no part of the key.
     public let proxies: [String]
     /// An absolute path.

@@ -3,13 +3,13 @@ internal import DockerfileSyntax
 internal import OCI
 
 extension Step.Action {
-    /// The key of a step with this action.
-    func key(text: String, inputs: [StepKey]) -> StepKey {
+    /// The key of a step with this action; of RUN, with the environment it sees.
+    fileprivate func key(text: String, inputs: [StepKey], environment: StepKey?) -> StepKey {
         var fields = KeyFields(name)
         switch self {
         case .base(let base): base.add(to: &fields)
         case .copy(let copy): copy.add(to: &fields)
-        case .run(let run): run.add(to: &fields)
+        case .run(let run): run.add(to: &fields, environment)
         case .directory(let directory):
             fields.add(directory.path)
             fields.add(directory.owner)
@@ -82,9 +82,9 @@ extension CopyAction {
 }
 
 extension RunAction {
-    fileprivate func add(to fields: inout KeyFields) {
+    fileprivate func add(to fields: inout KeyFields, _ environment: StepKey?) {
         fields.add(arguments)
-        fields.add(environmentKey.map { [$0] } ?? [])
+        fields.add(environment.map { [$0] } ?? [])
         fields.add(workingDirectory)
         fields.add(user)
         fields.add(network)
@@ -115,7 +115,56 @@ extension RunMount {
     }
 }
 
-extension Step {
-    /// The step by itself, without its inputs: for caches that know these by their content.
-    public var ownKey: StepKey { action.key(text: text, inputs: []) }
+extension Plan {
+    /// The definition key of every step: what it does, and the keys of its inputs.
+    ///
+    /// They are made when they are asked for: a build goes by ``ownKey(of:)`` and the content of its inputs.
+    ///
+    /// - Returns: One key for each of ``steps``, in order.
+    public func definitionKeys() -> [StepKey] {
+        let environments = environmentKeys()
+        var keys: [StepKey] = []
+        keys.reserveCapacity(steps.count)
+        for step in steps {
+            let environment = step.action.assignment.map { environments[$0] }
+            keys.append(
+                step.action.key(text: step.text, inputs: step.inputs.map { keys[$0] }, environment: environment)
+            )
+        }
+        return keys
+    }
+
+    /// A step by itself, without its inputs: for caches that know these by their content.
+    ///
+    /// - Parameter step: A step of this plan.
+    /// - Returns: Its key.
+    public func ownKey(of step: Step) -> StepKey {
+        let environment = step.action.assignment.map { _ -> StepKey in
+            var fields = KeyFields("environment")
+            if case .run(let run) = step.action { fields.add(self.environment(of: run)) }
+            return StepKey(fields)
+        }
+        return step.action.key(text: step.text, inputs: [], environment: environment)
+    }
+
+    /// A key for the variables after each change: one step each, where hashing all of them would take one for each.
+    private func environmentKeys() -> [StepKey] {
+        var keys: [StepKey] = []
+        keys.reserveCapacity(assignments.count)
+        for assignment in assignments {
+            var fields = KeyFields("variable")
+            fields.add(assignment.previous.map { [keys[$0]] } ?? [])
+            fields.add(assignment.name)
+            fields.add(assignment.value)
+            keys.append(StepKey(fields))
+        }
+        return keys
+    }
+}
+
+extension Step.Action {
+    /// The last change of a variable that the step sees; `nil` where it sees none.
+    fileprivate var assignment: Int? {
+        if case .run(let run) = self { run.assignment } else { nil }
+    }
 }

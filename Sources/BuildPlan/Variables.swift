@@ -7,8 +7,6 @@ struct Variables {
     private var values: [String: (value: String, place: Int)] = [:]
     /// How many UTF-8 bytes names and values have in all.
     private(set) var size = 0
-    /// What was set, in order, as a key: one step each time, where hashing all pairs would take one for every pair.
-    private(set) var key: StepKey?
     /// Where each change is kept for the plan; `nil` where nobody asks for the variables later.
     private let log: AssignmentLog?
     /// The last change in the log; `nil` before the first.
@@ -48,11 +46,6 @@ struct Variables {
     }
 
     private mutating func noteChange(_ name: String, _ value: String?) {
-        var fields = KeyFields("variable")
-        fields.add(key.map { [$0] } ?? [])
-        fields.add(name)
-        fields.add(value)
-        key = StepKey(fields)
         if let log { last = log.append(Assignment(name: name, value: value, previous: last)) }
     }
 

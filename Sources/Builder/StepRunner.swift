@@ -21,7 +21,7 @@ struct StepRunner {
     /// The step without the content of files.
     func definition() -> Digest {
         var key = KeyHasher("step \(TarHeader.version)")
-        key.add(step.ownKey.description)
+        key.add(builder.plan.ownKey(of: step).description)
         key.add(builder.settings.compression.identity)
         key.add(builder.settings.epoch.map { String($0) } ?? "")
         // A linked copy does not depend on what is below it, unless the number of a user is looked up there.

@@ -31,6 +31,11 @@ public enum PlanFormat: String, CaseIterable, Sendable {
 struct PlanText {
     let plan: Plan
     let source: SourceText
+    private let keys: [StepKey]
+
+    init(plan: Plan, source: SourceText) {
+        (self.plan, self.source, keys) = (plan, source, plan.definitionKeys())
+    }
 
     func write() -> String {
         let needed = plan.stages.filter(\.isNeeded)
@@ -68,7 +73,7 @@ struct PlanText {
         let inputs = step.inputs.isEmpty ? "" : "  ← \(step.inputs.map(String.init).joined(separator: ", "))"
         let text = step.text.split(whereSeparator: \.isNewline).joined(separator: " ")
         let short = text.count > 90 ? text.prefix(89) + "…" : text[...]
-        return "\(pad)\(number)  \(step.key.short)  \(DiagnosticText.visible(String(short)))\(inputs)\n"
+        return "\(pad)\(number)  \(keys[step.index].short)  \(DiagnosticText.visible(String(short)))\(inputs)\n"
     }
 
     /// Which stages can be worked on at the same time: those that do not need each other.

@@ -7,6 +7,11 @@ internal import OCI
 struct PlanJSON {
     let plan: Plan
     let source: SourceText
+    private let keys: [StepKey]
+
+    init(plan: Plan, source: SourceText) {
+        (self.plan, self.source, keys) = (plan, source, plan.definitionKeys())
+    }
 
     var value: JSONValue {
         let levels = plan.levels
@@ -38,7 +43,7 @@ struct PlanJSON {
     private func step(_ step: Step, level: Int) -> JSONValue {
         var members: [String: JSONValue] = [
             "index": .int(Int64(step.index)), "kind": .string(step.action.name), "text": .string(step.text),
-            "key": .string(step.key.description), "inputs": PlanJSON.numbers(step.inputs),
+            "key": .string(keys[step.index].description), "inputs": PlanJSON.numbers(step.inputs),
             "level": .int(Int64(level)), "line": line(step.range), "layer": .bool(step.makesLayer),
         ]
         members["stage"] = step.stage.map { .string(plan.stages[$0].label) }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 public import BuildPlan
 public import DockerfileSyntax
+internal import OCI
+internal import Store
 
 /// `coracle plan`: what a build would do, without doing any of it.
 public struct ShowPlan: Sendable {
@@ -78,12 +80,32 @@ public struct ShowPlan: Sendable {
         return (plan, configuration.apply(to: all, in: dockerfile).filter { $0.severity == .error })
     }
 
+    /// Makes the plan with what base images say of themselves: their variables, user, directory and triggers.
+    ///
+    /// - Parameters:
+    ///   - environment: The environment of the process.
+    ///   - workspace: Where images are looked for, besides the image layouts that flags name.
+    /// - Returns: The plan, or what is wrong.
+    /// - Throws: ``ExitReason`` as ``run(environment:resolver:)``, and where an image is not here.
+    public func resolved(environment: [String: String], in workspace: Workspace) async throws -> Outcome {
+        do {
+            let images = LocalImages(try workspace.store(), contexts: settings.contexts)
+            return try await run(environment: environment, resolver: images)
+        } catch let error as StoreError {
+            throw ExitReason(error)
+        } catch let error as ContentError {
+            throw ExitReason(.step, error.message)
+        }
+    }
+
     /// How long reading and planning take.
     public struct Timing: Sendable {
         /// Milliseconds of reading, the median of all rounds.
         public let parse: Double
         /// Milliseconds of planning, the median of all rounds.
         public let plan: Double
+        /// Milliseconds of the keys that are shown, the median of all rounds; a build needs none of them.
+        public let keys: Double
     }
 
     /// Measures reading and planning.
@@ -97,16 +119,19 @@ public struct ShowPlan: Sendable {
         let source = try input.read().dockerfile
         let options = try settings.options(environment: environment)
         let clock = ContinuousClock()
-        var (parses, plans): ([Duration], [Duration]) = ([], [])
+        var (parses, plans, keys): ([Duration], [Duration], [Duration]) = ([], [], [])
         for _ in 0..<max(1, rounds) {
             let start = clock.now
             let dockerfile = Dockerfile.parse(source).dockerfile
             let middle = clock.now
-            _ = Plan.make(dockerfile, options: options)
+            let plan = Plan.make(dockerfile, options: options).plan
+            let end = clock.now
+            _ = plan?.definitionKeys()
             parses.append(middle - start)
-            plans.append(clock.now - middle)
+            plans.append(end - middle)
+            keys.append(clock.now - end)
         }
         let median = { (times: [Duration]) in times.sorted()[times.count / 2] / .milliseconds(1) }
-        return Timing(parse: median(parses), plan: median(plans))
+        return Timing(parse: median(parses), plan: median(plans), keys: median(keys))
     }
 }

@@ -78,41 +78,46 @@ public struct DiskTree: Sendable {
         let place = FolderPath(path)
         var nodes: [[UInt8]: FileNode] = [:]
         while let entry = readdir(folder) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
-            if name == Array(".".utf8) || name == Array("..".utf8) { continue }
-            let below = relative.isEmpty ? name : relative + [UInt8(ascii: "/")] + name
-            let seen = visibility?(below) ?? .visible
-            if case .hidden = seen { continue }
-            if let node = try node(name, in: place, dirfd(folder), below, seen) { nodes[name] = node }
+            // The name is looked at where it is: there may be a hundred thousand of them.
+            let node = try withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                try pointer.withMemoryRebound(to: CChar.self, capacity: 256) { text in
+                    try self.node(text, in: place, dirfd(folder), relative, visibility)
+                }
+            }
+            if let node { nodes[node.name] = node.node }
         }
         return nodes
     }
 
     private func node(
-        _ name: [UInt8],
+        _ text: UnsafePointer<CChar>,
         in place: FolderPath,
         _ folder: Int32,
         _ relative: [UInt8],
-        _ seen: Visibility
-    ) throws -> FileNode? {
+        _ visibility: (@Sendable ([UInt8]) -> Visibility)?
+    ) throws -> (name: [UInt8], node: FileNode)? {
+        let name = Array(UnsafeRawBufferPointer(start: text, count: strlen(text)))
+        let dot = UInt8(ascii: ".")
+        if name[0] == dot, name.count == 1 || (name.count == 2 && name[1] == dot) { return nil }
+        let below = relative.isEmpty ? name : visibility == nil ? [] : relative + [UInt8(ascii: "/")] + name
+        let seen = visibility?(below) ?? .visible
+        if case .hidden = seen { return nil }
         var status = stat()
-        let result = CName(name).with { fstatat(folder, $0, &status, AT_SYMLINK_NOFOLLOW) }
-        let path = place.appending(name)
-        guard result == 0 else {
+        guard fstatat(folder, text, &status, AT_SYMLINK_NOFOLLOW) == 0 else {
             // Removed since the folder was read.
             if errno == ENOENT { return nil }
-            throw StoreError("looking at \(String(decoding: path, as: UTF8.self))", errno: errno)
+            throw StoreError("looking at \(String(decoding: place.appending(name), as: UTF8.self))", errno: errno)
         }
         if status.st_mode & S_IFMT == S_IFDIR {
-            let node = self.folder(path, relative, status, visibility)
+            let node = self.folder(place.appending(name), below, status, visibility)
             if case .partial = seen, try node.sortedChildren().isEmpty { return nil }
-            return node
+            return (name, node)
         }
         if case .partial = seen { return nil }
-        return try leaf(name, in: place, path, status)
+        return try leaf(name, in: place, status).map { (name, $0) }
     }
 
-    private func leaf(_ name: [UInt8], in place: FolderPath, _ path: [UInt8], _ status: stat) throws -> FileNode? {
+    private func leaf(_ name: [UInt8], in place: FolderPath, _ status: stat) throws -> FileNode? {
         let node: FileNode
         switch status.st_mode & S_IFMT {
         case S_IFREG:
@@ -128,7 +133,7 @@ public struct DiskTree: Sendable {
             node.content = .disk(place, name: name, stamp)
         case S_IFLNK:
             node = FileNode(.symlink, mode: 0o777)
-            node.target = try DiskTree.link(path)
+            node.target = try DiskTree.link(place.appending(name))
         case S_IFIFO: node = FileNode(.fifo, mode: status.st_mode & 0o7777)
         case S_IFCHR, S_IFBLK:
             let isCharacter = status.st_mode & S_IFMT == S_IFCHR

@@ -7,7 +7,7 @@ struct PlanCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan",
         abstract: "Show what a build would do: stages, steps, their keys, and what runs in parallel.",
-        discussion: "Nothing is built or fetched."
+        discussion: "Nothing is built, and nothing is fetched. Base images are looked at with --resolve only."
     )
 
     @Argument(help: "The build context or a Dockerfile; - is a Dockerfile on standard input.")
@@ -21,6 +21,12 @@ struct PlanCommand: AsyncParsableCommand {
     @Option(help: "How to show it: text, json or mermaid.")
     var format = PlanFormat.text
 
+    @Flag(help: "Look at base images in the store and in image layouts: variables, user, directory, ONBUILD.")
+    var resolve = false
+
+    @Option(help: "The folder of the store; $CORACLE_STORE or ~/.local/share/coracle by default.")
+    var store: String?
+
     @Flag(help: .hidden)
     var timing = false
 
@@ -29,9 +35,17 @@ struct PlanCommand: AsyncParsableCommand {
         show.settings = flags.settings
         if timing {
             let timing = try show.measure(rounds: 51, environment: Environment.all)
-            Output.note("{\"parse_ms\": \(timing.parse), \"plan_ms\": \(timing.plan)}")
+            let times = "\"parse_ms\": \(timing.parse), \"plan_ms\": \(timing.plan), \"keys_ms\": \(timing.keys)"
+            Output.note("{\(times)}")
         }
-        let outcome = try await show.run(environment: Environment.all)
+        let environment = Environment.all
+        let outcome =
+            resolve
+            ? try await show.resolved(
+                environment: environment,
+                in: Workspace(store: store, environment: environment)
+            )
+            : try await show.run(environment: environment)
         guard let plan = outcome.plan else {
             Output.note(CheckFormat.text.write(outcome.errors))
             throw ExitReason(.usage, "")
