@@ -229,16 +229,35 @@ struct ImageOutput {
             try body(FileSink(descriptor: 1, name: "standard output"))
             return
         }
+        var status = stat()
+        if stat(destination, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
+            return try writeInto(status, body)
+        }
         let partial = destination + ".part"
         let file = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard file >= 0 else { throw StoreError("creating \(partial)", errno: errno) }
         defer { close(file) }
         do {
             try body(FileSink(descriptor: file, name: partial))
+            guard rename(partial, destination) == 0 else { throw StoreError("writing \(destination)", errno: errno) }
         } catch {
             unlink(partial)
             throw error
         }
-        guard rename(partial, destination) == 0 else { throw StoreError("writing \(destination)", errno: errno) }
+    }
+
+    /// Writes into a pipe or device, which must stay what it is.
+    private func writeInto(_ status: stat, _ body: (any ByteSink) throws -> Void) throws {
+        if status.st_mode & S_IFMT == S_IFDIR {
+            throw ExitReason(
+                .usage,
+                "--output: \(destination) is a folder",
+                hint: "name a file in it, or add tar=false"
+            )
+        }
+        let file = open(destination, O_WRONLY | O_CLOEXEC)
+        guard file >= 0 else { throw StoreError("opening \(destination)", errno: errno) }
+        defer { close(file) }
+        try body(FileSink(descriptor: file, name: destination))
     }
 }

@@ -47,7 +47,7 @@ public enum DiskFile {
     public static func write(_ bytes: [UInt8], to path: String, isSynced: Bool) throws(StoreError) {
         let temporary = "\(path).\(getpid()).\(UInt32.random(in: 0...UInt32.max))"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw StoreError("creating \(temporary)", errno: errno) }
+        guard descriptor >= 0 else { throw StoreError("writing \(path)", errno: errno) }
         var failure: Int32 = 0
         var offset = 0
         while offset < bytes.count, failure == 0 {

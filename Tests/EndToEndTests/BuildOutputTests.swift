@@ -72,6 +72,27 @@ import Testing
         #expect(try FileManager.default.destinationOfSymbolicLink(atPath: file.path) == "f")
     }
 
+    @Test("A device or pipe is written into and stays what it is; a folder is refused")
+    func specialFiles() throws {
+        let place = try place()
+        // Links, so that a fault costs no machine its devices.
+        let (link, fullLink) = (place.root.appending(path: "link").path, place.root.appending(path: "full").path)
+        symlink("/dev/null", link)
+        symlink("/dev/full", fullLink)
+
+        let null = try place.build(["-o", "type=oci,dest=\(link)"])
+        let full = try place.build(["-o", "type=tar,dest=\(fullLink)"])
+        let folder = try place.build(["-o", "type=tar,dest=\(place.context.path)"])
+
+        #expect(null.status == 0, "\(null.errors)")
+        #expect(try FileManager.default.destinationOfSymbolicLink(atPath: link) == "/dev/null")
+        #expect(full.status == 1 && full.errors.contains("No space left on device"), "\(full.errors)")
+        #expect(folder.status == 2 && folder.errors.contains("is a folder"), "\(folder.errors)")
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: place.root.path).allSatisfy { !$0.hasSuffix(".part") }
+        )
+    }
+
     @Test("Files in a folder have attributes, modes and times of the image")
     func localFacts() throws {
         let place = try BuildPlace("FROM scratch\nCOPY --chmod=4750 a /a\n")
