@@ -100,13 +100,13 @@ let package = Package(
         // The program as people run it.
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["OCI", "Store", "TestSupport", "coracle"],
+            dependencies: ["Archive", "CLinux", "OCI", "Store", "TestSupport", "coracle"],
             swiftSettings: settings
         ),
         // What BuildKit makes of thousands of inputs, compared with what we make of them.
         .testTarget(
             name: "ConformanceTests",
-            dependencies: ["BuildPlan", "DockerfileSyntax", "OCI", "TestSupport"],
+            dependencies: ["BuildPlan", "DockerfileSyntax", "OCI", "TestSupport", "coracle"],
             swiftSettings: settings
         ),
     ]

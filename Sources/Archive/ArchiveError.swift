@@ -22,6 +22,7 @@ public struct ArchiveError: Error, Sendable, CustomStringConvertible {
     ///   - what: What was being done, to what.
     ///   - code: The error's number.
     public init(_ what: String, errno code: Int32) {
-        message = "\(what): \(String(cString: strerror(code)))"
+        let hint = code == ENOSPC ? "; free some space, or run coracle prune" : ""
+        message = "\(what): \(String(cString: strerror(code)))\(hint)"
     }
 }

@@ -26,7 +26,7 @@ extension PlanBuilder {
         let action = CopyAction(
             origin: origin,
             sources: sources + inlines.map { .inline(name: $0.0, content: $0.1) },
-            destination: ImagePath.absolute(destination(written), in: scope.state.directory, keepsSlash: true),
+            destination: ImagePath.absolute(destination(written), in: directory(of: scope), keepsSlash: true),
             owner: owner.flatMap { $0.isEmpty ? nil : $0 },
             mode: mode,
             excludes: transfer.excludes.map(\.text),
@@ -55,6 +55,13 @@ extension PlanBuilder {
     /// `.` and nothing both mean the working directory.
     private func destination(_ written: String) -> String {
         written.isEmpty || written == "." ? "./" : written
+    }
+
+    /// The working directory with slashes: layers have them in every path, those of Windows images too.
+    private func directory(of scope: StageScope) -> String {
+        let directory = scope.state.directory
+        guard scope.state.platform.os == "windows" else { return directory }
+        return String(directory.map { $0 == "\\" ? "/" : $0 })
     }
 
     private func commit(of sources: [CopyAction.Source]) -> String? {

@@ -37,20 +37,23 @@ struct ArchiveAdder {
     }
 
     private func add(_ entry: TarEntry, _ reader: ArchiveReader, _ root: [FileTree.Name], _ owner: Owner?) throws {
+        // An entry without content is a header on disk, and a node in memory.
+        try content.charge(1024)
         let names = try checked(entry.path, entry)
         guard let name = names.last else { return }
         let place = try destination.resolve(root + names.dropLast())
-        guard place.starts(with: root) || entry.path.isEmpty else {
-            throw StoreError("the archive's entry \"\(entry.name)\" would leave /\(FileTree.text(root)) through a link")
-        }
+        try check(place, isIn: root, entry)
         try destination.makeFolders(place, CopyRules(owner: owner))
         try destination.markDirty(place)
         guard let parent = try destination.node(at: place) else { return }
         let existing = try parent.child(name)
         if entry.kind == .hardLink {
             let target = try destination.resolve(root + checked(entry.target, entry))
+            try check(target, isIn: root, entry)
             guard let node = try destination.node(at: target), !node.isDirectory else {
-                throw StoreError("the archive's hard link \"\(entry.name)\" names a file that is not there")
+                throw StoreError(
+                    "the archive's hard link \"\(entry.name)\" names something that is not there, or no file"
+                )
             }
             (node.isShared, node.isTouched) = (true, true)
             try destination.markDirty(target)
@@ -67,6 +70,13 @@ struct ArchiveAdder {
             parent.isDirty = true
         } else {
             try parent.set(name, node)
+        }
+    }
+
+    /// Refuses a place that only a link outside of the archive's folder leads to.
+    private func check(_ place: [FileTree.Name], isIn root: [FileTree.Name], _ entry: TarEntry) throws {
+        guard place.starts(with: root) else {
+            throw StoreError("the archive's entry \"\(entry.name)\" would leave /\(FileTree.text(root)) through a link")
         }
     }
 

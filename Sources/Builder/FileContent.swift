@@ -31,12 +31,21 @@ final class FileContent {
         layers[layer.digest] = layer
     }
 
-    /// Opens a file.
+    /// Opens a file that was found before.
     func open(_ folder: FolderPath, _ name: [UInt8]) throws -> Int32 {
         let path = folder.appending(name)
         let descriptor = path.withCString { Glibc.open($0, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) }
+        let code = errno
+        let text = { String(decoding: path, as: UTF8.self) }
         guard descriptor >= 0 else {
-            throw StoreError("opening \(String(decoding: path, as: UTF8.self))", errno: errno)
+            if code == ENOENT || code == ENOTDIR { throw StoreError("\(text()) vanished before it was read") }
+            if code == ELOOP { throw StoreError("\(text()) is no file any more") }
+            throw StoreError("opening \(text())", errno: code)
+        }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            close(descriptor)
+            throw StoreError("\(text()) is no file any more")
         }
         return descriptor
     }
@@ -80,13 +89,23 @@ final class FileContent {
             throw StoreError("creating \(String(decoding: path, as: UTF8.self))", errno: errno)
         }
         defer { close(descriptor) }
-        let sink = FileSink(descriptor: descriptor, name: name)
-        node.size = try reader.copyContent(to: sink, limit: limit - unpacked)
-        unpacked += node.size
+        let sink = LimitedSink(FileSink(descriptor: descriptor, name: name)) { [self] (count) throws(ArchiveError) in
+            try charge(count)
+        }
+        node.size = try reader.copyContent(to: sink, limit: .max)
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw StoreError("looking at \(name)", errno: errno) }
         let stamp = FileIndex.Stamp(inode: UInt64(status.st_ino), size: node.size, mtime: 0, ctime: 0)
         node.content = .disk(folder, name: file, stamp)
+    }
+
+    /// Counts what is unpacked, so that no archive fills disk or memory.
+    func charge(_ bytes: Int) throws(ArchiveError) {
+        unpacked += Int64(bytes)
+        guard unpacked > limit else { return }
+        throw ArchiveError(
+            "archives and layers unpack to more than \(limit) bytes in all, the limit: allow more with --unpack-limit"
+        )
     }
 
     private func spoolFolder() throws -> FolderPath {
@@ -98,6 +117,21 @@ final class FileContent {
 
     /// Whether a file lies where it was unpacked to, and not in the build context.
     func isSpooled(_ folder: FolderPath) -> Bool { folder === self.folder }
+}
+
+/// Asks before each piece of bytes whether there may be more.
+private final class LimitedSink: ByteSink {
+    private let next: any ByteSink
+    private let charge: (Int) throws(ArchiveError) -> Void
+
+    init(_ next: any ByteSink, charge: @escaping (Int) throws(ArchiveError) -> Void) {
+        (self.next, self.charge) = (next, charge)
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer) throws(ArchiveError) {
+        try charge(bytes.count)
+        try next.write(bytes)
+    }
 }
 
 extension [UInt8] {

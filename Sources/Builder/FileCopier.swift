@@ -34,11 +34,6 @@ final class FileCopier {
     /// Copies of files with several names, so that these are several names again.
     private var links: [LinkKey: FileNode] = [:]
 
-    private enum LinkKey: Hashable {
-        case inode(UInt64)
-        case node(ObjectIdentifier)
-    }
-
     init(from source: FileTree, to destination: FileTree, _ rules: CopyRules) {
         (self.source, self.destination, self.rules) = (source, destination, rules)
     }
@@ -146,7 +141,7 @@ final class FileCopier {
 
     private func copyLeaf(_ node: FileNode, _ name: FileTree.Name, into parent: FileNode) throws {
         if let existing = try parent.child(name), existing.isDirectory { throw CopyFault.isAFolder([name]) }
-        if let key = linkKey(node) {
+        if let key = node.linkKey {
             let known = links[key] ?? duplicate(node)
             links[key] = known
             known.isShared = true
@@ -154,12 +149,6 @@ final class FileCopier {
             return
         }
         try parent.set(name, duplicate(node))
-    }
-
-    private func linkKey(_ node: FileNode) -> LinkKey? {
-        guard node.isShared, node.kind == .file else { return nil }
-        if case .disk(_, _, let stamp) = node.content { return .inode(stamp.inode) }
-        return .node(ObjectIdentifier(node))
     }
 
     private func duplicate(_ node: FileNode) -> FileNode {
@@ -178,6 +167,21 @@ final class FileCopier {
         }
         (node.mtime, node.attributes) = (source.mtime, source.attributes)
         node.isTouched = true
+    }
+}
+
+/// What the names of a file with several names have in common.
+enum LinkKey: Hashable {
+    case inode(UInt64)
+    case node(ObjectIdentifier)
+}
+
+extension FileNode {
+    /// The same for all names of a file with several; `nil` for all else.
+    var linkKey: LinkKey? {
+        guard isShared, kind == .file else { return nil }
+        if case .disk(_, _, let stamp) = content { return .inode(stamp.inode) }
+        return .node(ObjectIdentifier(self))
     }
 }
 

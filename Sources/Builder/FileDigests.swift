@@ -9,6 +9,9 @@ internal import Store
 /// The digests of the files a build reads, remembered from build to build.
 final class FileDigests {
     private var index: FileIndex
+    /// What this build read of files that changed too recently for the index: a key must tell of the bytes that went
+    /// into the layer, whatever became of the file since.
+    private var recent: [FileIndex.Stamp: FileIndex.Hash] = [:]
     private let content: FileContent
 
     init(_ store: ImageStore, folder: String, _ content: FileContent) {
@@ -17,8 +20,18 @@ final class FileDigests {
     }
 
     /// Remembers a digest.
-    func remember(_ hash: [UInt8], of stamp: FileIndex.Stamp) {
-        index.remember(FileDigests.words(hash), of: stamp)
+    ///
+    /// - Parameters:
+    ///   - hash: The digest of what was read.
+    ///   - stamp: The file as it was found.
+    ///   - isWhole: Whether it was still like that when it was read.
+    func remember(_ hash: [UInt8], of stamp: FileIndex.Stamp, isWhole: Bool) {
+        keep(FileDigests.words(hash), of: stamp, isWhole: isWhole)
+    }
+
+    private func keep(_ hash: FileIndex.Hash, of stamp: FileIndex.Stamp, isWhole: Bool) {
+        if isWhole { index.remember(hash, of: stamp) }
+        if index[stamp] == nil { recent[stamp] = hash }
     }
 
     /// Writes what was remembered.
@@ -30,26 +43,28 @@ final class FileDigests {
 
     /// The digest of a file on disk, read where it changed.
     private func digest(_ folder: FolderPath, _ name: [UInt8], _ stamp: FileIndex.Stamp) throws -> FileIndex.Hash {
-        if let known = index[stamp] { return known }
+        if let known = index[stamp] ?? recent[stamp] { return known }
         let file = try content.open(folder, name)
         defer { close(file) }
         let sink = DigestSink()
         try sink.copy(descriptor: file, size: stamp.size, name: String(decoding: folder.appending(name), as: UTF8.self))
         for attribute in DiskTree.attributes(of: file) { sink.add(attribute.name + [0] + attribute.value) }
         let hash = FileDigests.words(sink.finish())
-        index.remember(hash, of: stamp)
+        keep(hash, of: stamp, isWhole: true)
         return hash
     }
 
     /// The content of a file or folder as COPY sees it: names, kinds, permissions and bytes; no times, no owners.
     func describe(_ node: FileNode, _ rules: CopyRules, into key: inout KeyHasher) throws {
-        try describe(node, [], rules, into: &key)
+        var links: [LinkKey: [UInt8]] = [:]
+        try describe(node, [], rules, &links, into: &key)
     }
 
     private func describe(
         _ node: FileNode,
         _ path: [UInt8],
         _ rules: CopyRules,
+        _ links: inout [LinkKey: [UInt8]],
         into key: inout KeyHasher
     ) throws {
         if !path.isEmpty, rules.exclude?.decision(for: path).isIgnored ?? false, !node.isDirectory { return }
@@ -67,9 +82,16 @@ final class FileDigests {
         case .disk(let folder, let name, let stamp): key.add(try digest(folder, name, stamp))
         }
         key.add(node.target)
+        if let shared = node.linkKey {
+            key.add(links[shared] ?? [])
+            if links[shared] == nil { links[shared] = path }
+        }
+        if node.kind == .characterDevice || node.kind == .blockDevice {
+            key.add(UInt64(node.device.major) << 32 | UInt64(node.device.minor))
+        }
         guard node.isDirectory else { return }
         for (name, child) in try node.sortedChildren() {
-            try describe(child, path.isEmpty ? name : path + [UInt8(ascii: "/")] + name, rules, into: &key)
+            try describe(child, path.isEmpty ? name : path + [UInt8(ascii: "/")] + name, rules, &links, into: &key)
         }
     }
 }

@@ -98,6 +98,7 @@ public struct ImageFiles {
         for (path, node) in all {
             let place = root + path
             if node.isShared, node.kind == .file, let first = names[ObjectIdentifier(node)] {
+                try clear(place)
                 try check(first.withCString { old in place.withCString { link(old, $0) } }, place)
                 continue
             }
@@ -113,11 +114,32 @@ public struct ImageFiles {
         if result != 0 { throw StoreError("writing \(String(decoding: path, as: UTF8.self))", errno: errno) }
     }
 
+    /// Takes away a file or link that an earlier build left, so that nothing is written through it.
+    private func clear(_ path: [UInt8]) throws {
+        if path.withCString({ unlink($0) }) == 0 || errno == ENOENT { return }
+        guard errno == EISDIR else { return try check(-1, path) }
+        let text = String(decoding: path, as: UTF8.self)
+        throw StoreError(
+            "\(text) is a folder, and the image has something else there: remove it, or name another folder"
+        )
+    }
+
+    /// Makes a folder; one that is there stays, and a link to one is none.
+    private func makeFolder(_ path: [UInt8]) throws {
+        if path.withCString({ mkdir($0, 0o700) }) == 0 { return }
+        guard errno == EEXIST else { return try check(-1, path) }
+        var status = stat()
+        try check(path.withCString { lstat($0, &status) }, path)
+        if status.st_mode & S_IFMT == S_IFDIR { return }
+        try clear(path)
+        try check(path.withCString { mkdir($0, 0o700) }, path)
+    }
+
     private func make(_ node: FileNode, _ path: [UInt8]) throws {
+        if node.isDirectory { return try makeFolder(path) }
+        try clear(path)
         switch node.kind {
-        case .directory:
-            if path.withCString({ mkdir($0, 0o700) }) != 0, errno != EEXIST { try check(-1, path) }
-            return
+        case .directory: return
         case .symlink: try check(node.target.withCString { to in path.withCString { symlink(to, $0) } }, path)
         case .fifo: try check(path.withCString { mkfifo($0, 0o600) }, path)
         case .characterDevice, .blockDevice:
@@ -129,7 +151,7 @@ public struct ImageFiles {
     }
 
     private func makeFile(_ node: FileNode, _ path: [UInt8]) throws {
-        let flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW
+        let flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW
         let target = path.withCString { open($0, flags, 0o600) }
         if target < 0 { try check(-1, path) }
         defer { close(target) }

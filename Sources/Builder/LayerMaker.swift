@@ -118,7 +118,9 @@ final class LayerMaker {
                 hashing?.next = sink
                 try (hashing ?? sink).copy(descriptor: file, size: entry.size, name: entry.name)
             }
-            if let hashing, node.size == stamp.size { index.remember(hashing.finish(), of: stamp) }
+            if let hashing {
+                index.remember(hashing.finish(entry.attributes), of: stamp, isWhole: node.size == stamp.size)
+            }
             try entries.add(entry)
         }
     }
@@ -134,5 +136,9 @@ private final class HashingSink: ByteSink {
         try next?.write(bytes)
     }
 
-    func finish() -> [UInt8] { hash.finish() }
+    /// The digest of bytes and attributes, as ``FileDigests`` has it.
+    func finish(_ attributes: [TarEntry.Attribute]) -> [UInt8] {
+        for attribute in attributes { hash.update(attribute.name + [0] + attribute.value) }
+        return hash.finish()
+    }
 }

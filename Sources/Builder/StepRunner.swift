@@ -24,8 +24,8 @@ struct StepRunner {
         key.add(builder.plan.ownKey(of: step).description)
         key.add(builder.settings.compression.identity)
         key.add(builder.settings.epoch.map { String($0) } ?? "")
-        // A linked copy does not depend on what is below it.
-        if !isLink {
+        // A linked copy does not depend on what is below it, unless the number of a user is looked up there.
+        if !isLink || looksUpOwner {
             for layer in below { key.add(layer.diffID.description) }
         }
         return key.finish()
@@ -35,10 +35,15 @@ struct StepRunner {
         if case .copy(let copy) = step.action { copy.isLink && copy.mode == nil } else { false }
     }
 
+    private var looksUpOwner: Bool {
+        guard case .copy(let copy) = step.action, let owner = copy.owner else { return false }
+        return !owner.utf8.allSatisfy { (0x30...0x39).contains($0) || $0 == UInt8(ascii: ":") }
+    }
+
     /// The step with the content of files.
     func key(_ definition: Digest) throws -> Digest {
         guard case .copy(let copy) = step.action else { return definition }
-        var key = KeyHasher("content")
+        var key = KeyHasher("content-2")
         key.add(definition.description)
         if case .step(let index) = copy.origin {
             for layer in builder.layers(ofStep: index) { key.add(layer.diffID.description) }
@@ -53,7 +58,7 @@ struct StepRunner {
             var narrowed = rules
             narrowed.include = include
             for match in try tree.matches(pattern) {
-                key.add(FileTree.text(match))
+                for name in match { key.add(name) }
                 guard let node = try tree.node(at: tree.resolve(match)) else { throw CopyFault.missing(match) }
                 try builder.digests.describe(node, narrowed, into: &key)
             }

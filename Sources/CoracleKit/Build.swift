@@ -27,6 +27,8 @@ public struct Build: Sendable {
     public var outputs: [String] = []
     /// `--compression`.
     public var compression: String?
+    /// `--unpack-limit`: bytes that archives and layers may unpack to, as `20GB`.
+    public var unpackLimit: String?
     /// `--no-cache`.
     public var ignoresCache = false
     /// `--no-cache-filter`.
@@ -179,6 +181,13 @@ public struct Build: Sendable {
         result.cores = Build.cores
         result.ignoresCache = ignoresCache
         result.ignoredStages = Set(ignoredStages.flatMap { $0.split(separator: ",").map(String.init) })
+        if let unpackLimit {
+            do {
+                result.unpackLimit = try DataSize(unpackLimit).bytes
+            } catch {
+                throw ExitReason(.usage, "--unpack-limit \(error.message)")
+            }
+        }
         if let compression {
             do {
                 result.compression = try Compression(compression)

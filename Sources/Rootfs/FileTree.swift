@@ -75,7 +75,14 @@ public struct FileTree {
             names.append(name)
             nodes.append(node)
         }
+        try FileTree.checkLength(names)
         return names
+    }
+
+    /// Links can lead deeper than any path that was written; trees are walked folder in folder, so depth has a bound.
+    private static func checkLength(_ path: [Name]) throws {
+        guard path.reduce(0, { $0 + $1.count + 1 }) > longestPath else { return }
+        throw TreeError("the path \"/\(text(path).prefix(40))…\" is longer than \(longestPath) bytes")
     }
 
     /// What is at a path, links not followed.

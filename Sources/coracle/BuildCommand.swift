@@ -99,6 +99,12 @@ struct BuildFlags: ParsableArguments {
     @Option(help: "How layers are compressed: gzip[:1-12] or zstd[:1-19].")
     var compression: String?
 
+    @Option(
+        name: .customLong("unpack-limit"),
+        help: "The most that archives and layers may unpack to in all, for example 20GB; 64GiB by default."
+    )
+    var unpackLimit: String?
+
     @Flag(name: .customLong("no-cache"), help: "Do every step again.")
     var ignoresCache = false
 
@@ -109,6 +115,7 @@ struct BuildFlags: ParsableArguments {
         (build.settings.target, build.settings.buildArguments) = (target, buildArguments)
         (build.settings.buildContexts, build.platforms) = (buildContexts, platform)
         (build.labels, build.annotations, build.compression) = (label, annotation, compression)
+        build.unpackLimit = unpackLimit
         (build.ignoresCache, build.ignoredStages) = (ignoresCache, ignoredStages)
     }
 }

@@ -25,6 +25,15 @@ public enum ConformanceData {
     public static let projectRoot = URL(filePath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
+    /// A program that checks or compares images, by its name; `nil` where `../shared/conformance/tools` is absent.
+    ///
+    /// - Parameter name: The script, for example `ocicheck.py`.
+    /// - Returns: Its file.
+    public static func tool(_ name: String) -> URL? {
+        let file = projectRoot.deletingLastPathComponent().appending(path: "shared/conformance/tools/\(name)")
+        return FileManager.default.fileExists(atPath: file.path) ? file : nil
+    }
+
     /// The cases of a file.
     ///
     /// - Parameter path: Relative to `given/`.

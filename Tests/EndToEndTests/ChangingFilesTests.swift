@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+/// Files that are large, and files that change while they are read.
+@Suite(.serialized) struct ChangingFilesTests {
+    /// A context whose first file takes long to read.
+    private func place(size: Int64) throws -> BuildPlace {
+        let place = try BuildPlace("FROM scratch\nCOPY d /d/\n")
+        let file = try place.write("d/a", "")
+        try #require(truncate(file.path, Int(size)) == 0)
+        try place.write("d/b", "small")
+        return place
+    }
+
+    /// Builds, and does something once the first file is being read.
+    private func build(_ place: BuildPlace, meanwhile body: () throws -> Void) throws -> (status: Int32, errors: String)
+    {
+        let process = Process()
+        process.executableURL = Program.coracle
+        process.arguments = ["build", "--store", place.store.path, place.context.path]
+        let errors = place.root.appending(path: "errors")
+        try Data().write(to: errors)
+        process.standardError = try FileHandle(forWritingTo: errors)
+        process.standardOutput = FileHandle.nullDevice
+        try process.run()
+        let tmp = place.store.appending(path: "tmp").path
+        while process.isRunning {
+            let names = (try? FileManager.default.contentsOfDirectory(atPath: tmp)) ?? []
+            let sizes = names.compactMap {
+                try? FileManager.default.attributesOfItem(atPath: "\(tmp)/\($0)")[.size] as? Int
+            }
+            if sizes.contains(where: { $0 > 0 }) { break }
+            usleep(1000)
+        }
+        try body()
+        process.waitUntilExit()
+        let text = try String(contentsOf: errors, encoding: .utf8)
+        return (process.terminationStatus, text)
+    }
+
+    private func check(_ place: BuildPlace) throws {
+        #expect(try BuildPlace.faults(place.store, allowsWarnings: true) == nil)
+        let left = try FileManager.default.contentsOfDirectory(atPath: place.store.appending(path: "tmp").path)
+        #expect(left == [])
+        try FileManager.default.removeItem(at: place.context.appending(path: "d"))
+        try place.write("d/c", "1")
+        #expect(try place.build().status == 0)
+    }
+
+    @Test("A file that shrinks while it is read is named")
+    func shrinks() throws {
+        let place = try place(size: 512 << 20)
+
+        let result = try build(place) { truncate(place.context.appending(path: "d/a").path, 1000) }
+
+        #expect(result.status == 1)
+        #expect(result.errors.contains("d/a became shorter while it was read"), "\(result.errors)")
+        try check(place)
+    }
+
+    @Test("A file that vanishes before it is read is named")
+    func vanishes() throws {
+        let place = try place(size: 512 << 20)
+
+        let result = try build(place) { unlink(place.context.appending(path: "d/b").path) }
+
+        #expect(result.status == 1)
+        #expect(result.errors.contains("d/b vanished before it was read"), "\(result.errors)")
+        try check(place)
+    }
+
+    @Test("A file that is something else before it is read is named", arguments: ["fifo", "link", "folder"])
+    func changesKind(kind: String) throws {
+        let place = try place(size: 512 << 20)
+        let path = place.context.appending(path: "d/b").path
+
+        let result = try build(place) {
+            unlink(path)
+            switch kind {
+            case "fifo": mkfifo(path, 0o600)
+            case "link": symlink("/etc/hostname", path)
+            default: mkdir(path, 0o700)
+            }
+        }
+
+        #expect(result.status == 1)
+        #expect(result.errors.contains("d/b is no file any more"), "\(result.errors)")
+        try check(place)
+    }
+
+    @Test("A file that grows has what was read of it, and the next build notices")
+    func grows() throws {
+        let place = try place(size: 512 << 20)
+
+        let first = try build(place) { try place.write("d/b", "small and more") }
+        let warm = try place.build(["--quiet"], environment: ["SOURCE_DATE_EPOCH": "0"])
+        let rebuilt = try place.build(["--quiet", "--no-cache"], environment: ["SOURCE_DATE_EPOCH": "0"])
+
+        #expect(first.status == 0, "\(first.errors)")
+        #expect(warm.output == rebuilt.output)
+    }
+
+    @Test(
+        "A sparse file of 8 GiB is built in less than 72 MiB of memory",
+        .enabled(if: ProcessInfo.processInfo.environment["CI"] == nil, "slow")
+    )
+    func sparse() throws {
+        let place = try place(size: 8 << 30)
+        let script = """
+            import resource, subprocess, sys
+            status = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+            print(status, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+            """
+        let command = [Program.coracle.path, "build", "--store", place.store.path, place.context.path]
+
+        let result = try Program.run(["-c", script] + command, of: #require(Program.named("python3")))
+
+        let numbers = result.output.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
+        try #require(numbers.count == 2)
+        #expect(numbers[0] == 0, "\(result.errors)")
+        #expect(numbers[1] < 72 << 10)
+        print("A sparse file of 8 GiB: \(numbers[1]) KiB of memory at most")
+    }
+}
