@@ -20,6 +20,15 @@ public struct BuildError: Error, Sendable, CustomStringConvertible {
     ///   - range: Where the Dockerfile asks for it.
     ///   - notes: What to do, or what else is known.
     public init(_ message: String, at range: SourceRange? = nil, notes: [String] = []) {
-        (self.message, self.range, self.notes) = (message, range, notes)
+        (self.message, self.range, self.notes) = (BuildError.printable(message), range, notes)
+    }
+
+    /// Text without control characters: names of files in messages may come from anywhere, and a terminal obeys them.
+    static func printable(_ text: String) -> String {
+        guard text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else { return text }
+        return text.unicodeScalars.reduce(into: "") { result, scalar in
+            let isControl = scalar.properties.generalCategory == .control
+            result += isControl ? scalar.escaped(asASCII: true) : String(scalar)
+        }
     }
 }

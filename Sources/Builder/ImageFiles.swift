@@ -165,6 +165,8 @@ public struct ImageFiles {
     private func finish(_ node: FileNode, _ path: [UInt8]) throws {
         if geteuid() == 0 { try check(path.withCString { lchown($0, node.uid, node.gid) }, path) }
         if node.kind != .symlink { try check(path.withCString { chmod($0, node.mode) }, path) }
+        // After the owner: who gives a file away takes its capabilities.
+        DiskTree.set(node.attributes, at: path)
         let times = [timespec(tv_sec: Int(node.mtime), tv_nsec: 0), timespec(tv_sec: Int(node.mtime), tv_nsec: 0)]
         try check(path.withCString { utimensat(AT_FDCWD, $0, times, AT_SYMLINK_NOFOLLOW) }, path)
     }

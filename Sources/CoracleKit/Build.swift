@@ -197,7 +197,12 @@ public struct Build: Sendable {
         }
         switch plan.epoch {
         case nil: break
-        case .seconds(let seconds): result.epoch = seconds
+        case .seconds(let seconds):
+            // RFC 3339, which configurations are bound to, has four digits for the year.
+            guard (-30_610_224_000...253_402_300_799).contains(seconds) else {
+                throw ExitReason(.usage, "SOURCE_DATE_EPOCH \(seconds) is not between the years 1000 and 9999")
+            }
+            result.epoch = seconds
         case .context, .named:
             throw ExitReason(.usage, "SOURCE_DATE_EPOCH is not a number of seconds, which it must be here")
         }

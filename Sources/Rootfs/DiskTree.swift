@@ -152,6 +152,23 @@ public struct DiskTree: Sendable {
         return buffer[..<count].map { UInt8(bitPattern: $0) }
     }
 
+    private static func isPortable(_ attribute: String) -> Bool {
+        attribute == "security.capability" || attribute.hasPrefix("user.")
+    }
+
+    /// Gives a file the attributes that it may have here; where it may not have them, it does without.
+    ///
+    /// - Parameters:
+    ///   - attributes: The attributes; those that are not for images are left out.
+    ///   - path: The file; a link is not followed.
+    public static func set(_ attributes: [TarEntry.Attribute], at path: [UInt8]) {
+        for attribute in attributes {
+            let name = String(decoding: attribute.name, as: UTF8.self)
+            guard isPortable(name) else { continue }
+            _ = CName(path).with { lsetxattr($0, name, attribute.value, attribute.value.count, 0) }
+        }
+    }
+
     /// The extended attributes of a file that belong into images: capabilities and the user's own.
     ///
     /// - Parameter descriptor: The open file.
@@ -167,7 +184,7 @@ public struct DiskTree: Sendable {
         var found: [TarEntry.Attribute] = []
         for name in names[..<read].split(separator: 0) {
             let text = String(decoding: name, as: UTF8.self)
-            guard text == "security.capability" || text.hasPrefix("user.") else { continue }
+            guard isPortable(text) else { continue }
             var value = [UInt8](repeating: 0, count: 65536)
             let size = value.withUnsafeMutableBytes { fgetxattr(descriptor, text, $0.baseAddress, $0.count) }
             if size >= 0 { found.append(TarEntry.Attribute(name: Array(name), value: Array(value[..<size]))) }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Archive
+import CLinux
 import Foundation
+import Glibc
 import TestSupport
 import Testing
 
@@ -68,6 +70,32 @@ import Testing
         let file = target.appending(path: "unpacked/d/l")
         #expect(try String(contentsOf: file, encoding: .utf8) == "0123456789")
         #expect(try FileManager.default.destinationOfSymbolicLink(atPath: file.path) == "f")
+    }
+
+    @Test("Files in a folder have attributes, modes and times of the image")
+    func localFacts() throws {
+        let place = try BuildPlace("FROM scratch\nCOPY --chmod=4750 a /a\n")
+        let file = try place.write("a", "1").path
+        setxattr(file, "user.note", "x", 1, 0)
+        let target = place.root.appending(path: "out/a").path
+
+        let result = try place.build(["-o", place.root.appending(path: "out").path])
+
+        #expect(result.status == 0, "\(result.errors)")
+        var (here, there) = (stat(), stat())
+        try #require(stat(file, &here) == 0 && stat(target, &there) == 0)
+        #expect(there.st_mode & 0o7777 == 0o4750)
+        #expect(there.st_mtim.tv_sec == here.st_mtim.tv_sec)
+        var value: UInt8 = 0
+        if getxattr(file, "user.note", &value, 1) == 1 { #expect(getxattr(target, "user.note", &value, 1) == 1) }
+    }
+
+    @Test("A time that no configuration can say is refused", arguments: ["253402300800", "99999999999999999"])
+    func lateEpoch(epoch: String) throws {
+        let result = try place().build(environment: ["SOURCE_DATE_EPOCH": epoch])
+
+        #expect(result.status == 2)
+        #expect(result.errors.contains("not between the years 1000 and 9999"), "\(result.errors)")
     }
 
     @Test("A link that an earlier build left in the folder is not written through")

@@ -77,6 +77,26 @@ import Testing
         #expect(result.errors.contains("Dockerfile:3:"), "\(result.errors)")
     }
 
+    @Test("Names in messages do not command the terminal")
+    func escapes() throws {
+        let result = try place([.made("../\u{1B}[2J\r", size: 1)]).build()
+
+        #expect(result.status == 1)
+        #expect(!result.errors.contains("\u{1B}") && !result.errors.contains("\r"))
+        #expect(result.errors.contains("../\\u{1B}[2J\\r"), "\(result.errors)")
+    }
+
+    @Test("Links in a circle are named")
+    func circle() throws {
+        let place = try place([.made("a", .symlink, to: "b"), .made("b", .symlink, to: "a")])
+        try place.write("Dockerfile", "FROM scratch\nADD a.tar /in/\nCOPY a.tar /in/a/b/c\n")
+
+        let result = try place.build()
+
+        #expect(result.status == 1)
+        #expect(result.errors.contains("symbolic links lead in a circle at /in/"), "\(result.errors)")
+    }
+
     @Test("Absolute names are names below the place, and devices are entries and nothing else")
     func contained() throws {
         var device = TarEntry.made("dev/zero", .characterDevice)
