@@ -103,10 +103,7 @@ import Testing
             for _ in 0..<40 { try writer.write([UInt8](repeating: 1, count: Self.block)) }
             _ = try writer.finish()
         }
-        #expect(
-            error.message
-                == "writing the layer: No space left on device; free some space, or run coracle prune"
-        )
+        #expect(error.message.hasPrefix("writing the layer: No space left on device"))
     }
 
     @Test(arguments: [0, 1, 3 * block, 3 * block + 5])

@@ -79,7 +79,9 @@ import Testing
             usleep(UInt32.random(in: 0...UInt32(microseconds)))
             kill(build.processIdentifier, SIGKILL)
             build.waitUntilExit()
-            if moment % 10 == 9 {
+            // A store whose mark was not written is none yet: the next build makes it whole.
+            let mark = place.store.appending(path: "coracle-store").path
+            if moment % 10 == 9, FileManager.default.fileExists(atPath: mark) {
                 #expect(try BuildPlace.faults(place.store, allowsWarnings: true) == nil)
             }
         }
