@@ -169,7 +169,7 @@ struct ImageOutput {
             let file = open(store.path(of: blob.digest), O_RDONLY | O_CLOEXEC)
             guard file >= 0 else { throw StoreError("opening \(store.path(of: blob.digest))", errno: errno) }
             defer { close(file) }
-            let partial = target + ".part"
+            let partial = "\(target).\(getpid()).part"
             let copy = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
             guard copy >= 0 else { throw StoreError("creating \(partial)", errno: errno) }
             defer { close(copy) }
@@ -233,7 +233,7 @@ struct ImageOutput {
         if stat(destination, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
             return try writeInto(status, body)
         }
-        let partial = destination + ".part"
+        let partial = "\(destination).\(getpid()).part"
         let file = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard file >= 0 else { throw StoreError("creating \(partial)", errno: errno) }
         defer { close(file) }

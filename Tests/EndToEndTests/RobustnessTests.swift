@@ -65,6 +65,21 @@ import Testing
         #expect(try BuildPlace.faults(place.store, allowsWarnings: true) == nil)
     }
 
+    @Test("Builds at once may write to one folder or archive", arguments: ["true", "false"])
+    func concurrentOutput(tar: String) throws {
+        let place = try place()
+        try #require(try place.build().status == 0)
+        let target = place.root.appending(path: "out")
+
+        let builds = try (0..<8).map { _ in try start(place, ["-o", "type=oci,dest=\(target.path),tar=\(tar)"]) }
+        for build in builds {
+            build.waitUntilExit()
+            #expect(build.terminationStatus == 0)
+        }
+
+        #expect(try BuildPlace.faults(target) == nil)
+    }
+
     @Test("Builds that are killed at fifty moments leave a store in which the next build succeeds")
     func killed() throws {
         let place = try place()
