@@ -78,13 +78,6 @@ final class FileCopier {
         try copy(node, [], name, into: Place(parent: nil, name: [], source: nil, node: parent), overwrites: false)
     }
 
-    /// Whether a path below the source is copied.
-    private func includes(_ path: [UInt8]) -> Bool {
-        if path.isEmpty { return true }
-        if let exclude = rules.exclude, exclude.decision(for: path).isIgnored { return false }
-        return rules.include.map { $0.decision(for: path).isIgnored } ?? true
-    }
-
     private func copy(
         _ node: FileNode,
         _ path: [UInt8],
@@ -92,7 +85,7 @@ final class FileCopier {
         into place: Place,
         overwrites: Bool
     ) throws {
-        let isIncluded = includes(path)
+        let isIncluded = path.isEmpty || rules.takes(path)
         guard node.isDirectory else {
             if isIncluded { try copyLeaf(node, name, into: ready(place)) }
             return

@@ -56,22 +56,22 @@ final class FileDigests {
 
     /// The content of a file or folder as COPY sees it: names, kinds, permissions and bytes; no times, no owners.
     func describe(_ node: FileNode, _ rules: CopyRules, into key: inout KeyHasher) throws {
-        var links: [LinkKey: [UInt8]] = [:]
-        try describe(node, [], rules, &links, into: &key)
+        var links: [LinkKey: UInt64] = [:]
+        // Paths are for rules to look at; names and the ends of folders say as much to the key.
+        let path: [UInt8]? = rules.include == nil && rules.exclude == nil ? nil : []
+        try describe(node, [], path, rules, &links, into: &key)
     }
 
     private func describe(
         _ node: FileNode,
-        _ path: [UInt8],
+        _ name: [UInt8],
+        _ path: [UInt8]?,
         _ rules: CopyRules,
-        _ links: inout [LinkKey: [UInt8]],
+        _ links: inout [LinkKey: UInt64],
         into key: inout KeyHasher
     ) throws {
-        if !path.isEmpty, rules.exclude?.decision(for: path).isIgnored ?? false, !node.isDirectory { return }
-        if !path.isEmpty, !node.isDirectory, let include = rules.include, !include.decision(for: path).isIgnored {
-            return
-        }
-        key.add(path)
+        if let path, !path.isEmpty, !node.isDirectory, !rules.takes(path) { return }
+        key.add(name)
         key.add(UInt64(node.kind.rawValue) << 32 | UInt64(node.mode))
         switch node.content {
         case .none: break
@@ -83,16 +83,28 @@ final class FileDigests {
         }
         key.add(node.target)
         if let shared = node.linkKey {
-            key.add(links[shared] ?? [])
-            if links[shared] == nil { links[shared] = path }
+            let number = links[shared] ?? UInt64(links.count)
+            links[shared] = number
+            key.add(number)
         }
         if node.kind == .characterDevice || node.kind == .blockDevice {
             key.add(UInt64(node.device.major) << 32 | UInt64(node.device.minor))
         }
         guard node.isDirectory else { return }
         for (name, child) in try node.sortedChildren() {
-            try describe(child, path.isEmpty ? name : path + [UInt8(ascii: "/")] + name, rules, &links, into: &key)
+            let below = path.map { $0.isEmpty ? name : $0 + [UInt8(ascii: "/")] + name }
+            try describe(child, name, below, rules, &links, into: &key)
         }
+        // No field is this long, so no name is taken for the end of a folder.
+        key.add(UInt64.max)
+    }
+}
+
+extension CopyRules {
+    /// Whether a file at a path below the source is copied.
+    func takes(_ path: [UInt8]) -> Bool {
+        if let exclude, exclude.decision(for: path).isIgnored { return false }
+        return include.map { $0.decision(for: path).isIgnored } ?? true
     }
 }
 

@@ -43,7 +43,7 @@ struct StepRunner {
     /// The step with the content of files.
     func key(_ definition: Digest) throws -> Digest {
         guard case .copy(let copy) = step.action else { return definition }
-        var key = KeyHasher("content-2")
+        var key = KeyHasher("content-3")
         key.add(definition.description)
         if case .step(let index) = copy.origin {
             for layer in builder.layers(ofStep: index) { key.add(layer.diffID.description) }
@@ -60,6 +60,7 @@ struct StepRunner {
             for match in try tree.matches(pattern) {
                 for name in match { key.add(name) }
                 guard let node = try tree.node(at: tree.resolve(match)) else { throw CopyFault.missing(match) }
+                try lookAhead(node, narrowed)
                 try builder.digests.describe(node, narrowed, into: &key)
             }
         }
@@ -117,8 +118,14 @@ struct StepRunner {
                     continue
                 }
             }
+            if let node = try source.node(at: source.resolve(match)) { try lookAhead(node, rules) }
             try copier().copy(match, to: copy.destination)
         }
+    }
+
+    /// Looks at all that will be copied of a folder at once, where nothing is left out.
+    private func lookAhead(_ node: FileNode, _ rules: CopyRules) throws {
+        if rules.include == nil, rules.exclude == nil { try node.loadAll(cores: builder.settings.cores) }
     }
 
     private func copyInline(

@@ -85,7 +85,8 @@ public struct Build: Sendable {
         let store = try ImageStore(store)
         let lease = try store.lease()
         let git = GitFetcher(store, environment: environment)
-        let context = try BuildContext(input, store, git, environment: environment)
+        let place = BuildContext.Place(store: store, limit: try bytesToUnpack())
+        let context = try BuildContext(input, place, git, environment: environment)
         defer { withExtendedLifetime((lease, context)) {} }
         let files = try context.input.read()
         var built: [BuiltImage] = []
@@ -176,18 +177,21 @@ public struct Build: Sendable {
         return options
     }
 
+    private func bytesToUnpack() throws(ExitReason) -> Int64 {
+        guard let unpackLimit else { return BuildSettings().unpackLimit }
+        do {
+            return try DataSize(unpackLimit).bytes
+        } catch {
+            throw ExitReason(.usage, "--unpack-limit \(error.message)")
+        }
+    }
+
     private func buildSettings(_ plan: Plan) throws(ExitReason) -> BuildSettings {
         var result = BuildSettings()
         result.cores = Build.cores
         result.ignoresCache = ignoresCache
         result.ignoredStages = Set(ignoredStages.flatMap { $0.split(separator: ",").map(String.init) })
-        if let unpackLimit {
-            do {
-                result.unpackLimit = try DataSize(unpackLimit).bytes
-            } catch {
-                throw ExitReason(.usage, "--unpack-limit \(error.message)")
-            }
-        }
+        result.unpackLimit = try bytesToUnpack()
         if let compression {
             do {
                 result.compression = try Compression(compression)

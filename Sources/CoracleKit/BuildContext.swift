@@ -13,12 +13,17 @@ final class BuildContext {
     let input: DockerfileInput
     private let scratch: String?
 
+    /// Where archives are unpacked, and to how many bytes at most.
+    struct Place {
+        let store: ImageStore
+        let limit: Int64
+    }
+
     /// Looks at what a build was given.
-    convenience init(_ input: DockerfileInput, _ store: ImageStore, _ git: GitFetcher, environment: [String: String])
-        throws
+    convenience init(_ input: DockerfileInput, _ place: Place, _ git: GitFetcher, environment: [String: String]) throws
     {
         if input.path == "-" {
-            try self.init(standardInput: input, store)
+            try self.init(standardInput: input, place)
         } else if let source = try BuildContext.repository(input.path) {
             let keeps = environment["BUILDKIT_CONTEXT_KEEP_GIT_DIR"] == "1" || source.keepsGitDirectory == true
             let commit = try git.commit(of: source)
@@ -34,7 +39,7 @@ final class BuildContext {
             let file = open(input.path, O_RDONLY | O_CLOEXEC)
             guard file >= 0 else { throw StoreError("opening \(input.path)", errno: errno) }
             defer { close(file) }
-            let folder = try BuildContext.unpack(file, input.path, store)
+            let folder = try BuildContext.unpack(file, input.path, place)
             self.init(folder: folder, input, scratch: folder)
         } else {
             self.init(TextFile.isFolder(input.path) ? input.path : nil, input, nil)
@@ -53,10 +58,10 @@ final class BuildContext {
     }
 
     /// An archive, or a Dockerfile without a context.
-    private convenience init(standardInput input: DockerfileInput, _ store: ImageStore) throws {
+    private convenience init(standardInput input: DockerfileInput, _ place: Place) throws {
         let bytes = try TextFile.head(2048)
         guard BuildContext.looksLikeArchive(bytes) else {
-            let folder = try store.temporaryFolder()
+            let folder = try place.store.temporaryFolder()
             try DiskFile.write(bytes + (try TextFile.read("-") ?? []), to: folder + "/Dockerfile", isSynced: false)
             self.init(dockerfileIn: folder)
             return
@@ -64,7 +69,7 @@ final class BuildContext {
         guard input.file != "-" else {
             throw ExitReason(.usage, "Dockerfile and build context cannot both come from standard input")
         }
-        let spool = try store.ingest()
+        let spool = try place.store.ingest()
         var rest = bytes
         while !rest.isEmpty {
             guard write(spool.descriptor, rest, rest.count) == rest.count else {
@@ -73,7 +78,7 @@ final class BuildContext {
             rest = try TextFile.head(1 << 20)
         }
         lseek(spool.descriptor, 0, SEEK_SET)
-        let folder = try BuildContext.unpack(spool.descriptor, "standard input", store)
+        let folder = try BuildContext.unpack(spool.descriptor, "standard input", place)
         self.init(folder: folder, input, scratch: folder)
     }
 
@@ -94,10 +99,10 @@ final class BuildContext {
         }
     }
 
-    private static func unpack(_ file: Int32, _ name: String, _ store: ImageStore) throws -> String {
-        let folder = try store.temporaryFolder()
+    private static func unpack(_ file: Int32, _ name: String, _ place: Place) throws -> String {
+        let folder = try place.store.temporaryFolder()
         do {
-            let files = try ImageFiles(archive: file, name: name, in: store, limit: BuildSettings().unpackLimit)
+            let files = try ImageFiles(archive: file, name: name, in: place.store, limit: place.limit)
             try files.extract(to: folder)
         } catch {
             DiskFile.remove(folder)

@@ -146,6 +146,11 @@ public final class FileNode {
         return folder.children.map { ($0.key, $0.value) }.sorted { $0.0.lexicographicallyPrecedes($1.0) }
     }
 
+    /// The folders in a folder, in no order.
+    func folders() throws -> [FileNode] {
+        try loaded()?.children.values.filter(\.isDirectory) ?? []
+    }
+
     /// Puts a node under a name, in place of another, or removes the name.
     ///
     /// - Parameters:
