@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CArchive
 internal import Glibc
+public import OCI
 
 /// Reads archives of every kind that libarchive knows, compressed or not, one entry after the other.
 public final class ArchiveReader {
@@ -23,21 +24,56 @@ public final class ArchiveReader {
         locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", nil)
         ArchiveReader.support(archive, tarOnly: tarOnly)
         let status = archive_read_open_fd(archive, descriptor, 256 << 10)
-        guard status == ARCHIVE_OK else {
-            throw fault("opening")
+        guard status == ARCHIVE_OK else { throw fault("opening") }
+        // Compressed once is an archive; compressed twice is a file that happens to hold one. The last filter is none.
+        guard archive_filter_count(archive) <= 2 else {
+            throw ArchiveError("the archive \(name) is compressed more than once")
         }
+    }
+
+    /// The digest of what a compressed file holds: of a layer, its diff ID.
+    ///
+    /// - Parameters:
+    ///   - descriptor: An open file, read from where it stands; stays open.
+    ///   - name: Its name for messages.
+    /// - Returns: The digest of the bytes before compression.
+    /// - Throws: ``ArchiveError`` where it is damaged.
+    public static func contentDigest(descriptor: Int32, name: String) throws(ArchiveError) -> Digest {
+        let reader = try ArchiveReader(raw: descriptor, name: name)
+        let hash = ContentHash()
+        var entry: OpaquePointer?
+        let status = archive_read_next_header(reader.archive, &entry)
+        if status == ARCHIVE_EOF { return Digest(sha256: hash.finish()) }
+        guard status == ARCHIVE_OK else { throw reader.fault("reading") }
+        try reader.copyContent(to: hash, limit: .max)
+        return Digest(sha256: hash.finish())
+    }
+
+    /// Reads a file as one piece, whatever is in it.
+    private init(raw descriptor: Int32, name: String) throws(ArchiveError) {
+        self.name = name
+        archive = archive_read_new()
+        locale = nil
+        ArchiveReader.supportFilters(archive)
+        archive_read_support_format_raw(archive)
+        archive_read_support_format_empty(archive)
+        guard archive_read_open_fd(archive, descriptor, 256 << 10) == ARCHIVE_OK else { throw fault("opening") }
+    }
+
+    /// The compressions that images and archives of ADD come in; none for which libarchive would start a program.
+    private static func supportFilters(_ archive: OpaquePointer) {
+        let filters = [
+            archive_read_support_filter_gzip, archive_read_support_filter_bzip2, archive_read_support_filter_xz,
+            archive_read_support_filter_zstd,
+        ]
+        for filter in filters { _ = filter(archive) }
     }
 
     /// Says what is understood.
     ///
-    /// Left out are compressions for which libarchive would start a program, and mtree, a list of files elsewhere.
+    /// Left out is mtree, a list of files elsewhere.
     private static func support(_ archive: OpaquePointer, tarOnly: Bool) {
-        let filters = [
-            archive_read_support_filter_gzip, archive_read_support_filter_bzip2, archive_read_support_filter_xz,
-            archive_read_support_filter_zstd, archive_read_support_filter_lz4, archive_read_support_filter_lzma,
-            archive_read_support_filter_lzip, archive_read_support_filter_compress,
-        ]
-        for filter in filters { _ = filter(archive) }
+        supportFilters(archive)
         // No bytes at all are an archive without entries, as they are for tar.
         var formats = [archive_read_support_format_empty, archive_read_support_format_tar]
         if !tarOnly {
@@ -145,4 +181,13 @@ public final class ArchiveReader {
             try sink.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
         }
     }
+}
+
+/// Hashes what is written to it, and keeps nothing.
+private final class ContentHash: ByteSink {
+    private var hash = SHA256()
+
+    func write(_ bytes: UnsafeRawBufferPointer) { hash.update(bytes) }
+
+    func finish() -> [UInt8] { hash.finish() }
 }

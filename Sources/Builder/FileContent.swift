@@ -64,17 +64,22 @@ final class FileContent {
 
     /// Brings files that lie in layers to disk.
     func unpack(_ nodes: [FileNode]) throws {
-        var wanted: [Digest: [Int: FileNode]] = [:]
+        // One file may be copied to several places.
+        var wanted: [Digest: [Int: [FileNode]]] = [:]
         for node in nodes {
-            if case .layer(let layer, let entry) = node.content { wanted[layer, default: [:]][entry] = node }
+            if case .layer(let layer, let entry) = node.content {
+                wanted[layer, default: [:]][entry, default: []].append(node)
+            }
         }
         for (digest, entries) in wanted {
             guard let layer = layers[digest] else { throw StoreError("the layer \(digest) is not known") }
             var left = entries
             try LayerIndex.read(layer, in: store) { entry, number, reader in
-                guard let node = left.removeValue(forKey: number) else { return }
-                try spool(node, from: reader, name: entry.name)
+                guard let nodes = left.removeValue(forKey: number), let first = nodes.first else { return }
+                try spool(first, from: reader, name: entry.name)
+                for node in nodes.dropFirst() { (node.size, node.content) = (first.size, first.content) }
             }
+            guard left.isEmpty else { throw StoreError("the layer \(digest) has fewer entries than it had") }
         }
     }
 

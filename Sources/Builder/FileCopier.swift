@@ -118,6 +118,7 @@ final class FileCopier {
         into parent: FileNode,
         overwrites: Bool
     ) throws -> FileNode {
+        try node.look()
         if let existing = try parent.child(name) {
             guard existing.isDirectory else { throw CopyFault.notAFolder([name]) }
             if overwrites { describe(existing, as: node) }
@@ -165,7 +166,7 @@ final class FileCopier {
 
 /// What the names of a file with several names have in common.
 enum LinkKey: Hashable {
-    case inode(UInt64)
+    case inode(UInt64, device: UInt64)
     case node(ObjectIdentifier)
 }
 
@@ -173,7 +174,7 @@ extension FileNode {
     /// The same for all names of a file with several; `nil` for all else.
     var linkKey: LinkKey? {
         guard isShared, kind == .file else { return nil }
-        if case .disk(_, _, let stamp) = content { return .inode(stamp.inode) }
+        if case .disk(let folder, _, let stamp) = content { return .inode(stamp.inode, device: folder.device) }
         return .node(ObjectIdentifier(self))
     }
 }

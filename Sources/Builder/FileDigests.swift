@@ -54,7 +54,7 @@ final class FileDigests {
         return hash
     }
 
-    /// The content of a file or folder as COPY sees it: names, kinds, permissions and bytes; no times, no owners.
+    /// The content of a file or folder as COPY sees it: names, kinds, owners, permissions and bytes; no times.
     func describe(_ node: FileNode, _ rules: CopyRules, into key: inout KeyHasher) throws {
         var links: [LinkKey: UInt64] = [:]
         // Paths are for rules to look at; names and the ends of folders say as much to the key.
@@ -73,6 +73,7 @@ final class FileDigests {
         if let path, !path.isEmpty, !node.isDirectory, !rules.takes(path) { return }
         key.add(name)
         key.add(UInt64(node.kind.rawValue) << 32 | UInt64(node.mode))
+        key.add(UInt64(node.uid) << 32 | UInt64(node.gid))
         switch node.content {
         case .none: break
         case .inline(let bytes): key.add(bytes)
@@ -95,6 +96,7 @@ final class FileDigests {
             let below = path.map { $0.isEmpty ? name : $0 + [UInt8(ascii: "/")] + name }
             try describe(child, name, below, rules, &links, into: &key)
         }
+        for attribute in node.attributes { key.add(attribute.name + [0] + attribute.value) }
         // No field is this long, so no name is taken for the end of a folder.
         key.add(UInt64.max)
     }

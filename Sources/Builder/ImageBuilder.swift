@@ -68,7 +68,15 @@ public final class ImageBuilder {
 
     private func result(of step: Step) throws -> [Layer] {
         switch step.action {
-        case .base(let base): return try layers(of: base)
+        case .base(let base):
+            if step.stage != nil, case .namedContext(let name) = base.origin, sources.namedContexts[name] != nil {
+                throw BuildError(
+                    "the build context \"\(name)\" is a folder, and a stage starts from an image",
+                    at: step.range,
+                    notes: ["write FROM scratch, and COPY --from=\(name) . /"]
+                )
+            }
+            return try layers(of: base)
         case .config: return step.inputs.first.flatMap { results[$0] } ?? []
         case .run:
             throw BuildError(
@@ -81,6 +89,8 @@ public final class ImageBuilder {
 
     private func layers(of base: BaseAction) throws -> [Layer] {
         if case .scratch = base.origin { return [] }
+        // The files of a folder are looked at where they are copied.
+        if case .namedContext(let name) = base.origin, sources.namedContexts[name] != nil { return [] }
         guard let found = sources.bases[base] else { throw BuildError("the image \(base.label) is not here") }
         for layer in found.layers { content.know(layer) }
         return zip(found.layers, found.diffIDs).map { Layer(descriptor: $0, diffID: $1, size: 0) }
@@ -162,10 +172,9 @@ public final class ImageBuilder {
 
     private func namedTree(_ name: String) throws -> FileTree {
         if let folder = sources.namedContexts[name] { return try folder.tree() }
-        for (base, _) in sources.bases where base.origin == .namedContext(name) {
-            return try tree(of: layers(of: base), keeps: false)
-        }
-        throw BuildError("the build context \"\(name)\" is not here")
+        let base = BaseAction(origin: .namedContext(name), platform: plan.platform)
+        guard sources.bases[base] != nil else { throw BuildError("the build context \"\(name)\" is not here") }
+        return try tree(of: layers(of: base), keeps: false)
     }
 }
 

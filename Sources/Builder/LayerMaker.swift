@@ -93,7 +93,11 @@ final class LayerMaker {
         _ entries: LayerIndex.Encoder
     ) throws {
         switch node.content {
-        case .none, .layer: try write(node.entry(at: path), to: writer, entries)
+        case .none: try write(node.entry(at: path), to: writer, entries)
+        case .layer:
+            throw StoreError(
+                "the content of \(String(decoding: path, as: UTF8.self)) was not unpacked: a fault of coracle"
+            )
         case .inline(let bytes):
             node.size = Int64(bytes.count)
             let entry = settings.clamped(node.entry(at: path))

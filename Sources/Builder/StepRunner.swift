@@ -43,7 +43,7 @@ struct StepRunner {
     /// The step with the content of files.
     func key(_ definition: Digest) throws -> Digest {
         guard case .copy(let copy) = step.action else { return definition }
-        var key = KeyHasher("content-3")
+        var key = KeyHasher("content-4")
         key.add(definition.description)
         if case .step(let index) = copy.origin {
             for layer in builder.layers(ofStep: index) { key.add(layer.diffID.description) }

@@ -233,7 +233,9 @@ public struct Build: Sendable {
             guard TextFile.isFolder(location) else {
                 throw ExitReason(.usage, "--build-context \(name): \(location) is no folder")
             }
-            sources.namedContexts[name] = ContextFolder(path: location, ignoreFile: nil, ignoreName: "").tree
+            let ignore = DockerfileInput.join(location, ".dockerignore")
+            let file = try TextFile.read(ignore).map { IgnoreFile.parse(SourceText($0, name: ignore)).file }
+            sources.namedContexts[name] = ContextFolder(path: location, ignoreFile: file, ignoreName: ignore).tree
         }
         guard let context else { return sources }
         let ignore = files.ignoreFile.map { IgnoreFile.parse($0) }

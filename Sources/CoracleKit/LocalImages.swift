@@ -4,6 +4,7 @@ internal import BuildPlan
 internal import Builder
 internal import Glibc
 internal import OCI
+internal import Rootfs
 internal import Store
 internal import Synchronization
 
@@ -35,6 +36,17 @@ final class LocalImages: BaseImageResolver {
                 "the image \(base.label) has \(manifest.layers.count) layers and tells of "
                     + "\(config.diffIDs.count)"
             )
+        }
+        for (layer, told) in zip(layers.layers, layers.diffIDs) {
+            let diffID = try LayerIndex.diffID(of: layer, in: store)
+            guard diffID == told else {
+                throw ExitReason(
+                    .step,
+                    "the image \(base.label) says that its layer \(layer.digest.short) holds \(told.short), and it "
+                        + "holds \(diffID.short)",
+                    hint: "the image is damaged or was tampered with: take it from where it was made"
+                )
+            }
         }
         found.withLock { $0[base] = layers }
         return config

@@ -56,7 +56,7 @@ public struct DiskTree: Sendable {
         _ status: stat,
         _ visibility: (@Sendable ([UInt8]) -> Visibility)?
     ) -> FileNode {
-        let node = FileNode(mode: status.st_mode & 0o7777) { try self.read(path, relative, visibility) }
+        let node = FileNode(mode: status.st_mode & 0o7777) { try self.read($0, path, relative, visibility) }
         describe(node, status)
         return node
     }
@@ -67,6 +67,7 @@ public struct DiskTree: Sendable {
     }
 
     private func read(
+        _ node: FileNode,
         _ path: [UInt8],
         _ relative: [UInt8],
         _ visibility: (@Sendable ([UInt8]) -> Visibility)?
@@ -75,7 +76,12 @@ public struct DiskTree: Sendable {
             throw StoreError("reading the folder \(String(decoding: path, as: UTF8.self))", errno: errno)
         }
         defer { closedir(folder) }
-        let place = FolderPath(path)
+        var status = stat()
+        guard fstat(dirfd(folder), &status) == 0 else {
+            throw StoreError("looking at \(String(decoding: path, as: UTF8.self))", errno: errno)
+        }
+        let place = FolderPath(path, device: UInt64(status.st_dev))
+        node.attributes = DiskTree.attributes(of: dirfd(folder))
         var nodes: [[UInt8]: FileNode] = [:]
         while let entry = readdir(folder) {
             // The name is looked at where it is: there may be a hundred thousand of them.
@@ -127,8 +133,9 @@ public struct DiskTree: Sendable {
             let stamp = FileIndex.Stamp(
                 inode: UInt64(status.st_ino),
                 size: Int64(status.st_size),
-                mtime: Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec),
-                ctime: Int64(status.st_ctim.tv_sec) * 1_000_000_000 + Int64(status.st_ctim.tv_nsec)
+                // After the year 2262 this wraps around, which is as good for telling two times apart.
+                mtime: Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec),
+                ctime: Int64(status.st_ctim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_ctim.tv_nsec)
             )
             node.content = .disk(place, name: name, stamp)
         case S_IFLNK:

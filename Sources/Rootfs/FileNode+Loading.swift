@@ -47,7 +47,8 @@ private final class FolderWalk: Sendable {
             }
             guard let next else {
                 if isDone { return }
-                sched_yield()
+                // Another thread is in a long folder; that is no reason to keep a core busy.
+                usleep(20)
                 continue
             }
             look(into: next)

@@ -51,7 +51,7 @@ public final class FileNode {
     /// What folders have.
     private final class Folder {
         var children: [[UInt8]: FileNode] = [:]
-        var loader: (() throws -> [[UInt8]: FileNode])?
+        var loader: ((FileNode) throws -> [[UInt8]: FileNode])?
     }
 
     private final class Box {
@@ -102,8 +102,8 @@ public final class FileNode {
     ///
     /// - Parameters:
     ///   - mode: Permissions.
-    ///   - loader: Finds what is in the folder.
-    public init(mode: UInt32, loader: @escaping () throws -> [[UInt8]: FileNode]) {
+    ///   - loader: Finds what is in the folder, and what it says of itself besides.
+    public init(mode: UInt32, loader: @escaping (FileNode) throws -> [[UInt8]: FileNode]) {
         (kind, self.mode, folder) = (.directory, mode, Folder())
         folder?.loader = loader
     }
@@ -123,7 +123,7 @@ public final class FileNode {
 
     private func loaded() throws -> Folder? {
         guard let folder, let loader = folder.loader else { return folder }
-        folder.children = try loader()
+        folder.children = try loader(self)
         folder.loader = nil
         return folder
     }
@@ -145,6 +145,11 @@ public final class FileNode {
         guard let folder = try loaded() else { return [] }
         return folder.children.map { ($0.key, $0.value) }.sorted { $0.0.lexicographicallyPrecedes($1.0) }
     }
+
+    /// Looks at a folder unless that was done; its attributes are known after it only.
+    ///
+    /// - Throws: Where the folder cannot be read.
+    public func look() throws { _ = try loaded() }
 
     /// The folders in a folder, in no order.
     func folders() throws -> [FileNode] {
@@ -186,12 +191,16 @@ public final class FileNode {
 public final class FolderPath: Sendable {
     /// The absolute path, without a slash at its end.
     public let bytes: [UInt8]
+    /// The file system that it is on.
+    public let device: UInt64
 
     /// Names a folder.
     ///
-    /// - Parameter bytes: The absolute path.
-    public init(_ bytes: [UInt8]) {
-        self.bytes = bytes
+    /// - Parameters:
+    ///   - bytes: The absolute path.
+    ///   - device: The file system that it is on.
+    public init(_ bytes: [UInt8], device: UInt64 = 0) {
+        (self.bytes, self.device) = (bytes, device)
     }
 
     /// The path of a file in the folder.

@@ -31,6 +31,30 @@ public enum LayerIndex {
         return entries
     }
 
+    /// The digest of a layer before compression, found out once.
+    ///
+    /// What a configuration says of it may be wrong, and everything that is kept by diff IDs with it.
+    ///
+    /// - Parameters:
+    ///   - layer: The layer; in the store.
+    ///   - store: The store.
+    /// - Returns: Its diff ID.
+    /// - Throws: ``StoreError`` or ``ArchiveError`` where the layer is missing or damaged.
+    public static func diffID(of layer: Descriptor, in store: ImageStore) throws -> Digest {
+        let known = path(layer.digest, store) + ".diff"
+        if let bytes = try DiskFile.read(known), let digest = try? Digest(String(decoding: bytes, as: UTF8.self)) {
+            return digest
+        }
+        let path = store.path(of: layer.digest)
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw StoreError("opening the layer \(path)", errno: errno) }
+        defer { close(descriptor) }
+        let name = "layer \(layer.digest.short)"
+        let digest = try ArchiveReader.contentDigest(descriptor: descriptor, name: name)
+        try DiskFile.write(Array(digest.description.utf8), to: known, isSynced: false)
+        return digest
+    }
+
     /// Remembers the entries of a layer.
     ///
     /// - Parameters:

@@ -86,7 +86,7 @@ public struct FileIndex {
         // File systems without fractions of a second need two whole ones; others a few ticks of the kernel.
         let isCoarse = stamp.mtime % 1_000_000_000 == 0 && stamp.ctime % 1_000_000_000 == 0
         let margin: Int64 = isCoarse ? 2_000_000_000 : 50_000_000
-        guard time - max(stamp.mtime, stamp.ctime) > margin else { return }
+        guard time &- max(stamp.mtime, stamp.ctime) > margin else { return }
         records[stamp.inode] = Record(stamp: stamp, hash: hash)
         isChanged = true
     }

@@ -19,7 +19,8 @@ struct Sweep {
     private let marks: ImageMarks
     private var ledger: DiskLedger
     private var blobs: [Digest: Item] = [:]
-    private var layerIndexes: [Digest: Item] = [:]
+    /// What is known of layers; several files for one.
+    private var layerIndexes: [Digest: [Item]] = [:]
     private var records: [Record] = []
     private var markers: [Item] = []
     /// How many records name a layer.
@@ -45,7 +46,7 @@ struct Sweep {
         for (digest, item) in blobs.sorted(by: { $0.value.place < $1.value.place }) where isUnused(digest) {
             removeBlob(digest, item)
         }
-        for (digest, item) in layerIndexes where blobs[digest] == nil { removeIndex(item) }
+        for (digest, items) in layerIndexes where blobs[digest] == nil { for item in items { removeIndex(item) } }
         if let most = policy.maxSize { shrink(to: most) }
         removeMarkers()
         (outcome.freed, outcome.left) = (before - ledger.total, ledger.total)
@@ -58,9 +59,10 @@ struct Sweep {
             return
         }
         let digest = try? Digest("sha256:" + item.name)
+        let layer = try? Digest("sha256:" + item.name.prefix { $0 != "." })
         switch item.area {
         case .blob: if let digest { blobs[digest] = item }
-        case .layerIndex: if let digest { layerIndexes[digest] = item }
+        case .layerIndex: if let layer { layerIndexes[layer, default: []].append(item) }
         case .step where item.name.hasSuffix(".any"): markers.append(item)
         case .step: if digest != nil { keep(record(item, store)) }
         case .fileIndex: if now - item.mtime > Sweep.contextAge { removeIndex(item) }
@@ -147,7 +149,7 @@ struct Sweep {
             remove(record)
             guard let layer = record.layer, isUnused(layer), let item = blobs[layer] else { continue }
             removeBlob(layer, item)
-            if let index = layerIndexes[layer] { removeIndex(index) }
+            for index in layerIndexes[layer] ?? [] { removeIndex(index) }
         }
         records = Array(kept)
     }
