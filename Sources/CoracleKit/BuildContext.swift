@@ -26,7 +26,10 @@ final class BuildContext {
             try self.init(standardInput: input, place)
         } else if let source = try BuildContext.repository(input.path) {
             let keeps = environment["BUILDKIT_CONTEXT_KEEP_GIT_DIR"] == "1" || source.keepsGitDirectory == true
-            let commit = try git.commit(of: source)
+            let commit = try git.find(source).commit
+            if let wanted = source.commit, !commit.hasPrefix(wanted.lowercased()) {
+                throw ExitReason(.step, "\(GitFetcher.masked(source.remote)) has the commit \(commit), not \(wanted)")
+            }
             let folder = try git.folder(source, commit: commit, keepsGitDirectory: keeps)
             self.init(folder: folder, input, scratch: nil)
         } else if input.path.hasPrefix("http://") || input.path.hasPrefix("https://") {
@@ -53,6 +56,7 @@ final class BuildContext {
     private convenience init(folder: String, _ input: DockerfileInput, scratch: String?) {
         // A Dockerfile named by --file is looked for in the context, unless it is standard input.
         var inner = DockerfileInput(file: input.file, path: folder)
+        inner.isForeign = true
         if let file = input.file, file != "-" { inner.file = DockerfileInput.join(folder, file) }
         self.init(folder, inner, scratch)
     }

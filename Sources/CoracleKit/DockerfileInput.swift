@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import DockerfileSyntax
+internal import Glibc
 internal import OCI
 
 /// Where a Dockerfile and its context are, as `docker build` finds them.
@@ -10,6 +11,8 @@ public struct DockerfileInput: Sendable {
     public var path: String
     /// What messages call the Dockerfile; `nil` for its path.
     var shownName: String?
+    /// Whether the context was fetched or unpacked, so that its links are not the user's and must not leave it.
+    var isForeign = false
 
     /// Describes an input.
     ///
@@ -45,14 +48,14 @@ public struct DockerfileInput: Sendable {
         }
         guard let bytes = try dockerfile(&name, isFolder: isFolder) else { throw missing(name, isFolder: isFolder) }
         let context = isFolder ? path : name == "-" ? nil : DockerfileInput.folder(of: name)
-        let dockerfile = SourceText(bytes, name: shownName ?? (name == "-" ? "<stdin>" : name))
+        let dockerfile = SourceText(bytes, name: name == "-" ? "<stdin>" : shown(name))
         return Files(dockerfile: dockerfile, ignoreFile: try ignoreFile(name, context))
     }
 
     /// Reads the Dockerfile, below the context where it is not found from here.
     private func dockerfile(_ name: inout String, isFolder: Bool) throws(ExitReason) -> [UInt8]? {
-        if let bytes = try TextFile.read(name) { return bytes }
-        guard file != nil, isFolder, !name.hasPrefix("/") else { return nil }
+        if let bytes = try text(name) { return bytes }
+        guard file != nil, isFolder, !isForeign, !name.hasPrefix("/") else { return nil }
         let inContext = DockerfileInput.join(path, name)
         guard let bytes = try TextFile.read(inContext) else { return nil }
         name = inContext
@@ -61,22 +64,58 @@ public struct DockerfileInput: Sendable {
 
     private func ignoreFile(_ name: String, _ context: String?) throws(ExitReason) -> SourceText? {
         guard let context else { return nil }
-        for candidate in [name + ".dockerignore", DockerfileInput.join(context, ".dockerignore")] {
-            if let bytes = try TextFile.read(candidate) { return SourceText(bytes, name: candidate) }
+        let own = isForeign && name == "-" ? [] : [name + ".dockerignore"]
+        for candidate in own + [DockerfileInput.join(context, ".dockerignore")] {
+            if let bytes = try text(candidate) { return SourceText(bytes, name: shown(candidate)) }
         }
         return nil
     }
 
+    /// Reads a file; one of a foreign context only where no link leads out of it.
+    private func text(_ name: String) throws(ExitReason) -> [UInt8]? {
+        guard isForeign, name != "-" else { return try TextFile.read(name) }
+        guard let root = DockerfileInput.resolved(path), let target = DockerfileInput.resolved(name) else { return nil }
+        guard target.hasPrefix(root + "/") else {
+            throw ExitReason(.usage, "\(shown(name)): leads out of the build context, which is not followed")
+        }
+        // A pipe would be waited for.
+        guard TextFile.isFile(target) else { throw ExitReason(.usage, "\(shown(name)): is no file") }
+        return try TextFile.read(target)
+    }
+
+    /// What messages call a file; the user knows no folder of a foreign context.
+    private func shown(_ name: String) -> String {
+        if let shownName { return shownName }
+        guard isForeign, name.hasPrefix(path + "/") else { return name }
+        return String(name.dropFirst(path.count + 1))
+    }
+
+    /// Whether a folder is in the context, links followed.
+    private func isInside(_ folder: String) -> Bool {
+        guard let root = DockerfileInput.resolved(path), let target = DockerfileInput.resolved(folder) else {
+            return false
+        }
+        return target == root || target.hasPrefix(root + "/")
+    }
+
+    private static func resolved(_ path: String) -> String? {
+        guard let resolved = realpath(path, nil) else { return nil }
+        defer { free(resolved) }
+        return String(cString: resolved)
+    }
+
     private func missing(_ name: String, isFolder: Bool) -> ExitReason {
         let folder = DockerfileInput.folder(of: name)
-        let names = TextFile.names(in: folder).filter { !$0.hasSuffix(".dockerignore") }
+        let isHidden = isForeign && !isInside(folder)
+        let names = isHidden ? [] : TextFile.names(in: folder).filter { !$0.hasSuffix(".dockerignore") }
         let wanted = String(name.split(separator: "/").last ?? "")
         let near =
             Suggestion.nearest(to: wanted, among: names) ?? names.first { $0.lowercased().contains("dockerfile") }
         return ExitReason(
             .usage,
-            "\(name.isEmpty ? "\"\"" : name): there is no such file"
-                + (near.map { ", did you mean \"\(DockerfileInput.join(folder, $0))\"?" } ?? ""),
+            "\(name.isEmpty ? "\"\"" : shown(name)): there is no such file"
+                + (isForeign ? " in the build context" : "")
+                + (near.map { ", did you mean \"\(shown(DockerfileInput.join(folder, $0)))\"?" } ?? ""),
             hint: "name the Dockerfile with --file, and the build context as the argument"
         )
     }

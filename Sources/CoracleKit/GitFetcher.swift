@@ -1,91 +1,188 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import BuildPlan
 internal import Builder
+internal import Glibc
 internal import Rootfs
 internal import Store
 internal import Synchronization
 
 /// Fetches repositories with the `git` program, each commit into a folder of its own.
+///
+/// Protects the folder it works in, and what names were found to mean.
 final class GitFetcher: GitFetching {
     private let store: ImageStore
     /// Made when the first repository is asked for.
-    private let made = Mutex<String?>(nil)
+    private let made = Mutex<Place?>(nil)
+    /// What was asked once stays as it is for the build, so that keys and files are of one commit.
+    private let found = Mutex<[Name: Found]>([:])
     private let environment: [String: String]
 
+    /// Where the fetcher works.
+    private struct Place {
+        let folder: String
+        let environment: [String: String]
+    }
+
+    private struct Name: Hashable {
+        let remote, ref: String
+    }
+
+    /// What a name means: a full name, `nil` for a commit, and the commit.
+    struct Found {
+        let ref: String?
+        let commit: String
+    }
+
     init(_ store: ImageStore, environment: [String: String]) {
-        self.store = store
-        var quiet = environment
-        // Nobody sits there to type a password, and a person's own settings must not change what is built.
-        quiet["GIT_TERMINAL_PROMPT"] = "0"
-        quiet["GIT_ALLOW_PROTOCOL"] = environment["GIT_ALLOW_PROTOCOL"] ?? "file:git:http:https:ssh"
-        self.environment = quiet
+        (self.store, self.environment) = (store, environment)
     }
 
     deinit {
-        if let folder = made.withLock({ $0 }) { DiskFile.remove(folder) }
+        if let place = made.withLock({ $0 }) { DiskFile.remove(place.folder) }
     }
 
-    private func scratch() throws -> String {
+    private func place() throws -> Place {
         try made.withLock { made in
             if let made { return made }
-            let folder = try store.temporaryFolder()
-            made = folder
-            return folder
+            let folder = try GitFetcher.absolute(store.temporaryFolder())
+            // Settings and remotes may have passwords in them.
+            chmod(folder, 0o700)
+            let personal = GitEnvironment.make(environment, folder: folder, settings: nil)
+            let reader = Place(folder: folder, environment: personal)
+            let settings = GitEnvironment.accessSettings(try GitFetcher.git(["config", "--list", "-z"], reader))
+            let file = folder + "/settings"
+            try DiskFile.write(Array(settings.utf8), to: file, isSynced: false)
+            let place = Place(
+                folder: folder,
+                environment: GitEnvironment.make(environment, folder: folder, settings: file)
+            )
+            made = place
+            return place
         }
     }
 
-    func commit(of source: GitSource) throws -> String {
-        let isCommit = [40, 64].contains(source.ref.utf8.count) && source.ref.allSatisfy(\.isHexDigit)
-        if isCommit { return source.ref.lowercased() }
-        let ref = source.ref.isEmpty ? "HEAD" : source.ref
-        let output = try git(["ls-remote", "--", source.remote, ref, ref + "^{}"], in: scratch())
-        let lines = output.split(whereSeparator: \.isNewline).map { $0.split(separator: "\t").map(String.init) }
-        // An annotated tag is an object of its own; with ^{} its commit is listed.
-        let found = lines.last { $0.count == 2 && $0[1].hasSuffix("^{}") } ?? lines.first { $0.count == 2 }
-        guard let commit = found?.first else {
-            throw ExitReason(.step, "\(source.remote) has no branch, tag or commit \"\(ref)\"")
+    private static func absolute(_ path: String) -> String {
+        guard let resolved = realpath(path, nil) else { return path }
+        defer { free(resolved) }
+        return String(cString: resolved)
+    }
+
+    func commit(of source: GitSource) throws -> String { try GitFetcher.asStep { try find(source).commit } }
+
+    /// What a source means, asked for once in a build.
+    func find(_ source: GitSource) throws -> Found {
+        let name = Name(remote: source.remote, ref: source.ref)
+        return try found.withLock { found in
+            if let known = found[name] { return known }
+            let new = try ask(source)
+            found[name] = new
+            return new
         }
-        return commit
+    }
+
+    private func ask(_ source: GitSource) throws -> Found {
+        let isCommit = [40, 64].contains(source.ref.utf8.count) && source.ref.allSatisfy(\.isHexDigit)
+        if isCommit { return Found(ref: nil, commit: source.ref.lowercased()) }
+        let ref = source.ref.isEmpty ? "HEAD" : source.ref
+        let output = try GitFetcher.git(["ls-remote", "--", source.remote, ref, ref + "^{}"], place())
+        var commits: [String: String] = [:]
+        for line in output.split(whereSeparator: \.isNewline) {
+            let parts = line.split(separator: "\t", maxSplits: 1)
+            if parts.count == 2 { commits[String(parts[1])] = String(parts[0]) }
+        }
+        // `git ls-remote` lists all names that end so, "feature/main" for "main".
+        for name in GitFetcher.names(ref) {
+            // An annotated tag is an object of its own; with ^{} its commit is listed.
+            if let commit = commits[name + "^{}"] ?? commits[name] { return Found(ref: name, commit: commit) }
+        }
+        let remote = GitFetcher.masked(source.remote)
+        throw ExitReason(.step, "\(remote) has no branch, tag or commit \"\(ref)\"")
+    }
+
+    /// The full names that a name may mean, in BuildKit's order: as it is, a branch, a tag.
+    static func names(_ ref: String) -> [String] {
+        let full = ref.hasPrefix("refs/") ? ref : "refs/" + ref
+        return (ref == "HEAD" ? ["HEAD"] : []) + [full, "refs/heads/" + ref, "refs/tags/" + ref]
     }
 
     func fetch(_ source: GitSource, commit: String, keepsGitDirectory: Bool) throws -> DiskTree {
-        DiskTree(try folder(source, commit: commit, keepsGitDirectory: keepsGitDirectory))
+        try GitFetcher.asStep {
+            DiskTree(try folder(source, commit: commit, keepsGitDirectory: keepsGitDirectory))
+        }
+    }
+
+    /// The builder knows no reasons to exit, and would print one as a debugger does.
+    private static func asStep<Result>(_ body: () throws -> Result) throws -> Result {
+        do {
+            return try body()
+        } catch let reason as ExitReason {
+            throw BuildError(reason.message, notes: reason.hint.map { [$0] } ?? [])
+        }
     }
 
     /// A folder with the files of a commit.
     func folder(_ source: GitSource, commit: String, keepsGitDirectory: Bool) throws -> String {
-        let folder = try "\(scratch())/\(UInt64.random(in: 0...UInt64.max))"
+        let place = try place()
+        let folder = "\(place.folder)/\(UInt64.random(in: 0...UInt64.max))"
         try DiskFile.makeFolder(folder)
-        _ = try git(["init", "--quiet"], in: folder)
-        _ = try git(["remote", "add", "origin", source.remote], in: folder)
+        let git = { (arguments: [String]) in _ = try GitFetcher.git(arguments, place, in: folder) }
+        try git(["init", "--quiet"])
+        try git(["remote", "add", "origin", source.remote])
         do {
-            _ = try git(["fetch", "--quiet", "--depth", "1", "origin", commit], in: folder)
+            try git(["fetch", "--quiet", "--depth", "1", "origin", commit])
         } catch {
             // Some servers give out branches and tags only.
-            _ = try git(["fetch", "--quiet", "--tags", "origin", source.ref.isEmpty ? "HEAD" : source.ref], in: folder)
+            try git(["fetch", "--quiet", "--tags", "origin"] + (find(source).ref.map { [$0] } ?? []))
         }
-        _ = try git(["checkout", "--quiet", "--detach", commit], in: folder)
+        try git(["checkout", "--quiet", "--detach", commit])
         if !source.skipsSubmodules {
-            _ = try git(["submodule", "--quiet", "update", "--init", "--recursive", "--depth", "1"], in: folder)
+            // A repository must not name folders of this machine as its submodules.
+            var strict = place.environment
+            if environment["GIT_ALLOW_PROTOCOL"] == nil { strict["GIT_ALLOW_PROTOCOL"] = "git:http:https:ssh" }
+            let update = ["submodule", "--quiet", "update", "--init", "--recursive", "--depth", "1"]
+            _ = try GitFetcher.git(update, Place(folder: place.folder, environment: strict), in: folder)
         }
         if !keepsGitDirectory { DiskFile.remove(folder + "/.git") }
-        guard !source.subfolder.isEmpty else { return folder }
-        let inner = "\(folder)/\(source.subfolder)"
-        guard TextFile.isFolder(inner), !source.subfolder.split(separator: "/").contains("..") else {
-            throw ExitReason(.step, "\(source.remote) has no folder \"\(source.subfolder)\" at \(commit.prefix(12))")
+        return try GitFetcher.inner(folder, source, commit)
+    }
+
+    /// The folder that was asked for; a link on the way may lead out of the repository, and is none.
+    private static func inner(_ folder: String, _ source: GitSource, _ commit: String) throws -> String {
+        var inner = folder
+        for part in source.subfolder.split(separator: "/") {
+            inner += "/\(part)"
+            var status = stat()
+            let fault: String
+            if part == ".." || lstat(inner, &status) != 0 {
+                fault = "has no folder \"\(source.subfolder)\""
+            } else if status.st_mode & S_IFMT == S_IFDIR {
+                continue
+            } else {
+                let name = inner.dropFirst(folder.count + 1)
+                let kind = status.st_mode & S_IFMT == S_IFLNK ? "a link" : "a file"
+                fault = "has no folder \"\(source.subfolder)\": \"\(name)\" is \(kind)"
+            }
+            throw ExitReason(.step, "\(masked(source.remote)) \(fault), at \(commit.prefix(12))")
         }
         return inner
     }
 
-    private func git(_ arguments: [String], in folder: String) throws -> String {
+    private static func git(_ arguments: [String], _ place: Place, in folder: String? = nil) throws -> String {
         let result = try ChildProcess.run(
-            ["git", "-C", folder] + arguments,
-            scratch: scratch(),
-            environment: environment
+            ["git", "-C", folder ?? place.folder] + GitEnvironment.neutral.flatMap { ["-c", $0] } + arguments,
+            scratch: place.folder,
+            environment: place.environment
         )
         guard result.status == 0 else {
-            let reason = result.errors.split(whereSeparator: \.isNewline).last.map(String.init) ?? "it says nothing"
-            throw ExitReason(.step, "git \(arguments[0]) ended with \(result.status): \(GitFetcher.masked(reason))")
+            // Advice may follow what is wrong.
+            let lines = result.errors.split(whereSeparator: \.isNewline).map(String.init)
+            var reason = lines.last { $0.hasPrefix("fatal: ") } ?? lines.last ?? "it says nothing"
+            for folder in [folder, place.folder] {
+                if let folder { reason = reason.replacing(folder + "/", with: "").replacing(folder, with: ".") }
+            }
+            // A server's words may come with control characters, which errors of builds leave out.
+            let message = BuildError("git \(arguments[0]) ended with \(result.status): \(masked(reason))").message
+            throw ExitReason(.step, message)
         }
         return result.output
     }
