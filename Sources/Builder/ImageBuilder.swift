@@ -125,8 +125,9 @@ public final class ImageBuilder {
     }
 
     private func isIgnored(_ stage: Int) -> Bool {
-        let names = [String(stage), plan.stages[stage].name ?? ""]
-        return names.contains { settings.ignoredStages.contains($0) }
+        // BuildKit compares with `strings.EqualFold`.
+        let names = [String(stage), plan.stages[stage].name?.lowercased()]
+        return settings.ignoredStages.contains { names.contains($0.lowercased()) }
     }
 
     func warn(_ step: Step, _ message: String) { events(.warning(step, message)) }

@@ -21,7 +21,8 @@ public struct Build: Sendable {
     public var tags: [String] = []
     /// `--label`: `NAME=value`.
     public var labels: [String] = []
-    /// `--annotation`: `[manifest:|index:]NAME=value`.
+    /// `--annotation`: `[PLACE:]NAME=value`; places are `manifest`, `manifest-descriptor`, both also with `[PLATFORM]`,
+    /// and `index`.
     public var annotations: [String] = []
     /// `--output`.
     public var outputs: [String] = []
@@ -80,7 +81,9 @@ public struct Build: Sendable {
         _ environment: [String: String],
         _ events: @escaping @Sendable (BuildEvent) -> Void
     ) async throws -> Outcome {
-        let names = try tags.map { try Build.reference($0, "--tag") }
+        let names = try tags.map { try Build.name($0) }
+        let annotations = try ImageAnnotations(annotations)
+        try annotations.check(platforms: wantedPlatforms())
         let targets = try outputs.map { try ImageOutput($0) }
         let store = try ImageStore(store)
         let lease = try store.lease()
@@ -105,10 +108,18 @@ public struct Build: Sendable {
                 return .failed(DiagnosticText.write(error, in: files.dockerfile), .step)
             }
         }
-        let image = try finish(built, store, names)
+        let image = try join(built, annotations, store)
         for target in targets { try target.write(image, names, from: store) }
+        // A name says that everything went well.
+        for name in names { try store.tag(image, as: name) }
         let config = built.count == 1 ? built[0].config : nil
-        return .built(BuildReport(image: image, config: config, names: names.map(\.familiar)))
+        let report = BuildReport(
+            image: image,
+            config: config,
+            names: names.map(\.familiar),
+            isStandardOutputTaken: targets.contains(where: \.takesStandardOutput)
+        )
+        return .built(report)
     }
 
     /// Runs the builder on a thread of its own, as it blocks.
@@ -147,6 +158,14 @@ public struct Build: Sendable {
         } catch {
             throw ExitReason(.usage, "\(flag) \(error.message)")
         }
+    }
+
+    private static func name(_ text: String) throws(ExitReason) -> ImageReference {
+        let name = try reference(text, "--tag")
+        guard name.digest == nil else {
+            throw ExitReason(.usage, "--tag \"\(text)\" has a digest: an image is given a name and a tag")
+        }
+        return name
     }
 
     private func wantedPlatforms() throws(ExitReason) -> [Platform?] {
@@ -255,49 +274,31 @@ public struct Build: Sendable {
 
     // MARK: Results
 
-    /// Annotates what was built, joins several platforms, and gives it its names.
-    private func finish(
+    /// Annotates what was built, and joins several platforms.
+    private func join(
         _ built: [BuiltImage],
-        _ store: ImageStore,
-        _ names: [ImageReference]
+        _ annotations: ImageAnnotations,
+        _ store: ImageStore
     ) throws -> Descriptor {
-        let (ofManifests, ofIndex) = try parsedAnnotations()
+        try annotations.check(platforms: built.map(\.manifest.platform))
         var manifests: [Descriptor] = []
         for image in built {
+            let platform = image.manifest.platform
             var descriptor = image.manifest
-            if !ofManifests.isEmpty {
+            let ofManifest = annotations.ofManifest(platform)
+            if !ofManifest.isEmpty {
                 var manifest = try Manifest(parsing: store.read(descriptor.digest))
-                manifest.annotations = ofManifests
+                manifest.annotations = ofManifest
                 descriptor = try store.put(manifest.document, .manifest)
-                descriptor.platform = image.manifest.platform
+                descriptor.platform = platform
             }
+            descriptor.annotations.merge(annotations.ofDescriptor(platform)) { $1 }
             manifests.append(descriptor)
         }
-        var result = manifests[0]
-        if manifests.count > 1 {
-            var index = ImageIndex(manifests: manifests)
-            index.annotations = ofIndex
-            result = try store.put(index.document, .index)
-        }
-        for name in names { try store.tag(result, as: name) }
-        return result
-    }
-
-    private func parsedAnnotations() throws(ExitReason) -> (manifests: [String: String], index: [String: String]) {
-        var (manifests, index): ([String: String], [String: String]) = ([:], [:])
-        for annotation in annotations {
-            guard let equals = annotation.firstIndex(of: "=") else {
-                throw ExitReason(.usage, "--annotation \"\(annotation)\" is not NAME=value")
-            }
-            let value = String(annotation[annotation.index(after: equals)...])
-            let name = String(annotation[..<equals])
-            if let inner = name.suffix(after: "index:") {
-                index[inner] = value
-            } else {
-                manifests[name.suffix(after: "manifest:") ?? name] = value
-            }
-        }
-        return (manifests, index)
+        guard manifests.count > 1 else { return manifests[0] }
+        var index = ImageIndex(manifests: manifests)
+        index.annotations = annotations.ofIndex
+        return try store.put(index.document, .index)
     }
 }
 

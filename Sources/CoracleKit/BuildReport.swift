@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Archive
 internal import OCI
 internal import Store
 
@@ -8,12 +9,15 @@ public struct BuildReport: Sendable {
     private let config: Descriptor?
     /// The image's names, as `--tag` gave them.
     public let names: [String]
+    /// Whether `--output` took standard output for an archive, which nothing else may then be written into.
+    public let isStandardOutputTaken: Bool
     /// The digest of the manifest or index, algorithm included.
     public var digest: String { image.digest.description }
 
     /// Describes what was built.
-    init(image: Descriptor, config: Descriptor?, names: [String]) {
+    init(image: Descriptor, config: Descriptor?, names: [String], isStandardOutputTaken: Bool) {
         (self.image, self.config, self.names) = (image, config, names)
+        self.isStandardOutputTaken = isStandardOutputTaken
     }
 
     /// Writes the files that are asked for.
@@ -30,14 +34,18 @@ public struct BuildReport: Sendable {
         if !names.isEmpty { members["image.name"] = .string(names.joined(separator: ",")) }
         do {
             if let iidfile {
-                try DiskFile.write(Array(image.digest.description.utf8), to: iidfile, isSynced: false)
+                try OutputFile(iidfile).write(Array(image.digest.description.utf8))
             }
             if let metadata {
                 let text = JSONValue.object(members).pretty + "\n"
-                try DiskFile.write(Array(text.utf8), to: metadata, isSynced: false)
+                try OutputFile(metadata).write(Array(text.utf8))
             }
-        } catch {
+        } catch let error as StoreError {
             throw ExitReason(.usage, error.message)
+        } catch let error as ArchiveError {
+            throw ExitReason(.usage, error.message)
+        } catch {
+            throw ExitReason(.usage, "\(error)")
         }
     }
 }

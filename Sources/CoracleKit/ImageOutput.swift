@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Archive
 internal import Builder
+internal import DockerfileSyntax
 internal import Glibc
 internal import OCI
 internal import Store
@@ -40,11 +41,14 @@ struct ImageOutput {
             return
         }
         var values: [String: String] = [:]
-        for field in text.split(separator: ",") {
+        guard let fields = CSVFields.read(text) else {
+            throw ExitReason(.usage, "--output \"\(text)\" has a quote inside a field, or one that is not closed")
+        }
+        for field in fields {
             guard let equals = field.firstIndex(of: "=") else {
                 throw ExitReason(.usage, "--output \"\(text)\": \"\(field)\" has no value; \(ImageOutput.forms)")
             }
-            values[String(field[..<equals])] = String(field[field.index(after: equals)...])
+            values[field[..<equals].lowercased()] = String(field[field.index(after: equals)...])
         }
         guard let kind = values["type"].flatMap({ Kind(rawValue: $0) }) else {
             throw ExitReason(.usage, "--output \"\(text)\" has no type that is known; \(ImageOutput.forms)")
@@ -57,13 +61,36 @@ struct ImageOutput {
         if destination.isEmpty, kind != .image {
             throw ExitReason(.usage, "--output \"\(text)\" has no dest; \(ImageOutput.forms)")
         }
-        let usesOCITypes = values["oci-mediatypes"].map { $0 == "true" } ?? (kind != .docker)
-        self.init(kind: kind, destination: destination, isArchive: values["tar"] != "false", usesOCITypes: usesOCITypes)
+        self.init(
+            kind: kind,
+            destination: destination,
+            isArchive: try ImageOutput.flag("tar", in: values) ?? true,
+            usesOCITypes: try ImageOutput.flag("oci-mediatypes", in: values) ?? (kind != .docker)
+        )
+    }
+
+    /// A boolean, in the words of Go's `strconv.ParseBool`.
+    private static func flag(_ name: String, in values: [String: String]) throws(ExitReason) -> Bool? {
+        switch values[name] {
+        case nil: return nil
+        case "1", "t", "T", "true", "TRUE", "True": return true
+        case "0", "f", "F", "false", "FALSE", "False": return false
+        case let value?: throw ExitReason(.usage, "--output: \(name)=\(value) is neither true nor false")
+        }
     }
 
     private init(kind: Kind, destination: String, isArchive: Bool, usesOCITypes: Bool) {
         (self.kind, self.destination) = (kind, destination)
         (self.isArchive, self.usesOCITypes) = (isArchive, usesOCITypes)
+    }
+
+    /// Whether an archive goes to standard output.
+    var takesStandardOutput: Bool {
+        switch kind {
+        case .image, .local: false
+        case .tar: destination == "-"
+        case .oci, .docker: isArchive && destination == "-"
+        }
     }
 
     /// Writes an image.
@@ -93,18 +120,18 @@ struct ImageOutput {
         var documents: [(String, [UInt8])] = [("oci-layout", Array("{\"imageLayoutVersion\":\"1.0.0\"}".utf8))]
         let entries = names.map { name in
             var entry = image
-            entry.annotations = [
-                ImageStore.nameAnnotation: name.tag ?? "latest", "io.containerd.image.name": name.description,
-            ]
+            entry.annotations[ImageStore.nameAnnotation] = name.tag ?? "latest"
+            entry.annotations[LayoutFolder.wholeNameAnnotation] = name.description
             return entry
         }
-        let index = ImageIndex(manifests: entries.isEmpty ? [image] : entries)
-        documents.append(("index.json", index.document))
-        if kind == .docker { documents.append(("manifest.json", try dockerList(image, names, store))) }
+        let list = entries.isEmpty ? [image] : entries
+        let dockerList: [(String, [UInt8])] =
+            kind == .docker ? [("manifest.json", try dockerList(image, names, store))] : []
         if isArchive {
-            try withSink { try ImageOutput.archive(documents, blobs, store, to: $0) }
+            documents.append(("index.json", ImageIndex(manifests: list).document))
+            try withSink { try ImageOutput.archive(documents + dockerList, blobs, store, to: $0) }
         } else {
-            try ImageOutput.folder(documents, blobs, store, destination)
+            try LayoutFolder(destination).add(list, blobs, documents + dockerList, from: store)
         }
     }
 
@@ -155,31 +182,6 @@ struct ImageOutput {
         try writer.finish()
     }
 
-    private static func folder(
-        _ documents: [(String, [UInt8])],
-        _ blobs: [Descriptor],
-        _ store: ImageStore,
-        _ destination: String
-    ) throws {
-        try DiskFile.makeFolder(destination + "/blobs/sha256")
-        for blob in blobs {
-            let target = "\(destination)/blobs/sha256/\(blob.digest.hex)"
-            var status = stat()
-            if stat(target, &status) == 0, Int64(status.st_size) == blob.size { continue }
-            let file = open(store.path(of: blob.digest), O_RDONLY | O_CLOEXEC)
-            guard file >= 0 else { throw StoreError("opening \(store.path(of: blob.digest))", errno: errno) }
-            defer { close(file) }
-            let partial = "\(target).\(getpid()).part"
-            let copy = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-            guard copy >= 0 else { throw StoreError("creating \(partial)", errno: errno) }
-            defer { close(copy) }
-            try FileSink(descriptor: copy, name: partial).copy(descriptor: file, size: blob.size, name: partial)
-            guard rename(partial, target) == 0 else { throw StoreError("renaming \(partial)", errno: errno) }
-        }
-        // The list comes last: until then the folder is no layout of the new image.
-        for (name, bytes) in documents { try DiskFile.write(bytes, to: "\(destination)/\(name)", isSynced: false) }
-    }
-
     // MARK: Docker
 
     /// The same image in Docker's words.
@@ -188,7 +190,9 @@ struct ImageOutput {
             var index = try ImageIndex(parsing: store.read(image.digest))
             index.mediaType = .dockerIndex
             index.manifests = try index.manifests.map { try docker($0, store) }
-            return try store.put(index.document, .dockerIndex)
+            var result = try store.put(index.document, .dockerIndex)
+            result.annotations = image.annotations
+            return result
         }
         var manifest = try Manifest(parsing: store.read(image.digest))
         manifest.mediaType = .dockerManifest
@@ -201,7 +205,7 @@ struct ImageOutput {
             manifest.layers[index].mediaType = manifest.layers[index].mediaType.docker
         }
         var result = try store.put(manifest.document, .dockerManifest)
-        result.platform = image.platform
+        (result.platform, result.annotations) = (image.platform, image.annotations)
         return result
     }
 
@@ -230,34 +234,13 @@ struct ImageOutput {
             return
         }
         var status = stat()
-        if stat(destination, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
-            return try writeInto(status, body)
-        }
-        let partial = "\(destination).\(getpid()).part"
-        let file = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        guard file >= 0 else { throw StoreError("creating \(partial)", errno: errno) }
-        defer { close(file) }
-        do {
-            try body(FileSink(descriptor: file, name: partial))
-            guard rename(partial, destination) == 0 else { throw StoreError("writing \(destination)", errno: errno) }
-        } catch {
-            unlink(partial)
-            throw error
-        }
-    }
-
-    /// Writes into a pipe or device, which must stay what it is.
-    private func writeInto(_ status: stat, _ body: (any ByteSink) throws -> Void) throws {
-        if status.st_mode & S_IFMT == S_IFDIR {
+        if stat(destination, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
             throw ExitReason(
                 .usage,
                 "--output: \(destination) is a folder",
                 hint: "name a file in it, or add tar=false"
             )
         }
-        let file = open(destination, O_WRONLY | O_CLOEXEC)
-        guard file >= 0 else { throw StoreError("opening \(destination)", errno: errno) }
-        defer { close(file) }
-        try body(FileSink(descriptor: file, name: destination))
+        try OutputFile(destination).write(body)
     }
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One record of comma-separated values, as `--mount` and `--device` write their keys (RFC 4180).
-enum CSVFields {
+/// One record of comma-separated values, as `--mount`, `--device` and `--output` write their keys (RFC 4180).
+package enum CSVFields {
     /// Cuts a record into fields.
     ///
+    /// - Parameter text: The record.
     /// - Returns: The fields with quotes removed; `nil` where a quote is not closed or stands inside a field.
-    static func read(_ text: String) -> [String]? {
+    package static func read(_ text: String) -> [String]? {
         var fields: [String] = []
         var rest = Array(text.utf8)[...]
         while true {

@@ -65,7 +65,7 @@ struct BuildCommand: AsyncParsableCommand {
         case .built(let report):
             try report.write(iidfile: iidfile, metadata: metadataFile)
             if !quiet, !report.names.isEmpty { Output.note("built \(report.names.joined(separator: ", "))") }
-            if !output.contains(where: { $0 == "-" || $0.contains("dest=-") }) { Output.result("\(report.digest)\n") }
+            if !report.isStandardOutputTaken { try Output.result("\(report.digest)\n") }
         }
     }
 }
@@ -93,7 +93,10 @@ struct BuildFlags: ParsableArguments {
     @Option(help: "A label of the image, NAME=value.")
     var label: [String] = []
 
-    @Option(help: "An annotation of the manifest, NAME=value; index:NAME=value for the index.")
+    @Option(
+        help:
+            "An annotation of the manifest, NAME=value; with manifest[PLATFORM]:, manifest-descriptor: or index: before it, of these."
+    )
     var annotation: [String] = []
 
     @Option(help: "How layers are compressed: gzip[:1-12] or zstd[:1-19].")

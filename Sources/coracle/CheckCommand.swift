@@ -35,7 +35,7 @@ struct CheckCommand: ParsableCommand {
 
     mutating func run() throws {
         if listRules {
-            Output.result(RuleList.text)
+            try Output.result(RuleList.text)
             return
         }
         let environment = Environment.all
@@ -53,7 +53,7 @@ struct CheckCommand: ParsableCommand {
             }
         }
         if reports.isEmpty, let first = unread.first, unread.count == 1 { throw first }
-        Output.result(format.write(reports.flatMap(\.findings)))
+        try Output.result(format.write(reports.flatMap(\.findings)))
         if format == .text, !reports.isEmpty { Output.note(Check.summary(of: reports)) }
         for reason in unread { Output.note(reason) }
         if let reason = unread.first { throw ExitReason(reason.code, "") }

@@ -43,7 +43,12 @@ struct Coracle: AsyncParsableCommand {
         let code = exitCode(for: error)
         let text = fullMessage(for: error)
         if code == .success {
-            if !text.isEmpty { print(text) }
+            do {
+                if !text.isEmpty { try Output.result(text + "\n") }
+            } catch {
+                Output.note(error)
+                return error.code.rawValue
+            }
         } else {
             Output.note(text)
         }

@@ -19,7 +19,7 @@ struct ImagesCommand: ParsableCommand {
     var digests = false
 
     mutating func run() throws {
-        Output.result(try ListImages(flags.workspace).run(format, digests: digests ? .whole : .short))
+        try Output.result(ListImages(flags.workspace).run(format, digests: digests ? .whole : .short))
     }
 }
 

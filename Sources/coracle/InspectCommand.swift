@@ -18,6 +18,6 @@ struct InspectCommand: ParsableCommand {
     var format = OutputFormat.text
 
     mutating func run() throws {
-        Output.result(try InspectImage(flags.workspace).run(name, format))
+        try Output.result(InspectImage(flags.workspace).run(name, format))
     }
 }

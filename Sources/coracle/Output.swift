@@ -6,12 +6,12 @@ internal import Glibc
 enum Output {
     /// Writes a line to standard error.
     static func note(_ line: String) {
-        write(line + "\n", to: 2)
+        _ = write(line + "\n", to: 2)
     }
 
     /// Writes to standard error, as it is.
     static func raw(_ text: String) {
-        write(text, to: 2)
+        _ = write(text, to: 2)
     }
 
     /// Writes why a command ends, unless everything was said already.
@@ -21,17 +21,23 @@ enum Output {
     }
 
     /// Writes a result to standard output, as it is.
-    static func result(_ text: String) {
-        write(text, to: 1)
+    ///
+    /// A reader that went away has seen enough; any other failure ends the command.
+    static func result(_ text: String) throws(ExitReason) {
+        let fault = write(text, to: 1)
+        if fault != 0, fault != EPIPE {
+            throw ExitReason(.step, "writing standard output: \(String(cString: strerror(fault)))")
+        }
     }
 
-    private static func write(_ text: String, to descriptor: Int32) {
+    /// Gives the system's error number; 0 where everything was written.
+    private static func write(_ text: String, to descriptor: Int32) -> Int32 {
         var rest = Array(text.utf8)[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            // A reader that went away has seen enough.
-            if count < 0, errno != EINTR { return }
+            if count < 0, errno != EINTR { return errno }
             rest = rest.dropFirst(max(0, count))
         }
+        return 0
     }
 }

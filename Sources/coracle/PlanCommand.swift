@@ -50,7 +50,7 @@ struct PlanCommand: AsyncParsableCommand {
             Output.note(CheckFormat.text.write(outcome.errors))
             throw ExitReason(.usage, "")
         }
-        Output.result(format.write(plan, of: outcome.source))
+        try Output.result(format.write(plan, of: outcome.source))
     }
 }
 

@@ -37,6 +37,6 @@ struct PruneCommand: ParsableCommand {
         prune.maxSize = try maxSize.map { try DataSize($0) }
         prune.olderThan = try olderThan.map { try TimeSpan($0) }
         prune.all = all
-        Output.result(try prune.run(dryRun ? .preview : .remove))
+        try Output.result(prune.run(dryRun ? .preview : .remove))
     }
 }

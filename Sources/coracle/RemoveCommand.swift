@@ -18,6 +18,6 @@ struct RemoveCommand: ParsableCommand {
 
     mutating func run() throws {
         let removed = try RemoveImage(flags.workspace).run(names)
-        Output.result(removed.map { $0 + "\n" }.joined())
+        try Output.result(removed.map { $0 + "\n" }.joined())
     }
 }

@@ -19,6 +19,6 @@ struct TagCommand: ParsableCommand {
     var target: String
 
     mutating func run() throws {
-        Output.result(try TagImage(flags.workspace).run(source, as: target) + "\n")
+        try Output.result(TagImage(flags.workspace).run(source, as: target) + "\n")
     }
 }

@@ -16,6 +16,6 @@ struct UsageCommand: ParsableCommand {
     var format = OutputFormat.text
 
     mutating func run() throws {
-        Output.result(try ShowUsage(flags.workspace).run(format))
+        try Output.result(ShowUsage(flags.workspace).run(format))
     }
 }

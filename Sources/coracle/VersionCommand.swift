@@ -6,7 +6,7 @@ internal import CoracleKit
 struct VersionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "version", abstract: "Print the version.")
 
-    mutating func run() {
-        Output.result("coracle \(CoracleVersion.number)\n")
+    mutating func run() throws {
+        try Output.result("coracle \(CoracleVersion.number)\n")
     }
 }
