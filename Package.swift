@@ -19,7 +19,13 @@ let package = Package(
     ],
     dependencies: [
         // The command line: parsing, help pages, completion scripts.
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        // The HTTP client: connections, TLS, proxies.
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+        // The HTTP server of `coracle registry serve`.
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
     ],
     targets: [
         // The nouns of the image specification, and canonical JSON. Pure.
@@ -40,10 +46,14 @@ let package = Package(
         ),
         // Content-addressed blobs on disk, as an OCI image layout; the step cache.
         .target(name: "Store", dependencies: ["Archive", "OCI"], swiftSettings: settings),
-        // What the toolchain's C library module leaves out.
-        .systemLibrary(name: "CLinux"),
+        // What the toolchain's C library module leaves out: namespaces, mounts, attributes of files.
+        .target(name: "CLinux"),
         // Layers as file trees: what an image holds, known without unpacking it.
         .target(name: "Rootfs", dependencies: ["Archive", "CLinux", "OCI", "Store"], swiftSettings: settings),
+        // libseccomp: the filter of system calls that a step runs under.
+        .systemLibrary(name: "CSeccomp", providers: [.apt(["libseccomp-dev"])]),
+        // One process, isolated.
+        .target(name: "Sandbox", dependencies: ["CLinux", "CSeccomp"], swiftSettings: settings),
         // Text to syntax tree and diagnostics. Pure: no input or output, nothing imported.
         .target(name: "DockerfileSyntax", swiftSettings: settings),
         // Syntax tree and arguments to a graph of steps. Pure.
@@ -52,6 +62,26 @@ let package = Package(
         .target(
             name: "Builder",
             dependencies: ["Archive", "BuildPlan", "DockerfileSyntax", "OCI", "Rootfs", "Store"],
+            swiftSettings: settings
+        ),
+        // Requests, retries, proxies, TLS; the only importer of AsyncHTTPClient.
+        .target(
+            name: "HTTP",
+            dependencies: [
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ],
+            swiftSettings: settings
+        ),
+        // The client side of the distribution specification.
+        .target(name: "Registry", dependencies: ["HTTP", "OCI"], swiftSettings: settings),
+        // The server side of it, over a store.
+        .target(
+            name: "RegistryServer",
+            dependencies: ["OCI", "Store", .product(name: "Hummingbird", package: "hummingbird")],
             swiftSettings: settings
         ),
         // One type per verb; the only place where parts are wired together.
@@ -90,6 +120,18 @@ let package = Package(
         .testTarget(
             name: "BuildPlanTests",
             dependencies: ["BuildPlan", "DockerfileSyntax", "OCI", "TestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(name: "SandboxTests", dependencies: ["Sandbox", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "HTTPTests", dependencies: ["HTTP", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "RegistryServerTests",
+            dependencies: ["OCI", "RegistryServer", "Store", "TestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "RegistryTests",
+            dependencies: ["HTTP", "OCI", "Registry", "RegistryServer", "Store", "TestSupport"],
             swiftSettings: settings
         ),
         .testTarget(

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the toolchain's C library module leaves out: attributes of files, device numbers.
+#ifndef CLINUX_H
+#define CLINUX_H
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
+#endif
