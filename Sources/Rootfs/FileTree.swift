@@ -197,7 +197,7 @@ public struct FileTree {
         }
     }
 
-    private static func checked(_ path: [UInt8], _ entry: TarEntry) throws -> [Name] {
+    static func checked(_ path: [UInt8], _ entry: TarEntry) throws -> [Name] {
         guard path.count <= longestPath else {
             throw TreeError(
                 "an entry's path has \(path.count) bytes, more than \(longestPath): \(entry.name.prefix(40))…"
@@ -212,7 +212,7 @@ public struct FileTree {
 
     private static let whiteoutMark = Array(".wh.".utf8)
 
-    private static func isWhiteout(_ entry: TarEntry) -> Bool {
+    static func isWhiteout(_ entry: TarEntry) -> Bool {
         var path = entry.path[...]
         while path.last == UInt8(ascii: "/") { path.removeLast() }
         let start = path.lastIndex(of: UInt8(ascii: "/")).map { $0 + 1 } ?? path.startIndex

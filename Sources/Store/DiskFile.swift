@@ -102,8 +102,12 @@ public enum DiskFile {
     /// - Parameter path: What is removed; nothing happens where there is nothing.
     public static func remove(_ path: String) { remove(path, in: AT_FDCWD) }
 
-    /// Names are taken as the system gives them, which need not be UTF-8.
-    private static func remove(_ name: UnsafePointer<CChar>, in parent: Int32) {
+    /// Removes a file or a folder with all that is in it; names need not be UTF-8.
+    ///
+    /// - Parameters:
+    ///   - name: What is removed; nothing happens where there is nothing.
+    ///   - parent: The open folder that it is in.
+    public static func remove(_ name: UnsafePointer<CChar>, in parent: Int32) {
         if unlinkat(parent, name, 0) == 0 || errno == ENOENT { return }
         let descriptor = openFolder(name, in: parent)
         if descriptor >= 0, let folder = fdopendir(descriptor) {

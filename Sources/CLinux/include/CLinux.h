@@ -2,6 +2,7 @@
 // What the toolchain's C library module leaves out: attributes of files, device numbers.
 #ifndef CLINUX_H
 #define CLINUX_H
+#include "CopyRange.h"
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #endif
