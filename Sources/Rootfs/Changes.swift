@@ -151,7 +151,7 @@ private final class ChangeWalk {
             old.st_rdev == status.st_rdev
         else { return false }
         guard found.isDirectory || found.kind == S_IFREG else { return true }
-        return DiskTree.attributes(of: try below.open(found).descriptor) == entry.attributes
+        return try below.open(found).with { DiskTree.attributes(of: $0) } == entry.attributes
     }
 
     /// Writes the folders that lead here, as far as that was not done.
@@ -199,7 +199,7 @@ private final class ChangeWalk {
             try isSame(entry, status, found)
         else { return false }
         // A program can write a file and set back its time.
-        return try FileComparison.areEqual(file.descriptor, try below.open(found).descriptor)
+        return try below.open(found).with { try FileComparison.areEqual(file.descriptor, $0) }
     }
 
     private static func sameTime(_ first: stat, _ second: stat) -> Bool {

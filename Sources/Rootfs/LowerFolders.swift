@@ -69,7 +69,7 @@ final class LowerFolders {
     private func isOpaque(_ path: CName, in layer: Int) throws -> Bool {
         let folder = OpenFile(path.with { openat(roots[layer].descriptor, $0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW) })
         guard folder.isOpen else { throw StoreError("opening a folder of an unpacked layer", errno: errno) }
-        return marks.isOpaque(folder.descriptor)
+        return folder.with { marks.isOpaque($0) }
     }
 
     /// What is at a path, links not followed.

@@ -17,6 +17,12 @@ final class OpenFile {
 
     var isOpen: Bool { descriptor >= 0 }
 
+    /// Uses the descriptor of a file that nothing else refers to, which would be closed before.
+    func with<Result>(_ body: (Int32) throws -> Result) rethrows -> Result {
+        defer { withExtendedLifetime(self) {} }
+        return try body(descriptor)
+    }
+
     /// The names in a folder, in no order.
     func names() throws -> [[UInt8]] {
         // A folder that is read from has a position, which must be its own.

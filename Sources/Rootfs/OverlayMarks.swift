@@ -15,6 +15,7 @@ public enum OverlayMarks: String, Hashable, Sendable {
     /// Which attributes this process may set.
     ///
     /// - Parameter folder: A folder of its own.
+    /// - Throws: ``StoreError`` where it may set none.
     init(in folder: String) throws(StoreError) {
         for marks in [OverlayMarks.trusted, .user] {
             let name = marks.rawValue + "coracle"

@@ -31,7 +31,7 @@ public final class Snapshot: Sendable {
             // An ordinary user gives nothing away, and needs not: the user owns all files.
             _ = chown(upper, status.st_uid, status.st_gid)
         } else {
-            (status.st_mode, status.st_mtim) = (0o755, timespec())
+            (status.st_mode, status.st_mtim) = (0o755, timespec(tv_sec: 0, tv_nsec: 0))
         }
         guard chmod(upper, status.st_mode & 0o7777) == 0 else { throw StoreError("creating \(upper)", errno: errno) }
         var times = [status.st_mtim, status.st_mtim]

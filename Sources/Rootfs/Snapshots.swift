@@ -84,7 +84,7 @@ public struct Snapshots: Sendable {
         // Overlayfs knows nothing of a root that hides what is below it.
         let first = folders.lastIndex { path in
             let root = OpenFile(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC))
-            return root.isOpen && marks.isOpaque(root.descriptor)
+            return root.isOpen && root.with { marks.isOpaque($0) }
         }
         return Array(folders[(first ?? 0)...])
     }

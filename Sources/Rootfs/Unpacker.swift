@@ -128,7 +128,7 @@ final class Unpacker {
         entry.mode = status.map { $0.st_mode & 0o7777 } ?? 0o755
         (entry.uid, entry.gid) = status.map { ($0.st_uid, $0.st_gid) } ?? (0, 0)
         entry.attributes = attributes
-        let mtime = status?.st_mtim ?? timespec()
+        let mtime = status?.st_mtim ?? timespec(tv_sec: 0, tv_nsec: 0)
         try makeFolder(entry, name, mtime)
     }
 
@@ -137,7 +137,7 @@ final class Unpacker {
         let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
         let folder = OpenFile(CName(name).with { openat(cursor.folder.descriptor, $0, flags) })
         guard folder.isOpen else { throw StoreError("opening a folder of a layer", errno: errno) }
-        try marks.setOpaque(folder.descriptor)
+        try folder.with { try marks.setOpaque($0) }
     }
 
     static func joined(_ names: [FileTree.Name]) -> [UInt8] { Array(names.joined(separator: [UInt8(ascii: "/")])) }
@@ -163,7 +163,7 @@ final class Unpacker {
         guard !isHidden(path), let found = try lower.find(path) else { return nil }
         if found.kind == S_IFLNK { return Below(status: nil, attributes: nil, link: try lower.target(of: found)) }
         guard found.isDirectory else { return nil }
-        let attributes = DiskTree.attributes(of: try lower.open(found).descriptor)
+        let attributes = try lower.open(found).with { DiskTree.attributes(of: $0) }
         return Below(status: found.status, attributes: attributes, link: nil)
     }
 
@@ -188,7 +188,7 @@ final class Unpacker {
         case S_IFREG:
             try charge(Int64(found.status.st_size))
             let source = try lower.open(found)
-            entry.attributes = DiskTree.attributes(of: source.descriptor)
+            entry.attributes = source.with { DiskTree.attributes(of: $0) }
             try makeFile(entry, CName(name), name, found.status.st_mtim) {
                 try source.copyContent(to: $0, size: Int64(found.status.st_size))
             }
