@@ -59,7 +59,7 @@ static int place_streams(struct clinux_launch *launch) {
 static void keep_header(struct clinux_launch *launch) {
     int file = open(launch->program, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file < 0) return;
-    launch->header_size = read(file, launch->header, sizeof launch->header);
+    launch->header_size = read(file, launch->header, CLINUX_HEADER);
     close(file);
 }
 

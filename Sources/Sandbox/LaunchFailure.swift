@@ -77,8 +77,9 @@ struct ProgramFailure {
     init(spec: ProcessSpec, launch: clinux_launch, code: Int32) {
         self.spec = spec
         self.code = code
-        path = withUnsafeBytes(of: launch.program) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-        header = withUnsafeBytes(of: launch.header) { Array($0.prefix(max(0, launch.header_size))) }
+        path = launch.program.map { String(cString: $0) } ?? ""
+        let bytes = UnsafeRawBufferPointer(start: launch.header, count: max(0, launch.header_size))
+        header = Array(bytes)
     }
 
     var error: SandboxError {
@@ -149,7 +150,9 @@ enum ElfHeader {
 
     static func machine(of header: [UInt8]) -> String? {
         guard header.count >= 20, header.starts(with: [0x7F, 0x45, 0x4C, 0x46]) else { return nil }
-        let number = header[5] == 2 ? UInt16(header[18]) << 8 | UInt16(header[19])
+        let number =
+            header[5] == 2
+            ? UInt16(header[18]) << 8 | UInt16(header[19])
             : UInt16(header[19]) << 8 | UInt16(header[18])
         return machines[number] ?? "machine \(number)"
     }

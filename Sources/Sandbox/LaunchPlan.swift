@@ -59,33 +59,34 @@ final class LaunchPlan {
         self.words.append(words)
     }
 
+    /// Zeroed memory for the child to write into.
+    func room<Value>(for type: Value.Type, count: Int) -> UnsafeMutablePointer<Value> {
+        let size = MemoryLayout<Value>.stride * count
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
+        memory.initializeMemory(as: UInt8.self, repeating: 0, count: size)
+        owned.append(memory)
+        return memory.bindMemory(to: Value.self, capacity: count)
+    }
+
     /// Has a step write down the mount point it makes.
     func record(_ step: inout clinux_step) {
-        guard let record = calloc(1, MemoryLayout<clinux_made>.size) else { return }
-        owned.append(record)
-        let pointer = record.bindMemory(to: clinux_made.self, capacity: 1)
-        made.append(pointer)
-        step.made = pointer
+        let record = room(for: clinux_made.self, count: 1)
+        record.pointee.top = room(for: CChar.self, count: Int(CLINUX_PATH))
+        record.pointee.leaf = room(for: CChar.self, count: Int(CLINUX_PATH))
+        made.append(record)
+        step.made = record
     }
 
     /// The mount points that were made, once the child has run its steps.
     func stubs() -> [Stub] {
         made.compactMap { record in
-            withUnsafePointer(to: record.pointee.top) { top in
-                withUnsafePointer(to: record.pointee.leaf) { leaf in
-                    let read = { (pointer: UnsafeRawPointer) in
-                        String(cString: pointer.assumingMemoryBound(to: CChar.self))
-                    }
-                    let path = read(UnsafeRawPointer(top))
-                    guard !path.isEmpty else { return nil }
-                    return Stub(
-                        top: path,
-                        leaf: read(UnsafeRawPointer(leaf)),
-                        before: record.pointee.before,
-                        after: record.pointee.after
-                    )
-                }
-            }
+            guard let top = record.pointee.top, let leaf = record.pointee.leaf, top[0] != 0 else { return nil }
+            return Stub(
+                top: String(cString: top),
+                leaf: String(cString: leaf),
+                before: record.pointee.before,
+                after: record.pointee.after
+            )
         }
     }
 }

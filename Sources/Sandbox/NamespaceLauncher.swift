@@ -77,6 +77,8 @@ struct ProcessCall {
         launch.candidates = UnsafePointer(plan.list(candidates()))
         launch.arguments = mutable(plan.list(spec.arguments))
         launch.environment = mutable(plan.list(spec.environment))
+        launch.program = plan.room(for: CChar.self, count: Int(CLINUX_PATH))
+        launch.header = plan.room(for: CChar.self, count: Int(CLINUX_HEADER))
         try setIdentity(&launch)
         let limits = try spec.limits.map { try ResourceLimit.value(of: $0) }
         launch.limits = UnsafePointer(plan.array(limits))
@@ -118,9 +120,10 @@ struct ProcessCall {
         let program = spec.arguments[0]
         if program.contains("/") { return [program] }
         if program.isEmpty { return [] }
-        return searchPath.split(separator: ":", omittingEmptySubsequences: false).map { folder in
-            folder.isEmpty ? "./" + program : folder + "/" + program
-        }
+        return searchPath.split(separator: ":", omittingEmptySubsequences: false)
+            .map { folder in
+                folder.isEmpty ? "./" + program : folder + "/" + program
+            }
     }
 
     private var searchPath: String {

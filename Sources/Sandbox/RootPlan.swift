@@ -168,8 +168,9 @@ struct RootPlan {
 
     // MARK: The root
 
-    private func addRoot(with files: [(slot: Int32, bytes: [UInt8], mode: UInt32, user: ProcessSpec.User, words: String)])
-    {
+    private func addRoot(
+        with files: [(slot: Int32, bytes: [UInt8], mode: UInt32, user: ProcessSpec.User, words: String)]
+    ) {
         let slot: Int32
         switch spec.root {
         case .directory(let path):

@@ -67,17 +67,19 @@ public final class SandboxedProcess: Sendable {
 ///
 /// A class, for the state is under one lock, which several threads take.
 final class ProcessRun: Sendable {
-    private enum State {
-        case new
-        case refused(SandboxError)
-        case running(Launched)
-        case ended(Result<ExitStatus, SandboxError>)
+    private struct State {
+        /// Set once, before `started` is signalled.
+        var launched: Result<Launched, SandboxError>?
+        /// Set once, before `ended` is signalled; from then on the process's descriptor is closed.
+        var result: Result<ExitStatus, SandboxError>?
+
+        var running: Launched? { result == nil ? try? launched?.get() : nil }
     }
 
     private let spec: ProcessSpec
     private let isolation: Isolation
     private let output: SandboxedProcess.OutputHandler
-    private let state = Mutex(State.new)
+    private let state = Mutex(State())
     private let started = DispatchSemaphore(value: 0)
     private let ended = DispatchSemaphore(value: 0)
 
@@ -103,33 +105,30 @@ final class ProcessRun: Sendable {
         }
         pthread_detach(thread)
         started.wait()
-        return try state.withLock { state in
-            switch state {
-            case .running(let launched): return launched
-            case .refused(let error): throw error
-            case .new, .ended: throw SandboxError(.system, "starting a process: its thread ended")
-            }
+        guard let launched = state.withLock({ $0.launched }) else {
+            throw SandboxError(.system, "starting a process: its thread did not say what came of it")
         }
+        return try launched.get()
     }
 
     func wait() throws -> ExitStatus {
         ended.wait()
         ended.signal()
-        let result: Result<ExitStatus, SandboxError>? = state.withLock { state in
-            if case .ended(let result) = state { result } else { nil }
+        guard let result = state.withLock({ $0.result }) else {
+            throw SandboxError(.system, "waiting for a process: its thread did not say how it ended")
         }
-        return try result?.get() ?? .signaled(SIGKILL)
+        return try result.get()
     }
 
     func send(signal: Int32) {
         state.withLock { state in
-            if case .running(let launched) = state { _ = clinux_signal(launched.descriptor, signal) }
+            if let launched = state.running { _ = clinux_signal(launched.descriptor, signal) }
         }
     }
 
     func terminate(grace: Double) {
         let isAsked = state.withLock { state in
-            guard case .running(let launched) = state else { return false }
+            guard let launched = state.running else { return false }
             let isHandled = grace > 0 && Self.handlesTermination(launched.pid)
             _ = clinux_signal(launched.descriptor, isHandled ? SIGTERM : SIGKILL)
             return isHandled
@@ -141,7 +140,8 @@ final class ProcessRun: Sendable {
     /// Whether a process catches SIGTERM, as /proc says it.
     private static func handlesTermination(_ pid: pid_t) -> Bool {
         let lines = (try? TextFile.read("/proc/\(pid)/status"))?.split(separator: "\n") ?? []
-        let mask = lines.first { $0.hasPrefix("SigCgt:") }?.split(separator: "\t").last.flatMap { UInt64($0, radix: 16) }
+        let mask = lines.first { $0.hasPrefix("SigCgt:") }?.split(separator: "\t").last
+            .flatMap { UInt64($0, radix: 16) }
         return (mask ?? 0) >> UInt64(SIGTERM - 1) & 1 == 1
     }
 
@@ -158,17 +158,17 @@ final class ProcessRun: Sendable {
                 throw error
             }
             streams.closeChilds()
-            state.withLock { $0 = .running(launched) }
+            state.withLock { $0.launched = .success(launched) }
             started.signal()
             let result = finish(launched, streams)
             state.withLock { state in
-                state = .ended(result)
+                state.result = result
                 close(launched.descriptor)
             }
             ended.signal()
         } catch {
             let refusal = error as? SandboxError ?? SandboxError(.system, "\(error)")
-            state.withLock { $0 = .refused(refusal) }
+            state.withLock { $0.launched = .failure(refusal) }
             started.signal()
         }
     }

@@ -50,7 +50,8 @@ public struct Stub: Sendable {
             let isTop = names.count == topCount - 1
             let times = Self.times(of: folder)
             guard Self.removeUnchanged(name, in: folder), let times else { return }
-            let isUntouched = isTop && times.changed.tv_sec == after.seconds && times.changed.tv_nsec == after.nanoseconds
+            let isUntouched =
+                isTop && times.changed.tv_sec == after.seconds && times.changed.tv_nsec == after.nanoseconds
             let original = timespec(tv_sec: before.seconds, tv_nsec: before.nanoseconds)
             Self.setTimes(of: folder, accessed: times.accessed, changed: isUntouched ? original : times.changed)
         }

@@ -56,7 +56,12 @@ struct SystemCallFilter: Sendable {
         to context: scmp_filter_ctx
     ) throws {
         let arguments = rule.arguments.map { argument in
-            scmp_arg_cmp(arg: argument.index, op: argument.comparison, datum_a: argument.value, datum_b: argument.second)
+            scmp_arg_cmp(
+                arg: argument.index,
+                op: argument.comparison,
+                datum_a: argument.value,
+                datum_b: argument.second
+            )
         }
         let action: UInt32 = rule.error.map { 0x0005_0000 | UInt32($0) } ?? 0x7FFF_0000
         let result = seccomp_rule_add_array(context, action, number, UInt32(arguments.count), arguments)

@@ -39,7 +39,9 @@ struct SystemCallProfile {
 
     #if arch(arm64)
     static let nativeArchitecture: UInt32 = 0xC000_00B7
-    private static let others: (numbers: [UInt32], names: [String]) = ([0x4000_0028], ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"])
+    private static let others: (numbers: [UInt32], names: [String]) = (
+        [0x4000_0028], ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"]
+    )
     private static let native = "arm_fadvise64_64 arm_sync_file_range sync_file_range2 breakpoint cacheflush set_tls"
     #else
     static let nativeArchitecture: UInt32 = 0xC000_003E
@@ -69,9 +71,10 @@ struct SystemCallProfile {
         Rule(names: ["socket"], arguments: [Argument(index: 0, comparison: SCMP_CMP_GT, value: 40)]),
     ]
 
-    private static let personalities: [Rule] = ([0, 0x0008, 0x2_0000, 0x2_0008, 0xFFFF_FFFF] as [UInt64]).map { value in
-        Rule(names: ["personality"], arguments: [Argument(index: 0, comparison: SCMP_CMP_EQ, value: value)])
-    }
+    private static let personalities: [Rule] = ([0, 0x0008, 0x2_0000, 0x2_0008, 0xFFFF_FFFF] as [UInt64])
+        .map { value in
+            Rule(names: ["personality"], arguments: [Argument(index: 0, comparison: SCMP_CMP_EQ, value: value)])
+        }
 
     /// No CLONE_NEW*; the flags of clone3 lie in memory, where a filter can't look, so C libraries fall back to clone.
     private static let threads: [Rule] = [
@@ -79,7 +82,9 @@ struct SystemCallProfile {
         Rule(names: ["clone3"], error: 38),
     ]
 
-    private static func words(_ text: String) -> [String] { text.split(whereSeparator: \.isWhitespace).map(String.init) }
+    private static func words(_ text: String) -> [String] {
+        text.split(whereSeparator: \.isWhitespace).map(String.init)
+    }
 
     private static let always = """
         accept accept4 access adjtimex alarm bind brk cachestat capget capset chdir chmod chown chown32

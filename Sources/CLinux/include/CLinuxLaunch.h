@@ -64,13 +64,15 @@ enum clinux_kind {
 
 /// The room for a path that the child writes.
 #define CLINUX_PATH 4096
+/// The room for the beginning of a program.
+#define CLINUX_HEADER 512
 
 /// A mount point that was not there before.
 struct clinux_made {
-    /// Where the topmost new name lies, in the new root; empty where nothing was made.
-    char top[CLINUX_PATH];
-    /// The mount point itself.
-    char leaf[CLINUX_PATH];
+    /// Where the topmost new name lies, in the new root; empty where nothing was made. Room for CLINUX_PATH bytes.
+    char *top;
+    /// The mount point itself. Room for CLINUX_PATH bytes.
+    char *leaf;
     /// When the folder above the topmost name was changed, before and after.
     struct timespec before, after;
 };
@@ -156,9 +158,10 @@ struct clinux_launch {
     enum clinux_stage failed_at;
     size_t failed_step;
     int error;
-    /// For CLINUX_AT_EXEC: the file that could not be executed, and how it begins.
-    char program[CLINUX_PATH];
-    char header[512];
+    /// For CLINUX_AT_EXEC: the file that could not be executed (room for CLINUX_PATH bytes), and how it begins (room
+    /// for CLINUX_HEADER bytes). Pointers, as Swift takes minutes to import long arrays.
+    char *program;
+    char *header;
     ssize_t header_size;
 };
 
