@@ -61,7 +61,7 @@ let package = Package(
         // A graph of steps to an image in the store.
         .target(
             name: "Builder",
-            dependencies: ["Archive", "BuildPlan", "DockerfileSyntax", "OCI", "Rootfs", "Store"],
+            dependencies: ["Archive", "BuildPlan", "DockerfileSyntax", "OCI", "Rootfs", "Sandbox", "Store"],
             swiftSettings: settings
         ),
         // Requests, retries, proxies, TLS; the only importer of AsyncHTTPClient.
@@ -87,7 +87,9 @@ let package = Package(
         // One type per verb; the only place where parts are wired together.
         .target(
             name: "CoracleKit",
-            dependencies: ["Archive", "BuildPlan", "Builder", "DockerfileSyntax", "OCI", "Rootfs", "Store"],
+            dependencies: [
+                "Archive", "BuildPlan", "Builder", "DockerfileSyntax", "OCI", "Rootfs", "Sandbox", "Store",
+            ],
             swiftSettings: settings
         ),
         // The executable: flags, drawing, exit codes.

@@ -42,6 +42,11 @@ public struct ImageFiles {
         }
     }
 
+    /// Takes a tree whose content is known.
+    init(tree: FileTree, content: FileContent) {
+        (self.tree, self.content) = (tree, content)
+    }
+
     /// Everything, folders before their content.
     private func all() throws -> [(path: [UInt8], node: FileNode)] {
         var result: [(path: [UInt8], node: FileNode)] = []

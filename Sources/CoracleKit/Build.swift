@@ -34,6 +34,8 @@ public struct Build: Sendable {
     public var ignoresCache = false
     /// `--no-cache-filter`.
     public var ignoredStages: [String] = []
+    /// What commands are given, and what they are allowed.
+    public var run = RunOptions()
     /// The folder of the store.
     public var store: String
 
@@ -93,6 +95,7 @@ public struct Build: Sendable {
         defer { withExtendedLifetime((lease, context)) {} }
         let files = try context.input.read()
         var built: [BuiltImage] = []
+        let commands = try CommandPlace(run, environment: environment, in: store)
         for platform in try wantedPlatforms() {
             let options = try options(platform, environment)
             let images = LocalImages(store, contexts: settings.contexts)
@@ -101,7 +104,11 @@ public struct Build: Sendable {
             try images.resolve(imagesOf: plan)
             var sources = try sources(files, context.folder, images)
             sources.git = git
-            let settings = try buildSettings(plan)
+            var settings = try buildSettings(plan)
+            if plan.hasCommands {
+                settings.run = try commands.settings()
+                settings.run.hostname = options.buildArguments["BUILDKIT_SANDBOX_HOSTNAME"]
+            }
             do {
                 built.append(try await Build.run(plan, store, sources, settings, events))
             } catch let error as BuildError {
@@ -145,9 +152,12 @@ public struct Build: Sendable {
         _ store: ImageStore,
         _ sources: BuildSources,
         _ settings: BuildSettings,
-        _ events: @escaping (BuildEvent) -> Void
+        _ events: @escaping @Sendable (BuildEvent) -> Void
     ) throws -> BuiltImage {
-        try ImageBuilder(plan, in: store, sources: sources, settings: settings, events: events).build()
+        let builder = ImageBuilder(plan, in: store, sources: sources, settings: settings, events: events)
+        let interruption = Interruption { [commands = builder.commands] in commands.stop() }
+        defer { interruption.end() }
+        return try builder.build()
     }
 
     // MARK: Flags

@@ -80,13 +80,20 @@ public struct Snapshots: Sendable {
     public func directories(of layers: [Layer], cores: Int) throws -> [String] {
         let work = UnpackWork(self, layers, limit: limit)
         DispatchQueue.concurrentPerform(iterations: max(1, min(cores, work.missing))) { _ in work.run() }
-        let folders = try work.result()
+        let folders = Snapshots.withoutRepeats(try work.result())
         // Overlayfs knows nothing of a root that hides what is below it.
         let first = folders.lastIndex { path in
             let root = OpenFile(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC))
             return root.isOpen && root.with { marks.isOpaque($0) }
         }
         return Array(folders[(first ?? 0)...])
+    }
+
+    /// Leaves out layers that come again further up: all they say is said again there, and overlayfs refuses to have one
+    /// folder twice.
+    private static func withoutRepeats(_ folders: [String]) -> [String] {
+        var seen: Set<String> = []
+        return folders.reversed().filter { seen.insert($0).inserted }.reversed()
     }
 
     /// The names of chains of layers, as the image specification has them.

@@ -21,6 +21,8 @@ struct BuildCommand: AsyncParsableCommand {
 
     @OptionGroup var flags: BuildFlags
 
+    @OptionGroup(title: "Commands") var runFlags: RunFlags
+
     @Option(name: .shortAndLong, help: "Where the image goes besides the store: type=oci|docker|tar|local,dest=PATH.")
     var output: [String] = []
 
@@ -54,6 +56,7 @@ struct BuildCommand: AsyncParsableCommand {
             store: try Workspace(store: store, environment: environment).path
         )
         flags.apply(to: &build)
+        runFlags.apply(to: &build)
         (build.tags, build.outputs) = (tag, output)
         let view = progress.view(isQuiet: quiet)
         let outcome = try await build.run(environment: environment) { view.show($0) }

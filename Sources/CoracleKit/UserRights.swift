@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
+internal import Sandbox
+internal import Synchronization
+
+/// What the person who runs a command may do on this machine.
+public enum UserRights {
+    /// Verbs that make or remove files of images, which belong to many users.
+    private static let verbs: Set<String> = ["build", "run", "prune", "rm", "du", "up"]
+
+    /// Goes into a user namespace where an ordinary user runs a verb that needs one; called while the process has one
+    /// thread.
+    ///
+    /// Where that is refused the command goes on without, and a step that needs it says so.
+    ///
+    /// - Parameter arguments: The arguments of the process.
+    public static func prepare(_ arguments: [String]) {
+        guard geteuid() != 0, let verb = arguments.dropFirst().first, verbs.contains(verb) else { return }
+        if arguments.contains("--help") || arguments.contains("-h") { return }
+        // TODO
+    }
+
+    /// Ends the process by the signal that ended the command, where one did.
+    public static func passSignal() { Interruption.pass() }
+}

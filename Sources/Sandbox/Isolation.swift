@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// How a process is kept apart from the machine.
+public enum Isolation: Sendable, Hashable {
+    /// Namespaces of our own making, Docker's capabilities and filter of system calls.
+    case namespaces
+    /// Only another root, where the machine refuses namespaces.
+    case chroot
+    /// What an OCI runtime makes of it; `runtime` is its path: runc or crun.
+    case oci(runtime: String)
+
+    var launcher: any Launcher {
+        NamespaceLauncher()
+    }
+}
