@@ -226,7 +226,7 @@ extension Unpacker {
         )
         guard let last = target.last else { throw missing }
         if try link(to: target, last, text, name, entry) { return }
-        guard try copyUp(target), try link(to: target, last, text, name, entry) else { throw missing }
+        guard let real = try copyUp(target), try link(to: real, last, text, name, entry) else { throw missing }
     }
 
     /// Makes a further name; `false` where this layer does not have the first.

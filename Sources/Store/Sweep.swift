@@ -79,7 +79,12 @@ struct Sweep {
         let bytes = try? DiskFile.read(store.root + "/" + item.place, limit: 1 << 20)
         let json = bytes.flatMap { try? JSONValue(parsing: $0) }
         let layer = json?["layer"]?["digest"]?.string.flatMap { try? Digest($0) }
-        return Record(item: item, layer: layer, definition: json?["definition"]?.string, diffID: json?["diffID"]?.string)
+        return Record(
+            item: item,
+            layer: layer,
+            definition: json?["definition"]?.string,
+            diffID: json?["diffID"]?.string
+        )
     }
 
     private mutating func keep(_ record: Record) {
@@ -94,7 +99,9 @@ struct Sweep {
         let process: Int32?
         if item.area == .temporary {
             let parts = item.name.split(separator: "-")
-            process = ["blob", "step"].contains(parts.first) && parts.count > 1 ? Int32(parts[1]) : parts.first.flatMap { Int32($0) }
+            process =
+                ["blob", "step"].contains(parts.first) && parts.count > 1
+                ? Int32(parts[1]) : parts.first.flatMap { Int32($0) }
         } else {
             let parts = item.name.split(separator: ".")
             // What people put beside the store's own files is theirs.
