@@ -17,6 +17,7 @@ public struct Changes {
     private let upper: String
     private let lower: [String]
     private let marks: OverlayMarks
+    private let copy: TreeCopy?
 
     /// Describes where to look.
     ///
@@ -25,7 +26,17 @@ public struct Changes {
     ///   - lower: The layers below, lowest first.
     ///   - marks: Which attributes the mount read.
     public init(upper: String, lower: [String], marks: OverlayMarks) {
-        (self.upper, self.lower, self.marks) = (upper, lower, marks)
+        (self.upper, self.lower, self.marks, copy) = (upper, lower, marks, nil)
+    }
+
+    /// Describes where to look when a step changed a copy.
+    ///
+    /// - Parameters:
+    ///   - copy: The copy; the step is done.
+    ///   - lower: The layers that it should be the same as but for the step, lowest first.
+    ///   - marks: Which attributes the layers have.
+    public init(copy: TreeCopy, lower: [String], marks: OverlayMarks) {
+        (upper, self.lower, self.marks, self.copy) = (copy.root, lower, marks, copy)
     }
 
     /// Goes through all changes.
@@ -38,8 +49,9 @@ public struct Changes {
         let root = OpenFile(open(upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC))
         guard root.isOpen else { throw StoreError("opening \(upper)", errno: errno) }
         try withoutActuallyEscaping(body) { body in
-            let walk = ChangeWalk(try LowerFolders(lower, marks), marks, body)
-            try walk.visit(root, path: [], lower: walk.below.root(), hides: false)
+            let walk = ChangeWalk(try LowerFolders(lower, marks), marks, copy, body)
+            // Nothing shows through a copy.
+            try walk.visit(root, path: [], lower: walk.below.root(), hides: copy != nil)
         }
     }
 }
@@ -63,6 +75,7 @@ private final class ChangeWalk {
 
     let below: LowerFolders
     private let marks: OverlayMarks
+    private let copy: TreeCopy?
     private let body: (TarEntry, Int32?) throws -> Void
     private var folders: [Waiting] = []
     /// Files with several names: the first that was written.
@@ -72,8 +85,20 @@ private final class ChangeWalk {
     /// Folders that were written out of order.
     private var early: Set<[UInt8]> = []
 
-    init(_ below: LowerFolders, _ marks: OverlayMarks, _ body: @escaping (TarEntry, Int32?) throws -> Void) {
-        (self.below, self.marks, self.body) = (below, marks, body)
+    init(
+        _ below: LowerFolders,
+        _ marks: OverlayMarks,
+        _ copy: TreeCopy?,
+        _ body: @escaping (TarEntry, Int32?) throws -> Void
+    ) {
+        (self.below, self.marks, self.copy, self.body) = (below, marks, copy, body)
+    }
+
+    /// Whether nothing was done to a file of a copy since it was made; its time may not be that of the layer.
+    private func isSettled(_ status: stat, _ found: LowerFolders.Found?) -> Bool {
+        guard let copy, let old = found?.status, copy.isSettled(status) else { return false }
+        return old.st_mode == status.st_mode && old.st_uid == status.st_uid && old.st_gid == status.st_gid
+            && old.st_rdev == status.st_rdev && (old.st_size == status.st_size || found?.isDirectory == true)
     }
 
     /// Compares a folder; `hides` says that nothing of the lower one shows through.
@@ -140,7 +165,8 @@ private final class ChangeWalk {
         let old = found.flatMap { $0.isDirectory ? $0 : nil }
         folders.append(Waiting(entry: entry, isWritten: false))
         defer { folders.removeLast() }
-        if try old.map({ try !isSame(entry, status, $0) }) ?? true { try writeFolders() }
+        let isOld = try old.map { try isSettled(status, $0) || isSame(entry, status, $0) } ?? false
+        if !isOld { try writeFolders() }
         try visit(folder, path: path, lower: old, hides: hides || attributes.isOpaque)
     }
 
@@ -178,13 +204,15 @@ private final class ChangeWalk {
         _ status: stat,
         _ found: LowerFolders.Found?
     ) throws {
-        let file = try openFile(text, in: folder, path, 0)
         var entry = entry(path, .file, status)
         entry.size = Int64(status.st_size)
+        let settled = isSettled(status, found)
+        if settled, status.st_nlink == 1 { return }
+        let file = try openFile(text, in: folder, path, 0)
         let attributes = try FileAttributes(of: file.descriptor, marks)
         guard !attributes.isRedirected else { throw Changes.redirected(path) }
         entry.attributes = attributes.portable
-        let isSame = try found.map { try isUnchanged(entry, status, file, $0) } ?? false
+        let isSame = try settled || found.map { try isUnchanged(entry, status, file, $0) } ?? false
         try write(entry, status, isSame: isSame) { try self.body($0, $0.size > 0 ? file.descriptor : nil) }
     }
 
@@ -268,8 +296,8 @@ private final class ChangeWalk {
             entry.major = UInt32(gnu_dev_major(status.st_rdev))
             entry.minor = UInt32(gnu_dev_minor(status.st_rdev))
         }
-        var isUnchanged = false
-        if let found, found.kind == status.st_mode & S_IFMT, ChangeWalk.sameTime(found.status, status) {
+        var isUnchanged = isSettled(status, found)
+        if !isUnchanged, let found, found.kind == status.st_mode & S_IFMT, ChangeWalk.sameTime(found.status, status) {
             isUnchanged = try isSame(entry, status, found)
             if entry.kind == .symlink, isUnchanged { isUnchanged = try below.target(of: found) == entry.target }
         }

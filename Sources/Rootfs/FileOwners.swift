@@ -30,7 +30,7 @@ struct FileOwners: Sendable {
     /// Whether this is the namespace that the system began with.
     var isInitial: Bool { mapping.hasPrefix("0 0 4294967295") }
 
-    private static func text(_ path: String) -> String {
+    static func text(_ path: String) -> String {
         let file = OpenFile(open(path, O_RDONLY | O_CLOEXEC))
         var bytes = [UInt8](repeating: 0, count: 16384)
         let count = file.isOpen ? read(file.descriptor, &bytes, bytes.count) : 0

@@ -48,14 +48,13 @@ public struct Snapshots: Sendable {
         (self.store, self.limit, owners) = (store, limit, FileOwners())
         let all = store.root + "/snapshots"
         try DiskFile.makeFolder(all)
-        let boot = (try? DiskFile.read("/proc/sys/kernel/random/boot_id", limit: 4096)) ?? nil
-        let start = String(decoding: (boot ?? []).prefix(8), as: UTF8.self)
+        let start = FileOwners.text("/proc/sys/kernel/random/boot_id").prefix(8)
         let system = SHA256.digest(Array(owners.mapping.utf8)).hex.prefix(8)
         folder = "\(all)/\(start)-\(system)"
         // Programs of an image that run as their owner are for nobody on this machine.
         if mkdir(folder, 0o700) != 0, errno != EEXIST { throw StoreError("creating \(folder)", errno: errno) }
         marks = try OverlayMarks(in: folder)
-        clearLeftovers(start)
+        clearLeftovers(String(start))
     }
 
     /// Removes what killed processes left, and what was unpacked before the system started.
@@ -108,6 +107,14 @@ public struct Snapshots: Sendable {
         return chain
     }
 
+    /// Says of what layer a folder is, for who removes folders that nobody needs; its time is when it was of use last.
+    func note(_ diffID: Digest, at path: String) throws {
+        try DiskFile.write(Array(diffID.description.utf8), to: path + ".diff", isSynced: false)
+    }
+
+    /// Says that a folder is of use.
+    func touch(_ path: String) { utimensat(AT_FDCWD, path + ".diff", nil, 0) }
+
     func path(_ kind: Character, _ digest: Digest) -> String { "\(folder)/\(kind)\(digest.hex.prefix(28))" }
 
     /// Where a layer is, if it is unpacked.
@@ -148,7 +155,9 @@ public struct Snapshots: Sendable {
         let lock = try lock(diffID)
         defer { withExtendedLifetime(lock) {} }
         guard find(diffID, chain: chain) == nil else { return snapshot.close() }
-        try snapshot.move(to: path("c", chain))
+        let place = path("c", chain)
+        try note(diffID, at: place)
+        try snapshot.move(to: place)
     }
 
     func lock(_ diffID: Digest) throws -> FileLock {

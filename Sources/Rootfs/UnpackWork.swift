@@ -29,6 +29,7 @@ final class UnpackWork: Sendable {
         let chain = Snapshots.chain(layers.map(\.diffID))
         self.chain = chain
         let folders = layers.indices.map { snapshots.find(layers[$0].diffID, chain: chain[$0]) }
+        for case let folder? in folders { snapshots.touch(folder) }
         state = Mutex(State(folders: folders))
         ends = folders.map { folder in
             let end = DispatchGroup()
@@ -110,6 +111,7 @@ final class UnpackWork: Sendable {
         guard mkdir(partial, 0o700) == 0 else { throw StoreError("creating \(partial)", errno: errno) }
         let dependsOnLower = try write(layer, to: partial, over: below)
         let folder = dependsOnLower ? snapshots.path("c", chain[index]) : snapshots.path("d", layer.diffID)
+        try snapshots.note(layer.diffID, at: folder)
         guard rename(partial, folder) == 0 else { throw StoreError("renaming \(partial)", errno: errno) }
         isDone = true
         return folder

@@ -193,7 +193,7 @@ extension Unpacker {
         try setTime(Unpacker.time(entry)) { times in text.with { utimensat(folder, $0, times, AT_SYMLINK_NOFOLLOW) } }
     }
 
-    private func makeSpecial(_ entry: TarEntry, _ text: CName, _ name: FileTree.Name) throws {
+    func makeSpecial(_ entry: TarEntry, _ text: CName, _ name: FileTree.Name) throws {
         let kind = entry.kind == .fifo ? S_IFIFO : entry.kind == .blockDevice ? S_IFBLK : S_IFCHR
         let device = entry.kind == .fifo ? 0 : UInt(gnu_dev_makedev(entry.major, entry.minor))
         guard entry.kind != .characterDevice || device != 0 else {
@@ -219,14 +219,14 @@ extension Unpacker {
         }
     }
 
-    private func makeLink(_ entry: TarEntry, _ text: CName, _ name: FileTree.Name) throws {
+    func makeLink(_ entry: TarEntry, _ text: CName, _ name: FileTree.Name) throws {
         let target = try FileTree.checked(entry.target, entry)
         let missing = TreeError(
             "the hard link \"\(entry.name)\" names \"\(FileTree.text(target))\", which is not there"
         )
         guard let last = target.last else { throw missing }
         if try link(to: target, last, text, name, entry) { return }
-        guard try copyUp(target), try link(to: target, last, text, name, entry) else { throw missing }
+        guard let real = try copyUp(target), try link(to: real, last, text, name, entry) else { throw missing }
     }
 
     /// Makes a further name; `false` where this layer does not have the first.

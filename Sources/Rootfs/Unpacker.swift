@@ -173,16 +173,27 @@ final class Unpacker {
         return (0...path.count).contains { opaque.contains(Unpacker.joined(Array(path.prefix($0)))) }
     }
 
-    /// Brings a file of the layers below into this layer, so that it can get a second name; `false` where it is not
-    /// there.
-    func copyUp(_ path: [FileTree.Name]) throws -> Bool {
+    /// Brings a file of the layers below into this layer, so that it can get a second name; its path without links,
+    /// `nil` where it is not there.
+    func copyUp(_ path: [FileTree.Name]) throws -> [FileTree.Name]? {
         dependsOnLower = true
         guard let lower else { throw NeedsLower() }
         guard let name = path.last, !isHidden(path), let parent = try lower.follow(path.dropLast()), parent.isDirectory,
             let found = try lower.child(name, of: parent), !found.isDirectory
-        else { return false }
+        else { return nil }
         let before = cursor.names
-        try enter(FileTree.names(parent.path)[...])
+        let real = FileTree.names(found.path)
+        try enter(real.dropLast())
+        var status = stat()
+        let isThere = CName(name).with { fstatat(cursor.folder.descriptor, $0, &status, AT_SYMLINK_NOFOLLOW) } == 0
+        if !isThere, try !copyUp(found, name) { return nil }
+        try enter(before[...])
+        return real
+    }
+
+    /// Copies what is below into the folder that the cursor is in; `false` where it is of no kind to link to.
+    private func copyUp(_ found: LowerFolders.Found, _ name: FileTree.Name) throws -> Bool {
+        guard let lower else { return false }
         var entry = TarEntry(path: found.path, kind: .file)
         (entry.mode, entry.uid, entry.gid) = (found.status.st_mode & 0o7777, found.status.st_uid, found.status.st_gid)
         switch found.kind {
@@ -198,7 +209,6 @@ final class Unpacker {
             try makeSymlink(entry, CName(name), name)
         default: return false
         }
-        try enter(before[...])
         return true
     }
 

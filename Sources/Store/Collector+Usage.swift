@@ -18,11 +18,13 @@ extension Collector {
         public var layers = Part()
         /// Records of steps, layers that only they need, what is known of layers and build contexts; counts records.
         public var cache = Part()
+        /// Unpacked layers.
+        public var snapshots = Part()
         /// Everything else: what nothing refers to, files on their way, folders; counts files.
         public var other = Part()
         /// Bytes on disk of everything.
         public var total: Int64 = 0
-        /// Bytes on disk that would be free if every record of a step were removed.
+        /// Bytes on disk that would be free if every record of a step and every unpacked layer were removed.
         public var reclaimable: Int64 = 0
 
         /// Nothing.
@@ -41,7 +43,7 @@ extension Collector {
         var usage = Usage()
         var seen: Set<StoreScan.Inode> = []
         usage.images.count = images.count
-        for part in [\Usage.images, \.layers, \.cache, \.other] {
+        for part in [\Usage.images, \.layers, \.cache, \.snapshots, \.other] {
             for item in items where Collector.part(of: item, marks, cached) == part {
                 usage[keyPath: part].bytes += item.blocks.reduce(0) {
                     $0 + (seen.insert($1.inode).inserted ? $1.bytes : 0)
@@ -60,6 +62,7 @@ extension Collector {
         switch part {
         case \.images: false
         case \.cache: item.area == .step && !item.name.hasSuffix(".any")
+        case \.snapshots: !item.name.contains(".")
         default: true
         }
     }
@@ -71,6 +74,7 @@ extension Collector {
     ) -> WritableKeyPath<Usage, Usage.Part> {
         switch item.area {
         case .step, .layerIndex, .fileIndex: return \.cache
+        case .snapshot: return \.snapshots
         case .temporary, .other: return \.other
         case .blob:
             guard let digest = try? Digest("sha256:" + item.name) else { return \.other }

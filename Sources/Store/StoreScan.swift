@@ -6,7 +6,7 @@ internal import OCI
 struct StoreScan {
     /// Which part of a store a file belongs to.
     enum Area: Hashable {
-        case blob, step, layerIndex, fileIndex, temporary, other
+        case blob, step, layerIndex, fileIndex, snapshot, temporary, other
     }
 
     /// A file by its number: two names of one are hard links.
@@ -38,11 +38,14 @@ struct StoreScan {
         addFolder("", .other)
         for (folder, area) in [
             ("blobs", Area.other), ("blobs/sha256", .blob), ("steps", .step), ("layers", .layerIndex),
-            ("files", .fileIndex), ("tmp", .temporary), ("locks", .other),
+            ("files", .fileIndex), ("tmp", .temporary), ("locks", .other), ("snapshots", .other),
         ] { addFolder(folder, area) }
+        for system in DiskFile.names(in: root + "/snapshots") { addFolder("snapshots/" + system, .snapshot) }
     }
 
-    private static let structure: Set<String> = ["blobs", "blobs/sha256", "steps", "layers", "files", "tmp", "locks"]
+    private static let structure: Set<String> = [
+        "blobs", "blobs/sha256", "steps", "layers", "files", "tmp", "locks", "snapshots",
+    ]
 
     /// Adds a folder of the store's own, and each thing in it.
     private mutating func addFolder(_ place: String, _ area: Area) {
@@ -52,7 +55,9 @@ struct StoreScan {
         add(.other, place, status, [StoreScan.blocks(status)])
         for name in DiskFile.names(in: path) {
             let below = place.isEmpty ? name : place + "/" + name
-            guard !StoreScan.structure.contains(below), lstat(root + "/" + below, &status) == 0 else { continue }
+            // Unpacked layers are in folders of their own, one for each user namespace.
+            guard !StoreScan.structure.contains(below), place != "snapshots", lstat(root + "/" + below, &status) == 0
+            else { continue }
             var blocks = [StoreScan.blocks(status)]
             if status.st_mode & S_IFMT == S_IFDIR {
                 StoreScan.walk(root + "/" + below, in: AT_FDCWD) { blocks.append(StoreScan.blocks($0)) }

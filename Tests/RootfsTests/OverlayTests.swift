@@ -105,7 +105,7 @@ import Testing
         #expect(line("usr") == "b'usr' drwxr-xr-x 0 0 0", "folders keep their times")
     }
 
-    @Test(arguments: [
+    static let changes: [(String, [String])] = [
         ("true", []),
         ("rm etc/passwd", ["etc", "etc/.wh.passwd"]),
         ("rm -r var/a", ["var", "var/.wh.a"]),
@@ -132,7 +132,9 @@ import Testing
         ("rm -r var; mkdir -p var/a; touch var/a/1", ["var", "var/a", "var/a/.wh.2", "var/a/1", "var/.wh.b"]),
         ("rm bin; mkdir bin; touch bin/x", ["bin", "bin/x"]),
         ("setcap cap_net_raw+ep etc/group", ["etc", "etc/group"]),
-    ])
+    ]
+
+    @Test(arguments: changes)
     func changesBecomeLayers(script: String, expected: [String]) throws {
         let base = try base()
 
@@ -170,5 +172,47 @@ import Testing
         let again = try show(try layers.snapshots().directories(of: below, cores: 2))
 
         #expect(again == shown)
+    }
+
+    /// Runs a script in a copy.
+    private func run(_ script: String, in copy: TreeCopy) throws {
+        let shell = URL(filePath: "/bin/sh")
+        let program = try Program.run(["-ec", "cd \"$1\"; eval \"$2\"", "sh", copy.root, script], of: shell)
+        #expect(program.status == 0, "\(program.errors)")
+    }
+
+    @Test(arguments: changes)
+    func changesOfCopiesBecomeTheSameLayers(script: String, expected: [String]) throws {
+        let base = try base()
+        let lower = try snapshots.directories(of: [base], cores: 2)
+        let copy = try snapshots.copy(of: lower)
+        #expect(try listing(copy.root).dropFirst() == show(lower).dropFirst(), "the copy is what overlayfs shows")
+
+        try run(script, in: copy)
+        let layer = try layers.add(Changes(copy: copy, lower: lower, marks: snapshots.marks))
+
+        #expect(try entries(of: layer).sorted() == expected.sorted())
+    }
+
+    @Test func severalStepsChangeOneCopy() throws {
+        let base = try base()
+        var below = [base]
+        var lower = try snapshots.directories(of: below, cores: 2)
+        let copy = try snapshots.copy(of: lower)
+        for (script, expected) in [
+            ("echo 1 > new; rm etc/group; ln new second", ["etc", "etc/.wh.group", "new", "second"]), ("true", []),
+            ("echo 2 >> etc/passwd", ["etc", "etc/passwd"]),
+        ] {
+            try run(script, in: copy)
+            let layer = try layers.add(Changes(copy: copy, lower: lower, marks: snapshots.marks))
+            try copy.settle()
+            #expect(try entries(of: layer) == expected)
+            below.append(layer)
+            lower = try snapshots.directories(of: below, cores: 2)
+        }
+        let (shown, merged) = (try listing(copy.root), try show(lower))
+        #expect(shown.filter { !$0.hasPrefix("b'.'") } == merged.filter { !$0.hasPrefix("b'.'") })
+        copy.close()
+        #expect(access(copy.root, F_OK) != 0)
     }
 }
