@@ -75,8 +75,8 @@ struct ProcessCall {
         launch.groups_to_join = UnsafePointer(plan.array(joined))
         launch.group_count = joined.count
         launch.candidates = UnsafePointer(plan.list(candidates()))
-        launch.arguments = mutable(plan.list(spec.arguments))
-        launch.environment = mutable(plan.list(spec.environment))
+        launch.arguments = plan.mutableList(spec.arguments)
+        launch.environment = plan.mutableList(spec.environment)
         launch.program = plan.room(for: CChar.self, count: Int(CLINUX_PATH))
         launch.header = plan.room(for: CChar.self, count: Int(CLINUX_HEADER))
         try setIdentity(&launch)
@@ -129,11 +129,5 @@ struct ProcessCall {
     private var searchPath: String {
         spec.environment.last { $0.hasPrefix("PATH=") }.map { String($0.dropFirst(5)) }
             ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    }
-
-    private func mutable(
-        _ list: UnsafeMutablePointer<UnsafePointer<CChar>?>
-    ) -> UnsafePointer<UnsafeMutablePointer<CChar>?> {
-        UnsafeRawPointer(list).assumingMemoryBound(to: UnsafeMutablePointer<CChar>?.self)
     }
 }

@@ -88,10 +88,30 @@ struct RootPlan {
         }
     }
 
+    /// /proc, and /sys where that is ours to make.
+    ///
     /// A new sysfs shows the network it is mounted from, so whoever does not own that network may only bind the old.
-    private func cloneSystem() -> Int32? {
-        guard isInUserNamespace, spec.network == .host else { return nil }
-        return clone("/sys", "mounting /sys", flags: CLINUX_RECURSIVE)
+    private func cloneSystem() -> [Hanging] {
+        let quiet = CLINUX_NOSUID | CLINUX_NODEV | CLINUX_NOEXEC
+        var system = Hanging(slot: -1, target: "/sys", flags: quiet, words: "mounting sysfs at /sys")
+        if !spec.isInsecure { system.flags |= CLINUX_RDONLY }
+        if isInUserNamespace, spec.network == .host {
+            system.flags |= CLINUX_RECURSIVE
+            system.slot = clone("/sys", system.words, flags: CLINUX_RECURSIVE)
+        } else {
+            system.slot = make("sysfs", system.words)
+        }
+        let words = "mounting proc at /proc"
+        return [Hanging(slot: make("proc", words), target: "/proc", flags: quiet, words: words), system]
+    }
+
+    private func make(_ type: String, _ words: String) -> Int32 {
+        let slot = plan.slot()
+        plan.add(.new, words) { step in
+            step.source = plan.text(type)
+            step.slot = slot
+        }
+        return slot
     }
 
     private struct Mounts {
@@ -235,18 +255,12 @@ struct RootPlan {
         }
     }
 
-    private func addSystemFolders(system: Int32?, devices: [Hanging]) {
-        let quiet = (CLINUX_NOSUID | CLINUX_NODEV | CLINUX_NOEXEC)
+    private func addSystemFolders(system: [Hanging], devices: [Hanging]) {
+        let quiet = CLINUX_NOSUID | CLINUX_NODEV | CLINUX_NOEXEC
         let locked = quiet | (spec.isInsecure ? 0 : CLINUX_RDONLY)
-        mount("proc", at: "/proc", flags: quiet, isRecorded: true)
-        if let system {
-            let flags = locked | CLINUX_RECURSIVE
-            attach(Hanging(slot: system, target: "/sys", flags: flags, words: "mounting /sys"), recorded: true)
-        } else {
-            mount("sysfs", at: "/sys", flags: locked, isRecorded: true)
-            if ControlGroup.isUnified {
-                mount("cgroup2", at: "/sys/fs/cgroup", flags: locked | CLINUX_OPTIONAL)
-            }
+        for hanging in system { attach(hanging, recorded: true) }
+        if ControlGroup.isUnified, (system.last?.flags ?? 0) & CLINUX_RECURSIVE == 0 {
+            mount("cgroup2", at: "/sys/fs/cgroup", flags: locked | CLINUX_OPTIONAL)
         }
         let devFlags = CLINUX_NOSUID | (spec.isInsecure ? 0 : CLINUX_NODEV)
         mount("tmpfs", at: "/dev", options: "mode=755,size=65536k", flags: devFlags, isRecorded: true)

@@ -3,6 +3,7 @@
 #ifndef CLINUX_H
 #define CLINUX_H
 #include "CLinuxLaunch.h"
+#include "CLinuxUserNamespace.h"
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #endif

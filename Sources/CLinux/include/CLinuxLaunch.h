@@ -16,6 +16,9 @@ enum clinux_kind {
     CLINUX_PRIVATE = 1,
     /// Opens `source` as a mount that hangs nowhere yet, and keeps it in `slot`.
     CLINUX_CLONE,
+    /// Makes a new file system of type `source` in `slot`; for those that the kernel gives out only where the caller
+    /// can see all of another one of the kind, and so before the root is changed.
+    CLINUX_NEW,
     /// Makes an overlay of `list` (top first), `source` (upper) and `data` (work) in `slot`; `target` is a folder.
     CLINUX_OVERLAY,
     /// Mounts a tmpfs at `target`, where `file` steps may lie until the root is changed.
