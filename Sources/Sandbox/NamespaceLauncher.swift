@@ -8,10 +8,17 @@ struct Launched: Sendable {
     let descriptor: Int32
     var stubs: [Stub] = []
     var notes: [String] = []
+    /// Whether the process is not alone in a namespace of processes: signals go to its group.
+    var isGroup = false
     /// Runs once the process has ended, before the rest of its output is read.
     var afterExit: @Sendable () -> Void = {}
     /// Runs once the system has forgotten the process.
     var afterWait: @Sendable () -> Void = {}
+
+    /// Sends a signal, while the process has not been waited for.
+    func send(_ signal: Int32) {
+        if isGroup { kill(-pid, signal) } else { clinux_signal(descriptor, signal) }
+    }
 }
 
 /// Starts processes; one conformer for each isolation.
@@ -25,8 +32,8 @@ struct NamespaceLauncher: Launcher {
     func launch(_ spec: ProcessSpec, streams: [Int32], terminal: Int32) throws -> Launched {
         let isInUserNamespace = UserNamespace.isInside
         let plan = LaunchPlan()
-        try RootPlan(spec: spec, plan: plan, isInUserNamespace: isInUserNamespace).add()
-        let group = ControlGroup.make(for: spec.resources)
+        RootPlan(spec: spec, plan: plan, isInUserNamespace: isInUserNamespace).add()
+        let group = ControlGroup(spec.resources)
         var call = ProcessCall(spec: spec, plan: plan)
         call.isLenient = false
         call.streams = streams

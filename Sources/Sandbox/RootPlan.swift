@@ -42,11 +42,11 @@ struct RootPlan {
     static let readOnly = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
 
     /// Adds all steps for a process in namespaces.
-    func add() throws {
+    func add() {
         plan.add(.private, "making the sandbox's mounts private")
         let devices = cloneDevices()
         let system = cloneSystem()
-        let hangings = try cloneMounts()
+        let hangings = cloneMounts()
         addRoot(with: hangings.files)
         addSystemFolders(system: system, devices: devices)
         for hanging in hangings.all { attach(hanging.value, recorded: true, tmpfs: hanging.tmpfs) }
@@ -119,9 +119,10 @@ struct RootPlan {
         var files: [(slot: Int32, bytes: [UInt8], mode: UInt32, user: ProcessSpec.User, words: String)] = []
     }
 
-    private func cloneMounts() throws -> Mounts {
+    private func cloneMounts() -> Mounts {
         var mounts = Mounts()
-        for mount in try etcFiles() + spec.mounts {
+        let files = EtcFile.all(for: spec).map { MountSpec(.file($0.bytes, mode: 0o644), at: $0.path) }
+        for mount in files + spec.mounts {
             let target = absolute(mount.target)
             var hanging = Hanging(slot: -1, target: target, flags: CLINUX_NODEV, words: "mounting at \(target)")
             if spec.isInsecure { hanging.flags = 0 }
@@ -147,23 +148,6 @@ struct RootPlan {
             mounts.all.append((hanging, options))
         }
         return mounts
-    }
-
-    /// The files of /etc that belong to the machine, not to the image.
-    private func etcFiles() throws -> [MountSpec] {
-        let resolver = (try? TextFile.bytes("/etc/resolv.conf")) ?? []
-        var hosts = "127.0.0.1\tlocalhost \(spec.hostname)\n::1\tlocalhost ip6-localhost ip6-loopback\n"
-        for host in spec.hosts { hosts += "\(host.address)\t\(host.name)\n" }
-        var files = [
-            MountSpec(.file(resolver, mode: 0o644), at: "/etc/resolv.conf"),
-            MountSpec(.file(Array(hosts.utf8), mode: 0o644), at: "/etc/hosts"),
-        ]
-        if spec.hasHostnameFile {
-            files.append(MountSpec(.file(Array((spec.hostname + "\n").utf8), mode: 0o644), at: "/etc/hostname"))
-        }
-        // A mount of the specification's own stands in for ours.
-        let taken = Set(spec.mounts.map { absolute($0.target) })
-        return files.filter { !taken.contains($0.target) }
     }
 
     private func overlay(

@@ -186,6 +186,11 @@ int clinux_receive_descriptor(int socket);
 /// Sends a descriptor and a number through a socket; returns 0 or the error's number.
 int clinux_send_descriptor(int socket, int descriptor, uint64_t number);
 
+/// Starts a process that kills others once this one has ended, however it ended; returns a socket, or -1.
+///
+/// A number sent with a process's descriptor has it watched, the number alone has it forgotten.
+int clinux_start_warden(void);
+
 /// Makes a pipe whose ends no program inherits; returns 0 or the error's number.
 int clinux_pipe(int ends[2]);
 #endif
