@@ -43,6 +43,17 @@ static int clone_tree(struct clinux_launch *launch, struct clinux_step *step) {
     return 0;
 }
 
+static int new_file_system(struct clinux_launch *launch, struct clinux_step *step) {
+    int context = (int)syscall(SYS_fsopen, step->source, FSOPEN_CLOEXEC);
+    if (context < 0) return errno;
+    int error = syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0 ? 0 : errno;
+    int mount = error == 0 ? (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0) : -1;
+    if (error == 0 && mount < 0) error = errno;
+    close(context);
+    launch->slots[step->slot] = mount;
+    return error;
+}
+
 static int stage_file(struct clinux_launch *launch, struct clinux_step *step) {
     int file = open(step->source, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0) return errno;
@@ -151,6 +162,7 @@ int clinux_run_step(struct clinux_launch *launch, struct clinux_step *step) {
     switch (step->kind) {
     case CLINUX_PRIVATE: return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 ? 0 : errno;
     case CLINUX_CLONE: return clone_tree(launch, step);
+    case CLINUX_NEW: return new_file_system(launch, step);
     case CLINUX_OVERLAY: return (launch->slots[step->slot] = clinux_overlay(step)) >= 0 ? 0 : errno;
     case CLINUX_STAGE:
         return mount("tmpfs", step->target, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, step->data) == 0 ? 0 : errno;

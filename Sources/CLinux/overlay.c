@@ -43,11 +43,13 @@ static int mount_by_layers(const struct clinux_step *step, const int *lowers, in
     }
     if (result == 0) result = set_folder(context, "upperdir", upper);
     if (result == 0) result = set_folder(context, "workdir", work);
-    if (result == 0) result = set_text(context, "redirect_dir", "off");
-    // A kernel that does not know these does not do them either.
-    if (result == 0) set_text(context, "index", "off"), set_text(context, "metacopy", "off");
     if (result == 0 && (step->flags & CLINUX_USERXATTR)) {
+        // This alone means that directories are not redirected and content is not left behind.
         result = (int)syscall(SYS_fsconfig, context, FSCONFIG_SET_FLAG, "userxattr", NULL, 0);
+    } else if (result == 0) {
+        result = set_text(context, "redirect_dir", "off");
+        // A kernel that does not know these does not do them either.
+        if (result == 0) set_text(context, "index", "off"), set_text(context, "metacopy", "off");
     }
     if (result == 0 && (step->flags & CLINUX_VOLATILE)) {
         syscall(SYS_fsconfig, context, FSCONFIG_SET_FLAG, "volatile", NULL, 0);
@@ -70,7 +72,8 @@ static int mount_by_options(const struct clinux_step *step, const int *lowers, i
     }
     end = number(number(end, ",upperdir=", upper), ",workdir=", work);
     char *required = end = stpcpy(end, step->flags & CLINUX_USERXATTR ? ",userxattr" : "");
-    stpcpy(end, step->flags & CLINUX_VOLATILE ? ",redirect_dir=off,index=off,metacopy=off,volatile" : "");
+    if (!(step->flags & CLINUX_USERXATTR)) end = stpcpy(end, ",redirect_dir=off,index=off,metacopy=off");
+    if (step->flags & CLINUX_VOLATILE) stpcpy(end, ",volatile");
     if (chdir("/proc/self/fd") != 0) return -1;
     int result = mount("overlay", step->target, "overlay", 0, options);
     if (result != 0 && errno == EINVAL) {

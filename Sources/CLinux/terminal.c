@@ -36,6 +36,7 @@ int clinux_receive_descriptor(int socket) {
     return descriptor;
 }
 
+/// Before the program runs, so that it has its streams.
 int clinux_open_terminal(struct clinux_launch *launch) {
     int ours = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (ours < 0) return errno;

@@ -28,6 +28,11 @@ final class LaunchPlan {
         array(texts.map { text($0) } + [nil])
     }
 
+    /// The same, as calls want it that take an argument vector.
+    func mutableList(_ texts: [String]) -> UnsafePointer<UnsafeMutablePointer<CChar>?> {
+        UnsafeRawPointer(list(texts)).assumingMemoryBound(to: UnsafeMutablePointer<CChar>?.self)
+    }
+
     /// A copy of some values.
     func array<Value: BitwiseCopyable>(_ values: [Value]) -> UnsafeMutablePointer<Value> {
         let copy = UnsafeMutablePointer<Value>.allocate(capacity: max(1, values.count))

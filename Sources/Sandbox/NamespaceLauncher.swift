@@ -8,10 +8,17 @@ struct Launched: Sendable {
     let descriptor: Int32
     var stubs: [Stub] = []
     var notes: [String] = []
+    /// Whether the process is not alone in a namespace of processes: signals go to its group.
+    var isGroup = false
     /// Runs once the process has ended, before the rest of its output is read.
     var afterExit: @Sendable () -> Void = {}
     /// Runs once the system has forgotten the process.
     var afterWait: @Sendable () -> Void = {}
+
+    /// Sends a signal, while the process has not been waited for.
+    func send(_ signal: Int32) {
+        if isGroup { kill(-pid, signal) } else { clinux_signal(descriptor, signal) }
+    }
 }
 
 /// Starts processes; one conformer for each isolation.
@@ -25,8 +32,8 @@ struct NamespaceLauncher: Launcher {
     func launch(_ spec: ProcessSpec, streams: [Int32], terminal: Int32) throws -> Launched {
         let isInUserNamespace = UserNamespace.isInside
         let plan = LaunchPlan()
-        try RootPlan(spec: spec, plan: plan, isInUserNamespace: isInUserNamespace).add()
-        let group = ControlGroup.make(for: spec.resources)
+        RootPlan(spec: spec, plan: plan, isInUserNamespace: isInUserNamespace).add()
+        let group = ControlGroup(spec.resources)
         var call = ProcessCall(spec: spec, plan: plan)
         call.isLenient = false
         call.streams = streams
@@ -75,8 +82,8 @@ struct ProcessCall {
         launch.groups_to_join = UnsafePointer(plan.array(joined))
         launch.group_count = joined.count
         launch.candidates = UnsafePointer(plan.list(candidates()))
-        launch.arguments = mutable(plan.list(spec.arguments))
-        launch.environment = mutable(plan.list(spec.environment))
+        launch.arguments = plan.mutableList(spec.arguments)
+        launch.environment = plan.mutableList(spec.environment)
         launch.program = plan.room(for: CChar.self, count: Int(CLINUX_PATH))
         launch.header = plan.room(for: CChar.self, count: Int(CLINUX_HEADER))
         try setIdentity(&launch)
@@ -129,11 +136,5 @@ struct ProcessCall {
     private var searchPath: String {
         spec.environment.last { $0.hasPrefix("PATH=") }.map { String($0.dropFirst(5)) }
             ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    }
-
-    private func mutable(
-        _ list: UnsafeMutablePointer<UnsafePointer<CChar>?>
-    ) -> UnsafePointer<UnsafeMutablePointer<CChar>?> {
-        UnsafeRawPointer(list).assumingMemoryBound(to: UnsafeMutablePointer<CChar>?.self)
     }
 }

@@ -42,11 +42,11 @@ struct RootPlan {
     static let readOnly = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
 
     /// Adds all steps for a process in namespaces.
-    func add() throws {
+    func add() {
         plan.add(.private, "making the sandbox's mounts private")
         let devices = cloneDevices()
         let system = cloneSystem()
-        let hangings = try cloneMounts()
+        let hangings = cloneMounts()
         addRoot(with: hangings.files)
         addSystemFolders(system: system, devices: devices)
         for hanging in hangings.all { attach(hanging.value, recorded: true, tmpfs: hanging.tmpfs) }
@@ -88,10 +88,30 @@ struct RootPlan {
         }
     }
 
+    /// /proc, and /sys where that is ours to make.
+    ///
     /// A new sysfs shows the network it is mounted from, so whoever does not own that network may only bind the old.
-    private func cloneSystem() -> Int32? {
-        guard isInUserNamespace, spec.network == .host else { return nil }
-        return clone("/sys", "mounting /sys", flags: CLINUX_RECURSIVE)
+    private func cloneSystem() -> [Hanging] {
+        let quiet = CLINUX_NOSUID | CLINUX_NODEV | CLINUX_NOEXEC
+        var system = Hanging(slot: -1, target: "/sys", flags: quiet, words: "mounting sysfs at /sys")
+        if !spec.isInsecure { system.flags |= CLINUX_RDONLY }
+        if isInUserNamespace, spec.network == .host {
+            system.flags |= CLINUX_RECURSIVE
+            system.slot = clone("/sys", system.words, flags: CLINUX_RECURSIVE)
+        } else {
+            system.slot = make("sysfs", system.words)
+        }
+        let words = "mounting proc at /proc"
+        return [Hanging(slot: make("proc", words), target: "/proc", flags: quiet, words: words), system]
+    }
+
+    private func make(_ type: String, _ words: String) -> Int32 {
+        let slot = plan.slot()
+        plan.add(.new, words) { step in
+            step.source = plan.text(type)
+            step.slot = slot
+        }
+        return slot
     }
 
     private struct Mounts {
@@ -99,9 +119,10 @@ struct RootPlan {
         var files: [(slot: Int32, bytes: [UInt8], mode: UInt32, user: ProcessSpec.User, words: String)] = []
     }
 
-    private func cloneMounts() throws -> Mounts {
+    private func cloneMounts() -> Mounts {
         var mounts = Mounts()
-        for mount in try etcFiles() + spec.mounts {
+        let files = EtcFile.all(for: spec).map { MountSpec(.file($0.bytes, mode: 0o644), at: $0.path) }
+        for mount in files + spec.mounts {
             let target = absolute(mount.target)
             var hanging = Hanging(slot: -1, target: target, flags: CLINUX_NODEV, words: "mounting at \(target)")
             if spec.isInsecure { hanging.flags = 0 }
@@ -128,23 +149,6 @@ struct RootPlan {
             mounts.all.append((hanging, options))
         }
         return mounts
-    }
-
-    /// The files of /etc that belong to the machine, not to the image.
-    private func etcFiles() throws -> [MountSpec] {
-        let resolver = (try? TextFile.bytes("/etc/resolv.conf")) ?? []
-        var hosts = "127.0.0.1\tlocalhost \(spec.hostname)\n::1\tlocalhost ip6-localhost ip6-loopback\n"
-        for host in spec.hosts { hosts += "\(host.address)\t\(host.name)\n" }
-        var files = [
-            MountSpec(.file(resolver, mode: 0o644), at: "/etc/resolv.conf"),
-            MountSpec(.file(Array(hosts.utf8), mode: 0o644), at: "/etc/hosts"),
-        ]
-        if spec.hasHostnameFile {
-            files.append(MountSpec(.file(Array((spec.hostname + "\n").utf8), mode: 0o644), at: "/etc/hostname"))
-        }
-        // A mount of the specification's own stands in for ours.
-        let taken = Set(spec.mounts.map { absolute($0.target) })
-        return files.filter { !taken.contains($0.target) }
     }
 
     private func overlay(
@@ -236,18 +240,12 @@ struct RootPlan {
         }
     }
 
-    private func addSystemFolders(system: Int32?, devices: [Hanging]) {
-        let quiet = (CLINUX_NOSUID | CLINUX_NODEV | CLINUX_NOEXEC)
+    private func addSystemFolders(system: [Hanging], devices: [Hanging]) {
+        let quiet = CLINUX_NOSUID | CLINUX_NODEV | CLINUX_NOEXEC
         let locked = quiet | (spec.isInsecure ? 0 : CLINUX_RDONLY)
-        mount("proc", at: "/proc", flags: quiet, isRecorded: true)
-        if let system {
-            let flags = locked | CLINUX_RECURSIVE
-            attach(Hanging(slot: system, target: "/sys", flags: flags, words: "mounting /sys"), recorded: true)
-        } else {
-            mount("sysfs", at: "/sys", flags: locked, isRecorded: true)
-            if ControlGroup.isUnified {
-                mount("cgroup2", at: "/sys/fs/cgroup", flags: locked | CLINUX_OPTIONAL)
-            }
+        for hanging in system { attach(hanging, recorded: true) }
+        if ControlGroup.isUnified, (system.last?.flags ?? 0) & CLINUX_RECURSIVE == 0 {
+            mount("cgroup2", at: "/sys/fs/cgroup", flags: locked | CLINUX_OPTIONAL)
         }
         let devFlags = CLINUX_NOSUID | (spec.isInsecure ? 0 : CLINUX_NODEV)
         mount("tmpfs", at: "/dev", options: "mode=755,size=65536k", flags: devFlags, isRecorded: true)

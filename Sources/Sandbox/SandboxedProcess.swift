@@ -122,15 +122,15 @@ final class ProcessRun: Sendable {
 
     func send(signal: Int32) {
         state.withLock { state in
-            if let launched = state.running { _ = clinux_signal(launched.descriptor, signal) }
+            if let launched = state.running { launched.send(signal) }
         }
     }
 
     func terminate(grace: Double) {
         let isAsked = state.withLock { state in
             guard let launched = state.running else { return false }
-            let isHandled = grace > 0 && Self.handlesTermination(launched.pid)
-            _ = clinux_signal(launched.descriptor, isHandled ? SIGTERM : SIGKILL)
+            let isHandled = grace > 0 && (launched.isGroup || Self.handlesTermination(launched.pid))
+            launched.send(isHandled ? SIGTERM : SIGKILL)
             return isHandled
         }
         guard isAsked else { return }
@@ -149,6 +149,7 @@ final class ProcessRun: Sendable {
 
     private func body() {
         do {
+            Warden.start()
             let streams = try ProcessStreams(spec)
             let launched: Launched
             do {
@@ -160,7 +161,9 @@ final class ProcessRun: Sendable {
             streams.closeChilds()
             state.withLock { $0.launched = .success(launched) }
             started.signal()
+            let number = Warden.watch(launched.descriptor)
             let result = finish(launched, streams)
+            Warden.forget(number)
             state.withLock { state in
                 state.result = result
                 close(launched.descriptor)

@@ -5,6 +5,7 @@ internal import CLinux
 extension clinux_kind {
     static let `private` = CLINUX_PRIVATE
     static let clone = CLINUX_CLONE
+    static let new = CLINUX_NEW
     static let overlay = CLINUX_OVERLAY
     static let stage = CLINUX_STAGE
     static let stagedFile = CLINUX_STAGED_FILE

@@ -33,4 +33,13 @@ enum TextFile {
         let bytes = Array(text.utf8)
         return Glibc.write(descriptor, bytes, bytes.count) == bytes.count ? 0 : errno
     }
+
+    /// Where a symbolic link leads; `nil` where there is none.
+    static func link(_ path: String) -> String? {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 4_096) { buffer in
+            guard let start = buffer.baseAddress else { return nil }
+            let length = readlink(path, start, buffer.count)
+            return length < 0 ? nil : String(decoding: UnsafeRawBufferPointer(start: start, count: length), as: UTF8.self)
+        }
+    }
 }

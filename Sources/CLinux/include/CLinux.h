@@ -4,6 +4,7 @@
 #define CLINUX_H
 #include "CLinuxLaunch.h"
 #include "CopyRange.h"
+#include "CLinuxUserNamespace.h"
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #endif

@@ -16,6 +16,9 @@ enum clinux_kind {
     CLINUX_PRIVATE = 1,
     /// Opens `source` as a mount that hangs nowhere yet, and keeps it in `slot`.
     CLINUX_CLONE,
+    /// Makes a new file system of type `source` in `slot`; for those that the kernel gives out only where the caller
+    /// can see all of another one of the kind, and so before the root is changed.
+    CLINUX_NEW,
     /// Makes an overlay of `list` (top first), `source` (upper) and `data` (work) in `slot`; `target` is a folder.
     CLINUX_OVERLAY,
     /// Mounts a tmpfs at `target`, where `file` steps may lie until the root is changed.
@@ -182,6 +185,11 @@ int clinux_receive_descriptor(int socket);
 
 /// Sends a descriptor and a number through a socket; returns 0 or the error's number.
 int clinux_send_descriptor(int socket, int descriptor, uint64_t number);
+
+/// Starts a process that kills others once this one has ended, however it ended; returns a socket, or -1.
+///
+/// A number sent with a process's descriptor has it watched, the number alone has it forgotten.
+int clinux_start_warden(void);
 
 /// Makes a pipe whose ends no program inherits; returns 0 or the error's number.
 int clinux_pipe(int ends[2]);
