@@ -15,10 +15,16 @@ public enum UserRights {
     ///
     /// - Parameter arguments: The arguments of the process.
     public static func prepare(_ arguments: [String]) {
-        guard geteuid() != 0, let verb = arguments.dropFirst().first, verbs.contains(verb) else { return }
+        guard let verb = arguments.dropFirst().first, verbs.contains(verb) else { return }
         if arguments.contains("--help") || arguments.contains("-h") { return }
-        // TODO
+        let entry = UserNamespace.enter()
+        state.withLock { $0 = entry }
     }
+
+    private static let state = Mutex<UserNamespace.Entry?>(nil)
+
+    /// What came of it; `nil` where nothing was tried.
+    static var entry: UserNamespace.Entry? { state.withLock { $0 } }
 
     /// Ends the process by the signal that ended the command, where one did.
     public static func passSignal() { Interruption.pass() }

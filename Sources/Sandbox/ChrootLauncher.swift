@@ -65,7 +65,9 @@ struct ChrootLauncher: Launcher {
         defer { closedir(folder) }
         var found = 0
         while let entry = readdir(folder) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
             guard let process = pid_t(name), process != getpid() else { continue }
             guard TextFile.link("/proc/\(name)/root") == root else { continue }
             if kill(process, SIGKILL) == 0 { found += 1 }

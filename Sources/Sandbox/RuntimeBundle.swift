@@ -43,9 +43,9 @@ struct RuntimeBundle {
                 mounts.append(RuntimeConfig.bind(source, target, isReadOnly: isReadOnly))
             case .tmpfs(let size, let mode):
                 mounts.append(RuntimeConfig.tmpfs(target, size: size, mode: mode))
-            case .overlay(let lower, let upper, let work):
+            case .overlay(let lower, let upper, let work, let isReadOnly):
                 hangings.append(Hanging(slot: overlay(lower, upper, work), target: source))
-                mounts.append(RuntimeConfig.bind(source, target, isReadOnly: false))
+                mounts.append(RuntimeConfig.bind(source, target, isReadOnly: isReadOnly))
             case .file(let bytes, let mode, let user, let isReadOnly):
                 files.append((source, bytes, mode, user))
                 mounts.append(RuntimeConfig.bind(source, target, isReadOnly: isReadOnly))
