@@ -16,6 +16,8 @@ public enum BuildEvent: Sendable {
     case cached(Step, layer: Descriptor)
     /// A step is done; its layer has so many bytes before compression.
     case finished(Step, layer: Descriptor, size: Int64)
+    /// A shell opens on the terminal in the state before a step that failed.
+    case shell(Step)
     /// Something that is probably not what was meant.
     case warning(Step, String)
     /// A step failed.

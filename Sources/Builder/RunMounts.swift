@@ -14,7 +14,9 @@ final class RunMounts {
     private let run: RunStep
     private let scratch: Scratch
     private var builder: ImageBuilder { run.builder }
-    private var caches: [CacheFolder] = []
+    private var held: [CacheFolder] = []
+    /// The targets of caches, which keep what a command writes.
+    private(set) var caches: Set<String> = []
     private var sockets: [AgentSocket] = []
     /// Variables that hold secrets or lead to agents, `NAME=value`.
     private(set) var environment: [String] = []
@@ -43,7 +45,7 @@ final class RunMounts {
     /// Says that the command ended.
     func finish() {
         for socket in sockets { socket.close() }
-        caches = []
+        held = []
     }
 
     private func spec(_ mount: RunMount) throws -> MountSpec? {
@@ -129,7 +131,8 @@ final class RunMounts {
                 if let first { try snapshots.copy(first, to: folder) }
             }
         }
-        caches.append(folder)
+        held.append(folder)
+        caches.insert(mount.target)
         var path = folder.path
         // With "from", the source is the part of it that fills the cache.
         if mount.origin == .none {

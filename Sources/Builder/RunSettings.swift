@@ -27,8 +27,10 @@ public struct RunSettings: Sendable {
     public var resources = ProcessSpec.Resources()
     /// The folder that logs are kept in.
     public var logs = ""
-    /// Is called in place of an error where a command fails: opens a shell in the state before it.
-    public var debug: (@Sendable (ProcessSpec) -> Void)?
+    /// Whether roots can be overlays; else every command gets a copy of the files.
+    public var mountsOverlays = true
+    /// Whether a shell is opened, on the terminal, in the state before a command that fails.
+    public var opensShell = false
 
     /// Nothing given and nothing allowed.
     public init() {}

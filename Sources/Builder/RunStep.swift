@@ -55,34 +55,76 @@ struct RunStep {
     /// Runs the command and makes a layer of what it changed; called by the thread that holds the turn.
     func make(tell: @escaping (BuildEvent) -> Void) throws -> Layer {
         let settings = builder.settings.run
-        guard let isolation = settings.isolation else {
+        guard settings.isolation != nil else {
             throw BuildError("this build runs no commands", at: step.range)
         }
         try checkRights()
         let scratch = try Scratch(builder.store)
         let snapshots = try builder.snapshots()
         let folders = try builder.folders(of: below)
-        let snapshot = try snapshots.begin(over: folders)
+        let root = try builder.turn.away {
+            try StepRoot(over: folders, in: snapshots, mounts: settings.mountsOverlays)
+        }
         let mounts = RunMounts(self, scratch)
-        var spec = try spec(folders, snapshot)
+        var spec = try spec(root.spec(over: folders), folders)
         spec.mounts = try mounts.specs()
         spec.environment += mounts.environment
         let log = try StepLog(logPath(), hiding: mounts.secretValues) { tell(.output(step, $0)) }
-        let commands = builder.commands
-        let (status, stubs) = try builder.turn.away {
+        let status = try builder.turn.away {
             defer { mounts.finish() }
-            return try commands.run(spec, isolation, log) { tell(.warning(step, $0)) }
+            let status = try execute(&spec, root, scratch, snapshots, log, keeps: mounts.caches, tell)
+            if !status.isSuccess, settings.opensShell { try openShell(spec, folders, snapshots, tell) }
+            return status
         }
-        try Stub.remove(stubs, from: snapshot.upper)
-        guard status.isSuccess else { throw failure(status, log, spec) }
+        guard status.isSuccess else { throw failure(status, log) }
         return try builder.turn.away {
-            let changes = Changes(upper: snapshot.upper, lower: folders, marks: snapshots.marks)
-            let layer = try LayerMaker.write(changes, in: builder.store, builder.settings) {
-                tell(.progress(step, bytes: $0))
-            }
-            try snapshots.adopt(snapshot, as: layer.diffID, over: below.map(\.diffID))
+            let layer = try LayerMaker.write(
+                root.changes(over: folders, in: snapshots),
+                in: builder.store,
+                builder.settings
+            ) { tell(.progress(step, bytes: $0)) }
+            try root.adopt(in: snapshots, as: layer.diffID, over: below.map(\.diffID))
             return layer
         }
+    }
+
+    /// Runs the command, and takes away what was put into its root for it.
+    private func execute(
+        _ spec: inout ProcessSpec,
+        _ root: StepRoot,
+        _ scratch: Scratch,
+        _ snapshots: Snapshots,
+        _ log: StepLog,
+        keeps caches: Set<String>,
+        _ tell: (BuildEvent) -> Void
+    ) throws -> ExitStatus {
+        guard let isolation = builder.settings.run.isolation else { return .exited(0) }
+        let standIns = MountStandIns(in: root.folder, scratch, snapshots)
+        if isolation == .chroot {
+            try standIns.place(spec.mounts, keeps: caches)
+            spec.mounts = []
+        }
+        let (status, stubs) = try builder.commands.run(spec, isolation, log) { tell(.warning(step, $0)) }
+        try standIns.remove()
+        Stub.remove(stubs, from: root.folder)
+        return status
+    }
+
+    /// Opens a shell in the state before the step, for a person to find out what is wrong.
+    private func openShell(
+        _ spec: ProcessSpec,
+        _ folders: [String],
+        _ snapshots: Snapshots,
+        _ tell: (BuildEvent) -> Void
+    ) throws {
+        guard let isolation = builder.settings.run.isolation else { return }
+        tell(.shell(step))
+        let root = try StepRoot(over: folders, in: snapshots, mounts: builder.settings.run.mountsOverlays)
+        var spec = spec
+        spec.root = root.spec(over: folders)
+        spec.arguments = [run.arguments.first.flatMap { $0.hasSuffix("sh") ? $0 : nil } ?? "/bin/sh"]
+        spec.hasTerminal = true
+        _ = try SandboxedProcess.start(spec, isolation: isolation) { _, _ in }.wait()
     }
 
     private func checkRights() throws {
@@ -99,14 +141,11 @@ struct RunStep {
     }
 
     /// Who runs what, where and with what around it.
-    private func spec(_ folders: [String], _ snapshot: Snapshot) throws -> ProcessSpec {
+    private func spec(_ root: ProcessSpec.Root, _ folders: [String]) throws -> ProcessSpec {
         let settings = builder.settings.run
         let snapshots = try builder.snapshots()
         let user = try RunUser(run.user) { try snapshots.read(Array($0.utf8), in: folders, limit: 10 << 20) }
-        var spec = ProcessSpec(
-            root: .overlay(lower: folders, upper: snapshot.upper, work: snapshot.work),
-            arguments: run.arguments
-        )
+        var spec = ProcessSpec(root: root, arguments: run.arguments)
         spec.user = ProcessSpec.User(uid: user.uid, gid: user.gid, groups: user.groups)
         spec.workingDirectory = run.workingDirectory
         var environment = builder.plan.environment(of: run)
@@ -132,7 +171,7 @@ struct RunStep {
 
     // MARK: Results
 
-    private func failure(_ status: ExitStatus, _ log: StepLog, _ spec: ProcessSpec) -> BuildError {
+    private func failure(_ status: ExitStatus, _ log: StepLog) -> BuildError {
         let reason: String
         switch status {
         case .exited(let code): reason = "the command ended with exit code \(code)"
@@ -146,7 +185,6 @@ struct RunStep {
         if !lines.isEmpty { notes.append((["the last it wrote:"] + lines.map { "    " + $0 }).joined(separator: "\n")) }
         notes.append("it was run as: \(RunStep.quoted(run.arguments))")
         notes.append("everything it wrote is in \(log.path)")
-        if let debug = builder.settings.run.debug { debug(spec) }
         return BuildError(reason, at: step.range, notes: notes)
     }
 

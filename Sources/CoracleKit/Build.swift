@@ -107,6 +107,7 @@ public struct Build: Sendable {
             var settings = try buildSettings(plan)
             if plan.hasCommands {
                 settings.run = try commands.settings()
+                if let first = plan.firstCommand { for note in commands.takeNotes() { events(.warning(first, note)) } }
                 settings.run.hostname = options.buildArguments["BUILDKIT_SANDBOX_HOSTNAME"]
             }
             do {

@@ -20,6 +20,8 @@ public struct BuildProgress: Sendable {
         case cached
         /// A step is done.
         case finished
+        /// A shell opens in the state before a step that failed.
+        case shell
         /// Something is probably not what was meant.
         case warning
         /// A step failed.
@@ -68,6 +70,7 @@ final class ProgressTeller: Sendable {
         case .output(let step, let bytes): tell(.output, step, message: String(decoding: bytes, as: UTF8.self))
         case .cached(let step, let layer): tell(.cached, step, layer: layer)
         case .finished(let step, let layer, let size): tell(.finished, step, bytes: size, layer: layer)
+        case .shell(let step): tell(.shell, step)
         case .warning(let step, let message): tell(.warning, step, message: message)
         case .failed(let step, let message): tell(.failed, step, message: message)
         }

@@ -13,6 +13,8 @@ final class CommandPlace {
     private let store: ImageStore
     private var made: RunSettings?
     private var agents: [AgentOption] = []
+    /// Why no better isolation is used, and what this user cannot do; known once there are settings.
+    private var notes: [String] = []
 
     /// Checks the flags.
     init(_ options: RunOptions, environment: [String: String], in store: ImageStore) throws {
@@ -30,9 +32,26 @@ final class CommandPlace {
         var settings = checked
         settings.width = max(2, Build.cores * 2)
         settings.logs = try CommandPlace.logs(store)
-        settings.isolation = .namespaces
+        do {
+            let choice = try IsolationChoice.probe(.init(options.isolation), scratch: store.root + "/tmp")
+            (settings.isolation, settings.mountsOverlays) = (choice.isolation, choice.mountsOverlays)
+            if choice.isolation != .namespaces || !choice.mountsOverlays {
+                let copies = choice.mountsOverlays ? "" : " on full copies of the files, which is slower"
+                notes = ["commands are isolated by \(choice.isolation)\(copies)"] + choice.reasons
+            }
+            if let note = UserRights.entry?.note { notes.append(note) }
+        } catch let error as SandboxError {
+            let refused = error.code == .refused
+            throw ExitReason(refused ? .step : .usage, "running commands: \(error.message)", hint: error.hint)
+        }
         made = settings
         return settings
+    }
+
+    /// The notes, once.
+    func takeNotes() -> [String] {
+        defer { notes = [] }
+        return notes
     }
 
     /// Builds whose logs are kept.

@@ -64,6 +64,15 @@ public struct RunOptions: Sendable {
                 throw ExitReason(.usage, "--allow knows security.insecure and network.host, not \"\(right)\"")
             }
         }
+        guard onFail == "stop" || onFail == "shell" else {
+            throw ExitReason(.usage, "--on-fail is stop or shell, not \"\(onFail)\"")
+        }
+        if onFail == "shell" {
+            guard isatty(0) == 1, isatty(1) == 1 else {
+                throw ExitReason(.usage, "--on-fail shell needs a terminal, and standard input or output is none")
+            }
+            settings.opensShell = true
+        }
         if let sharedMemory { settings.sharedMemory = try RunOptions.size(sharedMemory, "--shm-size") }
         settings.limits = try limits.map { try RunOptions.limit($0) }
         if let memory { settings.resources.memory = try RunOptions.size(memory, "--memory") }

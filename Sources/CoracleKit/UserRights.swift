@@ -26,6 +26,9 @@ public enum UserRights {
     /// What came of it; `nil` where nothing was tried.
     static var entry: UserNamespace.Entry? { state.withLock { $0 } }
 
+    /// Whether root of the machine runs the command, not root of a user namespace of ours.
+    static var isRoot: Bool { entry.map { $0.uid == 0 } ?? (geteuid() == 0) }
+
     /// Ends the process by the signal that ended the command, where one did.
     public static func passSignal() { Interruption.pass() }
 }

@@ -31,7 +31,7 @@ struct RunFlags: ParsableArguments {
     @Option(help: "The most processors a command may use, for example 1.5; needs a cgroup of ours.")
     var cpus: String?
 
-    @Option(help: "How commands are kept apart: auto, namespaces, chroot or oci[:runc|:crun].")
+    @Option(help: "How commands are kept apart: auto, namespaces, chroot, oci, oci=runc or oci=crun.")
     var isolation = "auto"
 
     @Option(name: .customLong("on-fail"), help: "What to do when a command fails: stop, or shell to look around.")

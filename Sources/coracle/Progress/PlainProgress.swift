@@ -45,6 +45,7 @@ final class PlainProgress: ProgressView {
             state.running[event.step]?.open = String(lines.removeLast())
             return lines.map { "\(number) \(Elapsed.precise(elapsed)) \($0)" }
         case .warning: return ["\(number) WARNING: \(event.message)"]
+        case .shell: return ["\(number) failed; a shell in the state before it; end it with exit"]
         case .cached, .finished, .failed: break
         }
         var lines: [String] = []

@@ -74,6 +74,10 @@ final class TerminalProgress: ProgressView {
             if let place, let last = lines.last { state.running[place].last = TerminalProgress.plain(last) }
             return ""
         case .warning: return " ! \(event.message)\n"
+        case .shell:
+            // Nothing may be drawn while somebody types.
+            state.running = []
+            return " ✗ \(event.title.prefixed(width - 4))\n   a shell in the state before it; end it with exit\n"
         case .cached, .finished, .failed: break
         }
         let time = place.map { Elapsed.text(.now - state.running[$0].start) } ?? ""
