@@ -123,7 +123,9 @@ private final class ReadAhead: @unchecked Sendable, ByteSink {
     func run() {
         var failure: ArchiveError?
         do throws(ArchiveError) {
-            try ArchiveReader.decompress(descriptor: descriptor, name: name, to: self)
+            if try !GzipMembers().copy(descriptor, to: self) {
+                try ArchiveReader.decompress(descriptor: descriptor, name: name, to: self)
+            }
             submit()
         } catch {
             failure = error
