@@ -4,7 +4,7 @@ internal import Glibc
 public import OCI
 internal import Synchronization
 
-/// The bytes of a layer before compression, made and hashed ahead of the reader on a thread of its own.
+/// The bytes of a layer before compression, made ahead of the reader on a thread of its own, and hashed on another.
 ///
 /// At most 2 MiB are ahead. The thread ends with the stream.
 public final class LayerStream {
@@ -64,11 +64,12 @@ public final class LayerStream {
 }
 
 /// Blocks on their way from the thread that makes them to the one that reads them.
-// SAFETY: `filling` and `hash` belong to the thread that makes blocks; the rest is behind the lock.
+// SAFETY: `filling` belongs to the thread that makes blocks, `hash` to its queue; the rest is behind the lock.
 private final class ReadAhead: @unchecked Sendable, ByteSink {
     // SAFETY: a block belongs to the thread that took it.
     final class Block: @unchecked Sendable {
         let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 4096)
+        let hashed = DispatchSemaphore(value: 0)
         var count = 0
 
         deinit { bytes.deallocate() }
@@ -90,6 +91,8 @@ private final class ReadAhead: @unchecked Sendable, ByteSink {
     private let ready = DispatchSemaphore(value: 0)
     /// Of the making thread only.
     private var filling: Block?
+    private let hashing = DispatchQueue(label: "coracle.layer.read.hash")
+    /// Used on `hashing` only.
     private var hash = SHA256()
 
     init(_ descriptor: Int32, _ name: String) {
@@ -105,6 +108,7 @@ private final class ReadAhead: @unchecked Sendable, ByteSink {
     }
 
     func giveBack(_ block: Block) {
+        block.hashed.wait()
         state.withLock { $0.free.append(block) }
         empty.signal()
     }
@@ -123,12 +127,14 @@ private final class ReadAhead: @unchecked Sendable, ByteSink {
     func run() {
         var failure: ArchiveError?
         do throws(ArchiveError) {
-            try ArchiveReader.decompress(descriptor: descriptor, name: name, to: self)
+            if try !GzipMembers().copy(descriptor, to: self) {
+                try ArchiveReader.decompress(descriptor: descriptor, name: name, to: self)
+            }
             submit()
         } catch {
             failure = error
         }
-        let digest = Digest(sha256: hash.finish())
+        let digest = hashing.sync { Digest(sha256: self.hash.finish()) }
         state.withLock { state in
             (state.isDone, state.failure, state.digest) = (true, failure, digest)
         }
@@ -136,7 +142,6 @@ private final class ReadAhead: @unchecked Sendable, ByteSink {
     }
 
     func write(_ bytes: UnsafeRawBufferPointer) throws(ArchiveError) {
-        hash.update(bytes)
         var rest = bytes
         while !rest.isEmpty {
             let block: Block
@@ -164,6 +169,10 @@ private final class ReadAhead: @unchecked Sendable, ByteSink {
     private func submit() {
         guard let block = filling, block.count > 0 else { return }
         filling = nil
+        hashing.async {
+            self.hash.update(UnsafeRawBufferPointer(rebasing: block.bytes[..<block.count]))
+            block.hashed.signal()
+        }
         state.withLock { $0.full.append(block) }
         ready.signal()
     }

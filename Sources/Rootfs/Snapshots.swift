@@ -160,6 +160,38 @@ public struct Snapshots: Sendable {
         try snapshot.move(to: place)
     }
 
+    /// Removes what was made for mounts to be put on and is empty: files and folders that the layers below do not have.
+    ///
+    /// The folders that they are in get back the time that they had before.
+    ///
+    /// - Parameters:
+    ///   - paths: Paths from the root, without links on the way; those above others may be among them.
+    ///   - root: A step's upper folder, or the root of a copy; nothing is mounted there any more.
+    ///   - directories: The layers below, lowest first.
+    /// - Throws: ``StoreError`` where a folder cannot be read.
+    public func removeStubs(_ paths: [[UInt8]], from root: String, over directories: [String]) throws {
+        let top = OpenFile(open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC))
+        guard top.isOpen else { throw StoreError("opening \(root)", errno: errno) }
+        let lower = try LowerFolders(directories, marks)
+        let cursor = FolderCursor(top)
+        // The longest first, so that folders are empty when it is their turn.
+        for names in paths.map({ FileTree.names($0) }).sorted(by: { $0.count > $1.count }) {
+            guard let name = names.last, try lower.find(names) == nil else { continue }
+            let shared = cursor.share(Array(names.dropLast()))
+            guard names.dropLast()[shared...].allSatisfy({ cursor.enter($0) }) else { continue }
+            let folder = cursor.folder.descriptor
+            var (status, above) = (stat(), stat())
+            let text = CName(name)
+            guard text.with({ fstatat(folder, $0, &status, AT_SYMLINK_NOFOLLOW) }) == 0, fstat(folder, &above) == 0
+            else { continue }
+            let isFolder = status.st_mode & S_IFMT == S_IFDIR
+            guard isFolder || status.st_mode & S_IFMT == S_IFREG && status.st_size == 0 else { continue }
+            guard text.with({ unlinkat(folder, $0, isFolder ? AT_REMOVEDIR : 0) }) == 0 else { continue }
+            var times = [above.st_atim, above.st_mtim]
+            futimens(folder, &times)
+        }
+    }
+
     func lock(_ diffID: Digest) throws -> FileLock {
         try FileLock("\(store.root)/locks/unpack-\(diffID.hex.prefix(28))")
     }

@@ -215,4 +215,18 @@ import Testing
         copy.close()
         #expect(access(copy.root, F_OK) != 0)
     }
+
+    @Test func whatMountsWerePutOnIsRemoved() throws {
+        let base = try base()
+        let lower = try snapshots.directories(of: [base], cores: 2)
+        let snapshot = try snapshots.begin(over: lower)
+        let script = "mkdir -p proc run/secrets/x etc/kept; touch etc/hosts run/secrets/x/y etc/full; echo x > etc/full"
+        try Overlay.run(script, lower: lower, snapshot, layers.folder)
+
+        let stubs = ["proc", "run", "run/secrets", "run/secrets/x", "run/secrets/x/y", "etc", "etc/hosts", "etc/full"]
+        try snapshots.removeStubs(stubs.map { Array($0.utf8) }, from: snapshot.upper, over: lower)
+        let layer = try layers.add(Changes(upper: snapshot.upper, lower: lower, marks: snapshots.marks))
+
+        #expect(try entries(of: layer) == ["etc", "etc/full", "etc/kept"])
+    }
 }

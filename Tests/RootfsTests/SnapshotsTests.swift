@@ -317,3 +317,30 @@ import Testing
         #expect(DiskFile.names(in: layers.folder.url.path) == ["store"])
     }
 }
+
+/// Layers that other programs compressed, in part as we do.
+@Suite struct ForeignLayerTests {
+    @Test(arguments: ["gzip -c", "cat", "zstd -c", "xz -c", "bzip2 -c"])
+    func everyCompressionIsUnpackedToTheSame(compressor: String) throws {
+        let layers = try Layers()
+        let folder = layers.folder.url
+        let numbers = (0..<400_000).map { "\($0 &* 7919 % 10007)" }.joined(separator: " ")
+        try layers.folder.write("files/a/numbers", numbers)
+        try layers.folder.write("files/b", "small")
+        let tool = String(compressor.prefix { $0 != " " })
+        guard Program.named(tool) != nil else { return print("SKIPPED: no \(tool)") }
+        // The first bytes are members as we make them, the rest is one that is larger than a block.
+        let script = "tar -C files -cf t . && (head -c 1000 t | \(compressor); tail -c +1001 t | \(compressor)) > t.z"
+        let made = try Program.run(["-c", script], of: URL(filePath: "/bin/sh"), in: folder)
+        #expect(made.status == 0)
+        let (tar, packed) = (try DiskFile.read(folder.path + "/t"), try DiskFile.read(folder.path + "/t.z"))
+        let descriptor = try layers.store.put(try #require(packed), .layerGzip)
+        let layer = Snapshots.Layer(descriptor, diffID: SHA256.digest(try #require(tar)))
+
+        let snapshots = try layers.snapshots()
+        let directories = try snapshots.directories(of: [layer], cores: 1)
+
+        let read = try snapshots.read(Array("a/numbers".utf8), in: directories, limit: 1 << 30)
+        #expect(read == Array(numbers.utf8))
+    }
+}
