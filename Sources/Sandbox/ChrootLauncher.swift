@@ -57,7 +57,11 @@ struct ChrootLauncher: Launcher {
         defer { free(resolved) }
         let path = String(cString: resolved)
         // What is being started while we look is found the next time.
-        for _ in 0..<20 where Self.endProcesses(in: path) > 0 { usleep(2_000) }
+        var attempts = 100
+        while Self.endProcesses(in: path) > 0, attempts > 0 {
+            attempts -= 1
+            usleep(2_000)
+        }
     }
 
     private static func endProcesses(in root: String) -> Int {
@@ -65,7 +69,9 @@ struct ChrootLauncher: Launcher {
         defer { closedir(folder) }
         var found = 0
         while let entry = readdir(folder) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
             guard let process = pid_t(name), process != getpid() else { continue }
             guard TextFile.link("/proc/\(name)/root") == root else { continue }
             if kill(process, SIGKILL) == 0 { found += 1 }

@@ -39,7 +39,9 @@ struct ControlGroup: Sendable {
             let error = folder.isEmpty ? EACCES : TextFile.write(setting.value, to: folder + "/" + setting.file)
             // The bound on processes is ours; a machine that has none is not worth a word in every build.
             if error != 0, setting.controller != "pids" {
-                notes.append("\(setting.name) is not limited: no control group can be had (\(SandboxError.text(error)))")
+                notes.append(
+                    "\(setting.name) is not limited: no control group can be had (\(SandboxError.text(error)))"
+                )
             }
         }
         for folder in groups.values.sorted() where !folder.isEmpty {
@@ -55,7 +57,11 @@ struct ControlGroup: Sendable {
     func remove() {
         for folder in folders {
             // The kernel may take a moment to see that the last process is gone.
-            for _ in 0..<50 where rmdir(folder) != 0 && errno == EBUSY { usleep(1_000) }
+            var attempts = 50
+            while rmdir(folder) != 0, errno == EBUSY, attempts > 0 {
+                attempts -= 1
+                usleep(1_000)
+            }
         }
     }
 
@@ -76,7 +82,12 @@ struct ControlGroup: Sendable {
             add("cpu", "max", "\(quota) \(resources.cpuPeriod ?? 100_000)", "processor time")
         }
         // Shares from 2 to 262,144 become weights from 1 to 10,000, as runc does it.
-        add("cpu", "weight", resources.cpuShares.map { String(1 + (max(2, $0) - 2) * 9_999 / 262_142) }, "processor share")
+        add(
+            "cpu",
+            "weight",
+            resources.cpuShares.map { String(1 + (max(2, $0) - 2) * 9_999 / 262_142) },
+            "processor share"
+        )
         add("cpuset", "cpus", resources.cpus, "the set of processors")
         add("cpuset", "mems", resources.memoryNodes, "the set of memory nodes")
         return settings
@@ -96,7 +107,8 @@ struct ControlGroup: Sendable {
         add("cpu", "shares", resources.cpuShares.map { String($0) }, "processor share")
         if resources.cpus != nil || resources.memoryNodes != nil {
             let all = { (file: String) in
-                (try? TextFile.read(mountPoint + "/cpuset/cpuset." + file))?.split(separator: "\n").first.map(String.init)
+                (try? TextFile.read(mountPoint + "/cpuset/cpuset." + file))?.split(separator: "\n").first
+                    .map(String.init)
             }
             // Neither may be empty when a process joins.
             add("cpuset", "cpus", resources.cpus ?? all("cpus"), "the set of processors")
@@ -123,7 +135,9 @@ struct ControlGroup: Sendable {
         let text = (try? TextFile.read("/proc/self/cgroup")) ?? ""
         for line in text.split(separator: "\n") {
             let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
-            if fields.count == 3, fields[1].split(separator: ",").contains(Substring(controller)) || fields[1] == controller {
+            if fields.count == 3,
+                fields[1].split(separator: ",").contains(Substring(controller)) || fields[1] == controller
+            {
                 return String(fields[2])
             }
         }
@@ -155,7 +169,9 @@ struct ControlGroup: Sendable {
         guard swept.withLock({ $0.insert(parent).inserted }), let folder = opendir(parent) else { return }
         defer { closedir(folder) }
         while let entry = readdir(folder) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
             let fields = name.split(separator: "-")
             guard fields.count == 3, fields[0] == "coracle", let process = Int32(fields[1]) else { continue }
             if kill(process, 0) != 0, errno == ESRCH { rmdir(parent + "/" + name) }

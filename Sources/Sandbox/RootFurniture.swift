@@ -23,7 +23,9 @@ final class RootFurniture: Sendable {
         }
         if let dev = Folder(root + "/dev") {
             let missing = RootPlan.devices.filter { !dev.putDevice($0, undo: &undo) }
-            if !missing.isEmpty { notes.append("/dev lacks \(missing.joined(separator: ", ")): mknod is not allowed here") }
+            if !missing.isEmpty {
+                notes.append("/dev lacks \(missing.joined(separator: ", ")): mknod is not allowed here")
+            }
             undo.append { dev.setTimes() }
         }
         self.notes = notes
@@ -85,7 +87,9 @@ final class RootFurniture: Sendable {
         }
 
         func setTimes() {
-            let times = (timespec(tv_sec: accessed.0, tv_nsec: accessed.1), timespec(tv_sec: changed.0, tv_nsec: changed.1))
+            let times = (
+                timespec(tv_sec: accessed.0, tv_nsec: accessed.1), timespec(tv_sec: changed.0, tv_nsec: changed.1)
+            )
             withUnsafePointer(to: times) { pair in
                 pair.withMemoryRebound(to: timespec.self, capacity: 2) { _ = futimens(descriptor, $0) }
             }

@@ -23,7 +23,10 @@ struct RuntimeConfig {
     }
 
     private static func mount(_ type: String, _ source: String, _ target: String, _ options: [String]) -> JSONText {
-        ["destination": .string(target), "type": .string(type), "source": .string(source), "options": .strings(options)]
+        [
+            "destination": .string(target), "type": .string(type), "source": .string(source),
+            "options": .strings(options),
+        ]
     }
 
     var json: JSONText {

@@ -39,7 +39,8 @@ enum TextFile {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 4_096) { buffer in
             guard let start = buffer.baseAddress else { return nil }
             let length = readlink(path, start, buffer.count)
-            return length < 0 ? nil : String(decoding: UnsafeRawBufferPointer(start: start, count: length), as: UTF8.self)
+            return length < 0
+                ? nil : String(decoding: UnsafeRawBufferPointer(start: start, count: length), as: UTF8.self)
         }
     }
 }

@@ -26,9 +26,10 @@ struct UserMapping {
             texts = (same("/proc/self/uid_map"), same("/proc/self/gid_map"))
             return
         }
-        let programs = ["newuidmap", "newgidmap"].map { name in
-            ["/usr/bin/", "/bin/", "/usr/local/bin/", "/sbin/"].map { $0 + name }.first { access($0, X_OK) == 0 }
-        }
+        let programs = ["newuidmap", "newgidmap"]
+            .map { name in
+                ["/usr/bin/", "/bin/", "/usr/local/bin/", "/sbin/"].map { $0 + name }.first { access($0, X_OK) == 0 }
+            }
         guard let uidProgram = programs[0], let gidProgram = programs[1] else {
             reason = "newuidmap and newgidmap are not installed"
             return
@@ -67,12 +68,13 @@ struct UserMapping {
     /// Specification: `subuid(5)`.
     static func ranges(of name: String?, id: UInt32, in file: String) -> [(start: UInt32, count: UInt32)] {
         let text = (try? TextFile.read(file)) ?? ""
-        return text.split(separator: "\n").compactMap { line in
-            let fields = line.split(separator: ":", omittingEmptySubsequences: false)
-            guard fields.count == 3, fields[0] == name ?? "" || fields[0] == String(id) else { return nil }
-            guard let start = UInt32(fields[1]), let count = UInt32(fields[2]), count > 0 else { return nil }
-            return (start, count)
-        }
+        return text.split(separator: "\n")
+            .compactMap { line in
+                let fields = line.split(separator: ":", omittingEmptySubsequences: false)
+                guard fields.count == 3, fields[0] == name ?? "" || fields[0] == String(id) else { return nil }
+                guard let start = UInt32(fields[1]), let count = UInt32(fields[2]), count > 0 else { return nil }
+                return (start, count)
+            }
     }
 
     private static func userName(_ uid: UInt32) -> String? {

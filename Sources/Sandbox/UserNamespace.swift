@@ -99,10 +99,11 @@ public enum UserNamespace {
     /// What `/proc/self/uid_map` or `gid_map` says.
     static func ranges(_ file: String) -> [Range] {
         let text = (try? TextFile.read(file)) ?? ""
-        return text.split(separator: "\n").compactMap { line in
-            let numbers = line.split(separator: " ").compactMap { UInt32($0) }
-            return numbers.count == 3 ? Range(inside: numbers[0], outside: numbers[1], count: numbers[2]) : nil
-        }
+        return text.split(separator: "\n")
+            .compactMap { line in
+                let numbers = line.split(separator: " ").compactMap { UInt32($0) }
+                return numbers.count == 3 ? Range(inside: numbers[0], outside: numbers[1], count: numbers[2]) : nil
+            }
     }
 
     /// Whether this process is in a user namespace of its own, not in the machine's.
