@@ -43,10 +43,13 @@ public struct Doctor: Sendable {
             if found.isolation == .chroot {
                 findings.append(Finding("separation", false, "with chroot, " + ChrootLauncher.weaknesses))
             }
-            let overlays = found.mountsOverlays
+            let overlays =
+                found.mountsOverlays
                 ? "overlays can be mounted in \(scratch)" : "no overlay can be mounted in \(scratch): roots are copied"
             let move = "set CORACLE_STORE to a folder on ext4, xfs or tmpfs"
-            findings.append(Finding("overlay", found.mountsOverlays, overlays, remedy: found.mountsOverlays ? nil : move))
+            findings.append(
+                Finding("overlay", found.mountsOverlays, overlays, remedy: found.mountsOverlays ? nil : move)
+            )
         } catch {
             choice = nil
             let text = (error as? SandboxError)?.message ?? "\(error)"
@@ -73,7 +76,8 @@ public struct Doctor: Sendable {
             let count = UserNamespace.ranges("/proc/self/uid_map").reduce(0) { $0 + Int($1.count) }
             return Finding("user", true, "uid \(entry.uid), root in a user namespace of \(count) users")
         case .single(let reason):
-            let detail = "uid \(entry.uid), root in a user namespace of one user: chown to others and USER fail (\(reason))"
+            let detail =
+                "uid \(entry.uid), root in a user namespace of one user: chown to others and USER fail (\(reason))"
             let install = "sudo apt-get install uidmap; "
             let ranges = "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER"
             return Finding("user", false, detail, remedy: (reason.contains("not installed") ? install : "") + ranges)
@@ -101,7 +105,12 @@ public struct Doctor: Sendable {
         do {
             let count = try SystemCallFilter.standard().instructions.count
             let detail = works ? "Docker's default profile, \(count) instructions" : "the kernel has no seccomp"
-            return Finding("system calls", works, detail, remedy: works ? nil : "use a kernel with CONFIG_SECCOMP_FILTER")
+            return Finding(
+                "system calls",
+                works,
+                detail,
+                remedy: works ? nil : "use a kernel with CONFIG_SECCOMP_FILTER"
+            )
         } catch { return Finding("system calls", false, "\(error)") }
     }
 

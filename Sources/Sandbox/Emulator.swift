@@ -7,7 +7,8 @@ internal import Glibc
 public enum Emulator {
     /// The names that QEMU gives to the architectures of images.
     static let names = [
-        "386": "i386", "amd64": "x86_64", "arm": "arm", "arm64": "aarch64", "loong64": "loongarch64", "mips64le": "mips64el",
+        "386": "i386", "amd64": "x86_64", "arm": "arm", "arm64": "aarch64", "loong64": "loongarch64",
+        "mips64le": "mips64el",
         "ppc64le": "ppc64le", "riscv64": "riscv64", "s390x": "s390x",
     ]
 
@@ -25,7 +26,9 @@ public enum Emulator {
         }
         // Only with this flag is the emulator found in a root that does not hold it.
         let flags = text.split(separator: "\n").first { $0.hasPrefix("flags:") }?.dropFirst(6) ?? ""
-        guard flags.contains("F") else { return "the emulator for \(architecture) is not kept open (flag F): \(install)" }
+        guard flags.contains("F") else {
+            return "the emulator for \(architecture) is not kept open (flag F): \(install)"
+        }
         return nil
     }
 }

@@ -62,8 +62,11 @@ public struct IsolationChoice: Sendable {
         var reasons: [String] = []
         if candidates.isEmpty { reasons.append("neither crun nor runc is installed (apt-get install crun)") }
         for isolation in candidates {
-            let overlay = isolation == .chroot ? "it can't be mounted for chroot" : ground.fault(isolation, overlay: true)
-            guard let overlay else { return IsolationChoice(isolation: isolation, mountsOverlays: true, reasons: reasons) }
+            let overlay =
+                isolation == .chroot ? "it can't be mounted for chroot" : ground.fault(isolation, overlay: true)
+            guard let overlay else {
+                return IsolationChoice(isolation: isolation, mountsOverlays: true, reasons: reasons)
+            }
             if let fault = ground.fault(isolation, overlay: false) {
                 reasons.append("\(isolation): \(fault)")
                 continue
@@ -93,7 +96,8 @@ struct ProbeGround {
     ///
     /// A program that is not there is asked for: where that is the answer, all before it has worked.
     func fault(_ isolation: Isolation, overlay: Bool) -> String? {
-        let root = overlay
+        let root =
+            overlay
             ? ProcessSpec.Root.overlay(lower: [folder + "/lower"], upper: folder + "/upper", work: folder + "/work")
             : .directory(folder + "/root")
         let spec = ProcessSpec(root: root, arguments: ["/coracle-probe"])

@@ -15,7 +15,9 @@ enum Program {
     static func removeTree(_ path: String) {
         guard unlink(path) != 0, let folder = opendir(path) else { return }
         while let entry = readdir(folder) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
             if name != ".", name != ".." { removeTree(path + "/" + name) }
         }
         closedir(folder)

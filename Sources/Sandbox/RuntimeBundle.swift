@@ -53,7 +53,14 @@ struct RuntimeBundle {
                 mounts.append(RuntimeConfig.bind(source, target, isReadOnly: isReadOnly))
             }
         }
-        let config = RuntimeConfig(spec: spec, name: name, root: place + "/rootfs", mounts: mounts, limits: limits, lacksGroups: lacksGroups)
+        let config = RuntimeConfig(
+            spec: spec,
+            name: name,
+            root: place + "/rootfs",
+            mounts: mounts,
+            limits: limits,
+            lacksGroups: lacksGroups
+        )
         files.append((place + "/config.json", Array(config.json.text.utf8), 0o600, .init()))
         addBundle(files, hangings)
     }

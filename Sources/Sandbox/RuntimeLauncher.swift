@@ -38,7 +38,8 @@ struct RuntimeLauncher: Launcher {
             pid: pid,
             descriptor: descriptor,
             stubs: stubs,
-            notes: lacksGroups ? ["crun has no control groups here (CAP_SYS_RESOURCE is missing): no limits, no mknod"] : [],
+            notes: lacksGroups
+                ? ["crun has no control groups here (CAP_SYS_RESOURCE is missing): no limits, no mknod"] : [],
             afterWait: { Self.removeGroups(name) }
         )
     }
