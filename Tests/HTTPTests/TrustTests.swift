@@ -54,8 +54,9 @@ struct TrustTests {
 
     @Test("Another host may not be let in by --insecure")
     func insecureIsByHost() async throws {
-        let (server, port) = try await Self.serve(TestAuthority().issue())
-        defer { withExtendedLifetime(server) {} }
+        let authority = try TestAuthority()
+        let (server, port) = try await Self.serve(authority.issue())
+        defer { withExtendedLifetime((server, authority)) {} }
         var settings = NetworkSettings()
         settings.insecureHosts = ["127.0.0.1:1", "localhost"]
 

@@ -95,8 +95,8 @@ struct RegistrySuite {
             let repository = try Repository(registry: registry.host, name: "a/one")
             for tag in ["1.1", "latest"] { try await client.put(image.document, as: .tag(tag), to: repository) }
 
-            #expect(try await client.tags(in: repository) == ["1.0", "1.1", "latest"])
-            #expect(try await client.tags(in: repository, limit: 2) == ["1.0", "1.1"])
+            #expect(try await client.tags(in: repository).sorted() == ["1.0", "1.1", "latest"])
+            #expect(try await client.tags(in: repository, limit: 2).count == 2)
             #expect(try await client.catalog(registry.host) == names)
             #expect(try await client.catalog(registry.host, limit: 2) == ["a/one", "b/two"])
         }

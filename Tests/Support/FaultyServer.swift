@@ -130,6 +130,11 @@ public final class FaultyServer: Sendable {
         while true {
             guard let more = receive(connection, 64 << 10) else { return nil }
             bytes += more
+            // A greeting of TLS is answered as servers of plain HTTP answer it.
+            guard bytes[0] != 0x16 else {
+                send(connection, Array("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n".utf8))
+                return nil
+            }
             guard let found = bytes.firstRange(of: end) else { continue }
             let text = String(decoding: bytes[..<found.lowerBound], as: UTF8.self)
             let lines = text.components(separatedBy: "\r\n")
