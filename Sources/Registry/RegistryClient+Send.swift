@@ -13,32 +13,33 @@ extension RegistryClient {
 
     /// Whether plain HTTP may be spoken with a server: this machine, or one that was named.
     func mayBePlain(_ url: HTTPURL) -> Bool {
-        url.isLoopback
-            || settings.insecureHosts.contains { name in
-                let name = name.lowercased()
-                return name == url.host || name == "\(url.host):\(url.port)" || name == url.authority
-            }
+        url.isLoopback || settings.insecureHosts.contains { url.isNamed($0) }
     }
 
     /// Finds out, once, where a registry is and what it wants to be shown.
     func endpoint(_ operation: Operation) async throws -> RegistryState.Endpoint {
         try await state.endpoint(operation.registry) {
-            let host = RegistryClient.host(operation.registry)
             do {
-                let secure = try HTTPURL(isSecure: true, authority: host, target: "/v2/")
-                let plain = try HTTPURL(isSecure: false, authority: host, target: "/v2/")
-                do {
-                    return try await probe(operation, secure)
-                } catch let error as ServerError where mayBePlain(plain) {
-                    let isHopeless = error.code == .unreachable && secure.port == plain.port
-                    guard !isHopeless, [.handshake, .unreachable, .cut, .malformed, .timedOut].contains(error.code) else {
-                        throw error
-                    }
-                    return try await probe(operation, plain)
-                }
+                return try await find(operation)
             } catch let error as ServerError {
                 throw operation.error(error)
             }
+        }
+    }
+
+    /// Tries TLS first, so that nothing goes in the clear where it need not; then, where that is allowed, plain HTTP.
+    private func find(_ operation: Operation) async throws -> RegistryState.Endpoint {
+        let host = RegistryClient.host(operation.registry)
+        let secure = try HTTPURL(isSecure: true, authority: host, target: "/v2/")
+        let plain = try HTTPURL(isSecure: false, authority: host, target: "/v2/")
+        do {
+            return try await probe(operation, secure)
+        } catch let error as ServerError where mayBePlain(plain) {
+            // Nobody listens on a port that was written, whatever is spoken.
+            let isHopeless = error.code == .unreachable && secure.port == plain.port
+            let mayBeNoTLS: [ServerError.Code] = [.handshake, .unreachable, .cut, .malformed, .timedOut]
+            guard !isHopeless, mayBeNoTLS.contains(error.code) else { throw error }
+            return try await probe(operation, plain)
         }
     }
 
