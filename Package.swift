@@ -73,11 +73,12 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOTLS", package: "swift-nio"),
             ],
             swiftSettings: settings
         ),
         // The client side of the distribution specification.
-        .target(name: "Registry", dependencies: ["HTTP", "OCI"], swiftSettings: settings),
+        .target(name: "Registry", dependencies: ["Archive", "HTTP", "OCI"], swiftSettings: settings),
         // The server side of it, over a store.
         .target(
             name: "RegistryServer",
@@ -144,7 +145,7 @@ let package = Package(
         ),
         .testTarget(
             name: "RegistryTests",
-            dependencies: ["HTTP", "OCI", "Registry", "RegistryServer", "Store", "TestSupport"],
+            dependencies: ["Archive", "HTTP", "OCI", "Registry", "RegistryServer", "Store", "TestSupport"],
             swiftSettings: settings
         ),
         .testTarget(
