@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import HTTPTypes
+internal import HummingbirdCore
+internal import Logging
+internal import NIOCore
+internal import OCI
+internal import Store
+
+/// Answers requests; what each endpoint does is in files of its own.
+struct Responder: Sendable {
+    let options: RegistryOptions
+    let store: ImageStore
+    let repositories: Repositories
+    let uploads: UploadTable
+    let listed: ListedImages
+    let faults: Faults
+    let gate: Gate
+    let log: RequestLog
+    let logger: Logger
+
+    init(_ store: ImageStore, _ options: RegistryOptions, _ faults: Faults, _ logger: Logger) {
+        (self.store, self.options, self.faults, self.logger) = (store, options, faults, logger)
+        repositories = Repositories(store)
+        uploads = UploadTable(repositories)
+        listed = ListedImages(store, isOn: options.servesListedImages)
+        gate = Gate(options.access)
+        log = RequestLog(limit: options.rememberedRequests)
+    }
+
+    /// A body that nobody wanted is read up to so many bytes, so that the client gets to the answer.
+    private static let drainLimit: Int64 = 8 << 20
+
+    /// Takes a request, and gives it an answer.
+    func respond(_ request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel) async throws {
+        let start = ContinuousClock.now
+        let exchange = Exchange(request)
+        var record = RequestRecord(method: exchange.method.rawValue, path: exchange.target)
+        record.isAuthorized = exchange.headers[.authorization] != nil
+        defer {
+            record.bytesIn = exchange.body.received
+            record.microseconds = (ContinuousClock.now - start).microseconds
+            log.add(record)
+            options.onRequest?(record)
+        }
+        var answer: Answer
+        switch await attempt({ try await DiskExecutor.run { try admit(exchange) } }) {
+        case .failure(let other): answer = other
+        case .success(let admitted):
+            record.user = admitted.caller.user
+            if exchange.headers[.expect]?.lowercased() == "100-continue" {
+                try await writer.writeInformationalHead(HTTPResponse(status: .continue))
+            }
+            switch await attempt({ try await DiskExecutor.run { try await perform(admitted, exchange) } }) {
+            case .success(let done): answer = done
+            case .failure(let other): answer = other
+            }
+        }
+        complete(&answer, exchange)
+        let plan = SendPlan(exchange, answer, faults)
+        guard !plan.isCut else {
+            try await channel.close()
+            throw CutConnection()
+        }
+        try await exchange.body.drain(limit: Responder.drainLimit)
+        record.status = answer.status.code
+        record.bytesOut = try await plan.send(answer, writer, channel)
+        if !exchange.body.isDone { try await channel.close() }
+    }
+
+    /// What came of some work: an answer either way.
+    private enum Attempt<Value> {
+        case success(Value)
+        case failure(Answer)
+    }
+
+    private func attempt<Value>(_ work: () async throws -> Value) async -> Attempt<Value> {
+        do {
+            return .success(try await work())
+        } catch let refusal as Refusal {
+            return .failure(refusal.answer)
+        } catch let error as StoreError {
+            logger.error("\(error.message)")
+            return .failure(Refusal(.internalServerError, .unknown, error.message).answer)
+        } catch {
+            // The connection is gone, so nobody reads this.
+            return .failure(Refusal(.badRequest, .unknown, "the request ended early").answer)
+        }
+    }
+
+    private struct Admitted {
+        let route: Route
+        let caller: Caller
+    }
+
+    /// Looks at who asks for what, before any of the body.
+    private func admit(_ exchange: Exchange) throws -> Admitted {
+        if let refusal = plannedRefusal(exchange) { throw refusal }
+        guard let route = try Route(exchange.path) else {
+            throw Refusal(.notFound, .unsupported, "there is nothing at \(exchange.path)")
+        }
+        let caller = try gate.admit(exchange, need(route, exchange.method), origin(exchange))
+        let isChange = exchange.method != .get && exchange.method != .head
+        if isChange, options.isReadOnly {
+            throw Refusal(.methodNotAllowed, .unsupported, "this registry is read-only")
+        }
+        return Admitted(route: route, caller: caller)
+    }
+
+    /// How clients reach this registry.
+    private func origin(_ exchange: Exchange) -> String {
+        let scheme = options.certificate == nil ? "http" : "https"
+        return "\(scheme)://\(exchange.host)"
+    }
+
+    private func need(_ route: Route, _ method: HTTPRequest.Method) -> Need {
+        guard let repository = route.repository else {
+            if case .catalog = route { return .catalog }
+            return .presence
+        }
+        if case .upload = route { return .action(.push, repository) }
+        switch method {
+        case .get, .head: return .action(.pull, repository)
+        case .delete: return .action(.delete, repository)
+        default: return .action(.push, repository)
+        }
+    }
+
+    private func perform(_ admitted: Admitted, _ exchange: Exchange) async throws -> Answer {
+        let isRead = exchange.method == .get || exchange.method == .head
+        switch (admitted.route, exchange.method) {
+        case (.ping, _) where isRead: return Answer(.ok, json: [:])
+        case (.catalog, _) where isRead: return try listRepositories(exchange, admitted.caller)
+        case (.tags(let name), _) where isRead: return try listTags(of: name, exchange)
+        case (.referrers(let name, let digest), _) where isRead:
+            return try listReferrers(to: digest, in: name, exchange)
+        case (.blob(let name, let digest), _) where isRead: return try getBlob(digest, in: name, exchange)
+        case (.blob(let name, let digest), .delete): return try deleteBlob(digest, in: name)
+        case (.manifest(let name, let reference), _) where isRead:
+            return try getManifest(reference, in: name, exchange)
+        case (.manifest(let name, let reference), .put): return try await putManifest(reference, in: name, exchange)
+        case (.manifest(let name, let reference), .delete): return try deleteManifest(reference, in: name)
+        case (.uploads(let name), .post): return try await startUpload(in: name, exchange, admitted.caller)
+        case (.upload(let name, let id), .patch): return try await addToUpload(id, in: name, exchange)
+        case (.upload(let name, let id), .put): return try await finishUpload(id, in: name, exchange)
+        case (.upload(let name, let id), .delete): return try await cancelUpload(id, in: name)
+        case (.upload(let name, let id), _) where isRead: return try await uploadStatus(id, in: name)
+        default:
+            var refusal = Refusal(
+                .methodNotAllowed,
+                .unsupported,
+                "\(exchange.method.rawValue) does nothing at \(exchange.path)"
+            )
+            refusal.headers[.allow] = admitted.route.methods
+            throw refusal
+        }
+    }
+
+    /// What every answer has.
+    private func complete(_ answer: inout Answer, _ exchange: Exchange) {
+        answer.headers[.dockerVersion] = "registry/2.0"
+        answer.headers[.date] = HTTPDate.now
+        let code = answer.status.code
+        if code != 204, code != 304 { answer.headers[.contentLength] = String(answer.length) }
+    }
+}
+
+extension Duration {
+    /// Whole microseconds.
+    var microseconds: Int64 {
+        components.seconds * 1_000_000 + components.attoseconds / 1_000_000_000_000
+    }
+}
+
+extension Exchange {
+    /// The host that the client thinks it talks to.
+    var host: String { authority ?? "localhost" }
+}
+
+extension Route {
+    /// What can be done there.
+    var methods: String {
+        switch self {
+        case .ping, .catalog, .tags, .referrers: "GET, HEAD"
+        case .blob: "GET, HEAD, DELETE"
+        case .uploads: "POST"
+        case .upload: "GET, HEAD, PATCH, PUT, DELETE"
+        case .manifest: "GET, HEAD, PUT, DELETE"
+        }
+    }
+}
