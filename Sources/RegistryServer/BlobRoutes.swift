@@ -31,6 +31,17 @@ extension Responder {
             answer.status = .notModified
             return answer
         }
+        if let storage, exchange.method == .get {
+            answer.status = .temporaryRedirect
+            answer.headers[.location] = storageLocation(digest, at: storage)
+            return answer
+        }
+        return try content(of: answer, file, name, exchange)
+    }
+
+    /// The bytes of a blob, or a part of them.
+    func content(of start: Answer, _ file: OpenFile, _ name: BlobName, _ exchange: Exchange) throws -> Answer {
+        var answer = start
         answer.headers[.contentType] = "application/octet-stream"
         answer.headers[.cacheControl] = "max-age=31536000"
         answer.body = .file(file, 0..<file.size)

@@ -18,6 +18,9 @@ struct Caller: Sendable {
     var user: String?
     var rights: Rights
 
+    /// Of requests that look after themselves.
+    static let nobody = Caller(user: nil, rights: .pullOnly)
+
     func may(_ action: Action, _ repository: RepositoryName) -> Bool {
         switch rights {
         case .all: true

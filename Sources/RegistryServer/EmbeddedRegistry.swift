@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import HTTPTypes
-internal import HummingbirdCore
-internal import HummingbirdTLS
 internal import Logging
-internal import NIOCore
-internal import NIOPosix
-internal import NIOSSL
 public import Store
 
 /// A registry that runs while a function does: the server side of the distribution specification over a store.
@@ -52,15 +46,32 @@ public struct EmbeddedRegistry: Sendable {
     ) async throws -> Value {
         let logger = Logger(label: "coracle.registry") { _ in SwiftLogNoOpLogHandler() }
         let responder = Responder(store, options, faults, logger)
-        return try await Listener.run(options, logger, { try await responder.respond($0, $1, $2) }) { port in
-            let host = options.host.contains(":") ? "[\(options.host)]" : options.host
-            let name = "\(host):\(port)"
+        guard options.redirectsBlobs else { return try await serve(responder, body) }
+        var elsewhere = options
+        elsewhere.port = 0
+        var storage = responder
+        storage.isStorage = true
+        return try await Listener.run(elsewhere, logger, storage.respond) { port in
+            var responder = responder
+            // Another name of this machine, so that it is another host to clients.
+            responder.storage = "\(options.scheme)://localhost:\(port)"
+            return try await serve(responder, body)
+        }
+    }
+
+    private static func serve<Value: Sendable>(
+        _ responder: Responder,
+        _ body: @Sendable (EmbeddedRegistry) async throws -> Value
+    ) async throws -> Value {
+        let options = responder.options
+        return try await Listener.run(options, responder.logger, responder.respond) { port in
+            let name = "\(options.host.contains(":") ? "[\(options.host)]" : options.host):\(port)"
             let registry = EmbeddedRegistry(
-                store: store,
-                url: (options.certificate == nil ? "http://" : "https://") + name,
+                store: responder.store,
+                url: "\(options.scheme)://\(name)",
                 host: name,
                 port: port,
-                faults: faults,
+                faults: responder.faults,
                 log: responder.log
             )
             return try await body(registry)
@@ -68,10 +79,17 @@ public struct EmbeddedRegistry: Sendable {
     }
 }
 
+extension RegistryOptions {
+    /// `http` or `https`.
+    var scheme: String { certificate == nil ? "http" : "https" }
+}
+
 /// Why a registry does not serve.
 public struct RegistryServerError: Error, Hashable, Sendable, CustomStringConvertible {
     /// What was being done, to what, and what was found: one line, no full stop.
     public let message: String
+    /// Whether it is about what the registry was told, and not about the network.
+    public var isAboutOptions = false
 
     /// The message.
     public var description: String { message }

@@ -35,6 +35,16 @@ struct Exchange {
     /// The first value of a name in the query; `nil` where there is none.
     func query(_ name: String) -> String? { query.first { $0.name == name }?.value }
 
+    private static let secrets: Set<String> = ["sig", "password", "refresh_token", "access_token", "token"]
+
+    /// The target without values that open doors.
+    var loggable: String {
+        guard query.contains(where: { Exchange.secrets.contains($0.name) }) else { return target }
+        let path = target.prefix { $0 != "?" }
+        let items = query.map { $0.name + "=" + (Exchange.secrets.contains($0.name) ? "…" : $0.value) }
+        return "\(path)?\(items.joined(separator: "&"))"
+    }
+
     /// Names and values of a query or a form.
     static func form(_ text: some StringProtocol) -> [(name: String, value: String)] {
         text.split(separator: "&")

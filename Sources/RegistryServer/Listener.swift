@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Glibc
 internal import HTTPTypes
 internal import HummingbirdCore
 internal import HummingbirdTLS
@@ -35,7 +36,8 @@ enum Listener {
                 do {
                     try await server.run()
                 } catch {
-                    throw RegistryServerError(message: "listening on \(options.host):\(options.port): \(error)")
+                    let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
+                    throw RegistryServerError(message: "listening on \(options.host):\(options.port): \(reason)")
                 }
             }
             var waiting = ports.makeAsyncIterator()
@@ -83,7 +85,8 @@ enum Listener {
             return TLSConfiguration.makeServerConfiguration(certificateChain: chain, privateKey: .privateKey(key))
         } catch {
             throw RegistryServerError(
-                message: "reading the certificate \(files.chain) and the key \(files.key): \(error)"
+                message: "reading the certificate \(files.chain) and its key \(files.key): \(error)",
+                isAboutOptions: true
             )
         }
     }

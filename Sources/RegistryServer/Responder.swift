@@ -17,13 +17,19 @@ struct Responder: Sendable {
     let gate: Gate
     let log: RequestLog
     let logger: Logger
+    /// Signs where blobs are, for the host that has them.
+    let storageKey = (0..<32).map { _ in UInt8.random(in: 0...255) }
+    /// The host that blobs are fetched from, `http://localhost:5001`; `nil` where that is this one.
+    var storage: String?
+    /// Whether this is that host.
+    var isStorage = false
 
     init(_ store: ImageStore, _ options: RegistryOptions, _ faults: Faults, _ logger: Logger) {
         (self.store, self.options, self.faults, self.logger) = (store, options, faults, logger)
         repositories = Repositories(store)
         uploads = UploadTable(repositories)
         listed = ListedImages(store, isOn: options.servesListedImages)
-        gate = Gate(options.access)
+        gate = Gate(options.access, isReadOnly: options.isReadOnly, faults)
         log = RequestLog(limit: options.rememberedRequests)
     }
 
@@ -34,7 +40,7 @@ struct Responder: Sendable {
     func respond(_ request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel) async throws {
         let start = ContinuousClock.now
         let exchange = Exchange(request)
-        var record = RequestRecord(method: exchange.method.rawValue, path: exchange.target)
+        var record = RequestRecord(method: exchange.method.rawValue, path: exchange.loggable)
         record.isAuthorized = exchange.headers[.authorization] != nil
         defer {
             record.bytesIn = exchange.body.received
@@ -94,7 +100,9 @@ struct Responder: Sendable {
 
     /// Looks at who asks for what, before any of the body.
     private func admit(_ exchange: Exchange) throws -> Admitted {
+        if isStorage { return Admitted(route: .storage(try storageDigest(exchange)), caller: .nobody) }
         if let refusal = plannedRefusal(exchange) { throw refusal }
+        if gate.isTokenPath(exchange.path) { return Admitted(route: .token, caller: .nobody) }
         guard let route = try Route(exchange.path) else {
             throw Refusal(.notFound, .unsupported, "there is nothing at \(exchange.path)")
         }
@@ -108,8 +116,7 @@ struct Responder: Sendable {
 
     /// How clients reach this registry.
     private func origin(_ exchange: Exchange) -> String {
-        let scheme = options.certificate == nil ? "http" : "https"
-        return "\(scheme)://\(exchange.host)"
+        "\(options.scheme)://\(exchange.host)"
     }
 
     private func need(_ route: Route, _ method: HTTPRequest.Method) -> Need {
@@ -128,6 +135,8 @@ struct Responder: Sendable {
     private func perform(_ admitted: Admitted, _ exchange: Exchange) async throws -> Answer {
         let isRead = exchange.method == .get || exchange.method == .head
         switch (admitted.route, exchange.method) {
+        case (.token, .get), (.token, .post): return try await gate.token(exchange)
+        case (.storage(let digest), _) where isRead: return try getStored(digest, exchange)
         case (.ping, _) where isRead: return Answer(.ok, json: [:])
         case (.catalog, _) where isRead: return try listRepositories(exchange, admitted.caller)
         case (.tags(let name), _) where isRead: return try listTags(of: name, exchange)
@@ -180,7 +189,8 @@ extension Route {
     /// What can be done there.
     var methods: String {
         switch self {
-        case .ping, .catalog, .tags, .referrers: "GET, HEAD"
+        case .token: "GET, POST"
+        case .storage, .ping, .catalog, .tags, .referrers: "GET, HEAD"
         case .blob: "GET, HEAD, DELETE"
         case .uploads: "POST"
         case .upload: "GET, HEAD, PATCH, PUT, DELETE"

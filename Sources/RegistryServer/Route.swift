@@ -7,6 +7,10 @@ internal import Store
 ///
 /// Specification: OCI distribution-spec 1.1, "Endpoints".
 enum Route {
+    /// Where tokens are fetched, which no path below `/v2/` is.
+    case token
+    /// A blob at the host that blobs are fetched from.
+    case storage(Digest)
     case ping
     case catalog
     case blob(RepositoryName, String)
@@ -19,7 +23,7 @@ enum Route {
     /// The repository; `nil` where it is about all.
     var repository: RepositoryName? {
         switch self {
-        case .ping, .catalog: nil
+        case .token, .storage, .ping, .catalog: nil
         case .blob(let name, _), .uploads(let name), .upload(let name, _), .manifest(let name, _), .tags(let name),
             .referrers(let name, _):
             name

@@ -19,7 +19,9 @@ struct SendPlan {
     init(_ exchange: Exchange, _ answer: Answer, _ faults: Faults) {
         isHead = exchange.method == .head
         isCut = faults.take(exchange) { $0 == .cutAfterWork ? true : nil } ?? false
-        guard !isHead, case .file = answer.body, exchange.path.contains("/blobs/") else { return }
+        guard !isHead, case .file = answer.body,
+            exchange.path.contains("/blobs/") || exchange.path.hasPrefix("/storage/")
+        else { return }
         cut = faults.take(exchange) { effect in
             if case .cutDownload(let bytes) = effect { bytes } else { nil }
         }

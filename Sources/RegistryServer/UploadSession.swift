@@ -67,7 +67,7 @@ actor UploadSession {
     }
 }
 
-/// The uploads that this process knows; others are on the disk. A lock guards the list.
+/// The uploads that this process knows; others are on the disk, and a lock guards the list.
 final class UploadTable: Sendable {
     private struct Entry {
         let session: UploadSession
