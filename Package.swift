@@ -142,7 +142,7 @@ let package = Package(
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "RegistryServerTests",
-            dependencies: ["OCI", "RegistryServer", "Store", "TestSupport"],
+            dependencies: ["Archive", "OCI", "RegistryServer", "Store", "TestSupport"],
             swiftSettings: settings
         ),
         .testTarget(

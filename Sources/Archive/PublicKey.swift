@@ -6,10 +6,9 @@ public final class PublicKey: Sendable {
     // SAFETY: made once and only read after; libcrypto counts references to keys with atomic operations.
     private nonisolated(unsafe) let key: OpaquePointer
 
-    /// Reads a key.
+    /// Reads a key; `nil` where there is none.
     ///
     /// - Parameter pem: A certificate, or a public key, in PEM.
-    /// - Returns: `nil` where there is neither.
     public init?(pem: [UInt8]) {
         guard let found = PublicKey.certificate(pem) ?? PublicKey.plain(pem) else { return nil }
         key = found
@@ -38,8 +37,8 @@ public final class PublicKey: Sendable {
     /// Specification: RFC 7518, sections 3.3 and 3.4.
     ///
     /// - Parameters:
-    ///   - signature: The signature; of ES256 its two numbers one after the other.
     ///   - message: What was signed.
+    ///   - signature: The signature; of ES256 its two numbers one after the other.
     ///   - algorithm: `RS256` or `ES256`; no other is right, nor one that the key is not for.
     /// - Returns: Whether it is right.
     public func hasSigned(_ message: [UInt8], _ signature: [UInt8], _ algorithm: String) -> Bool {

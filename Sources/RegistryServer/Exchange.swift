@@ -12,6 +12,8 @@ struct Exchange {
     let target: String
     /// The path, its escapes resolved.
     let path: String
+    /// Its parts; an escaped slash does not divide them.
+    let segments: [String]
     /// Names and values in order, their escapes resolved.
     let query: [(name: String, value: String)]
     let headers: HTTPFields
@@ -26,6 +28,8 @@ struct Exchange {
         target = request.head.path ?? "/"
         let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         path = Exchange.decode(parts[0], plusIsSpace: false)
+        segments = parts[0].split(separator: "/", omittingEmptySubsequences: false)
+            .map { Exchange.decode($0, plusIsSpace: false) }
         query = parts.count > 1 ? Exchange.form(parts[1]) : []
         let length = headers[.contentLength].flatMap { Int64($0) }
         let isChunked = headers[.transferEncoding] != nil

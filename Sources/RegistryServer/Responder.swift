@@ -103,7 +103,7 @@ struct Responder: Sendable {
         if isStorage { return Admitted(route: .storage(try storageDigest(exchange)), caller: .nobody) }
         if let refusal = plannedRefusal(exchange) { throw refusal }
         if gate.isTokenPath(exchange.path) { return Admitted(route: .token, caller: .nobody) }
-        guard let route = try Route(exchange.path) else {
+        guard let route = try Route(exchange.segments) else {
             throw Refusal(.notFound, .unsupported, "there is nothing at \(exchange.path)")
         }
         let caller = try gate.admit(exchange, need(route, exchange.method), origin(exchange))

@@ -31,8 +31,8 @@ enum Route {
     }
 
     /// Reads a path; `nil` where there is nothing of that form.
-    init?(_ path: String) throws(Refusal) {
-        var parts = path.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+    init?(_ segments: [String]) throws(Refusal) {
+        var parts = segments
         guard parts.count >= 2, parts[0].isEmpty, parts[1] == "v2" else { return nil }
         parts.removeFirst(2)
         if parts.isEmpty || parts == [""] {
@@ -61,7 +61,8 @@ enum Route {
     }
 
     private static func name(_ parts: ArraySlice<String>) throws(Refusal) -> RepositoryName {
-        try name(parts.joined(separator: "/"))
+        // An escaped slash would divide a name where the path does not.
+        try name(parts.map { $0.contains("/") ? "?" : $0 }.joined(separator: "/"))
     }
 
     /// A repository's name, as a client wrote it.

@@ -81,7 +81,7 @@ extension Responder {
 
     /// end-13: how far an upload is.
     func uploadStatus(_ id: String, in repository: RepositoryName) async throws -> Answer {
-        guard let session = try uploads.find(id, in: repository), let (_, size) = try await session.begin() else {
+        guard let session = try uploads.find(id, in: repository), let size = try await session.status() else {
             throw unknownUpload(id)
         }
         return uploadState(.noContent, id, in: repository, size: size)

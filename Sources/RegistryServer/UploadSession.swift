@@ -26,13 +26,19 @@ actor UploadSession {
     ///
     /// - Returns: The turn, and how many bytes there are; `nil` where the upload is gone.
     func begin() throws(StoreError) -> (turn: Int, size: Int64)? {
+        guard let size = try status() else { return nil }
         turn += 1
+        return (turn, size)
+    }
+
+    /// How many bytes there are; `nil` where the upload is gone. Whoever adds goes on.
+    func status() throws(StoreError) -> Int64? {
         if !upload.isCurrent {
             // Another process went on with it, or ended it.
             guard let other = try repositories.upload(id, in: repository) else { return nil }
             upload = other
         }
-        return (turn, upload.size)
+        return upload.size
     }
 
     /// Adds bytes.
