@@ -45,7 +45,9 @@ extension Responder {
         answer.headers[.contentType] = "application/octet-stream"
         answer.headers[.cacheControl] = "max-age=31536000"
         answer.body = .file(file, 0..<file.size)
-        if faults.take(exchange, { $0 == .noRange ? true : nil }) != nil { return answer }
+        if exchange.headers[.range] != nil, faults.take(exchange, { $0 == .noRange ? true : nil }) != nil {
+            return answer
+        }
         answer.headers[.acceptRanges] = "bytes"
         guard let range = exchange.headers[.range], exchange.method == .get, isCurrent(exchange, name) else {
             return answer

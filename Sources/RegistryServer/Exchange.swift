@@ -87,6 +87,8 @@ final class RequestBytes {
     private(set) var received: Int64 = 0
     /// Whether all came.
     private(set) var isDone: Bool
+    /// After how many bytes the connection is cut on purpose; `nil` where it is not.
+    var cut: Int64?
     private var iterator: RequestBody.AsyncIterator
 
     init(_ body: RequestBody, length: Int64?) {
@@ -98,6 +100,7 @@ final class RequestBytes {
     /// The next bytes; `nil` after the last.
     func next() async throws -> ByteBuffer? {
         guard !isDone else { return nil }
+        if isCut { throw CutConnection() }
         guard let buffer = try await iterator.next() else {
             isDone = true
             if let length, received < length { throw CutConnection() }
@@ -106,6 +109,9 @@ final class RequestBytes {
         received += Int64(buffer.readableBytes)
         return buffer
     }
+
+    /// Whether the connection is to be cut now.
+    var isCut: Bool { cut.map { received >= $0 } ?? false }
 
     /// The whole body; `nil` where it is longer than the limit.
     func collect(limit: Int) async throws -> [UInt8]? {

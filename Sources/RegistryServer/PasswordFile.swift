@@ -20,7 +20,7 @@ public final class PasswordFile: Sendable {
     private let state: Mutex<State>
     private let key = (0..<32).map { _ in UInt8.random(in: 0...255) }
     /// Somebody unknown takes as long to refuse as somebody known.
-    private static let nobody = "$2b$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"
+    private static let nobody = "$2b$05$CCCCCCCCCCCCCCCCCCCCC.Xn7FSvv79c6bu/kgV/.kBlx/ChE9.FW"
     private static let knownLimit = 1024
 
     /// Reads a file.

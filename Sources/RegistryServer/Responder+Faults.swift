@@ -20,6 +20,14 @@ extension Responder {
         }
     }
 
+    /// After how many bytes of its body a request is cut; `nil` where it is not.
+    func plannedCut(_ exchange: Exchange) -> Int64? {
+        guard exchange.body.length != 0 else { return nil }
+        return faults.take(exchange) { effect in
+            if case .cutUpload(let bytes) = effect { bytes } else { nil }
+        }
+    }
+
     private func statusFault(_ code: Int, _ seconds: Int?) -> Refusal {
         let reason: Refusal.Code =
             switch code {

@@ -48,6 +48,7 @@ struct Responder: Sendable {
             log.add(record)
             options.onRequest?(record)
         }
+        if faults.take(exchange, { $0 == .cutBeforeAnswer ? true : nil }) != nil { return try await cut(channel) }
         var answer: Answer
         switch await attempt({ try await DiskExecutor.run { try admit(exchange) } }) {
         case .failure(let other): answer = other
@@ -56,6 +57,7 @@ struct Responder: Sendable {
             if exchange.headers[.expect]?.lowercased() == "100-continue" {
                 try await writer.writeInformationalHead(HTTPResponse(status: .continue))
             }
+            exchange.body.cut = plannedCut(exchange)
             switch await attempt({ try await DiskExecutor.run { try await perform(admitted, exchange) } }) {
             case .success(let done): answer = done
             case .failure(let other): answer = other
@@ -63,14 +65,17 @@ struct Responder: Sendable {
         }
         complete(&answer, exchange)
         let plan = SendPlan(exchange, answer, faults)
-        guard !plan.isCut else {
-            try await channel.close()
-            throw CutConnection()
-        }
+        guard !plan.isCut, !exchange.body.isCut else { return try await cut(channel) }
         try await exchange.body.drain(limit: Responder.drainLimit)
         record.status = answer.status.code
         record.bytesOut = try await plan.send(answer, writer, channel)
         if !exchange.body.isDone { try await channel.close() }
+    }
+
+    /// Ends a connection without a word.
+    private func cut(_ channel: any Channel) async throws {
+        try await channel.close()
+        throw CutConnection()
     }
 
     /// What came of some work: an answer either way.

@@ -31,7 +31,10 @@ public final class Wire: @unchecked Sendable {
     }
 
     /// A connection that ended.
-    public struct Ended: Error {}
+    public struct Ended: Error {
+        /// Says so.
+        public init() {}
+    }
 
     /// Connects to a port of this machine.
     ///
