@@ -72,7 +72,10 @@ enum Listener {
     ) throws -> Running {
         let channel = HTTP1Channel(
             responder: respond,
-            configuration: .init(additionalChannelHandlers: [LargeReads()], idleTimeout: idleTime)
+            configuration: .init(
+                additionalChannelHandlers: [ConnectionSetup(isEncrypted: options.certificate != nil)],
+                idleTimeout: idleTime
+            )
         )
         guard let certificate = options.certificate else { return running(channel, options, logger, onPort) }
         return running(try TLSChannel(channel, tlsConfiguration: tls(certificate)), options, logger, onPort)
@@ -105,17 +108,5 @@ enum Listener {
             logger: logger
         )
         return Running(run: { try await server.run() }, stop: { try await server.shutdownGracefully() })
-    }
-}
-
-/// Has a connection read much at once: large bodies are what registries are for.
-private final class LargeReads: ChannelInboundHandler, RemovableChannelHandler {
-    typealias InboundIn = Never
-
-    private static let size = 256 << 10
-
-    func handlerAdded(context: ChannelHandlerContext) {
-        let buffers = FixedSizeRecvByteBufferAllocator(capacity: LargeReads.size)
-        _ = context.channel.setOption(ChannelOptions.recvAllocator, value: buffers)
     }
 }

@@ -64,7 +64,7 @@ struct Responder: Sendable {
             }
         }
         complete(&answer, exchange)
-        let plan = SendPlan(exchange, answer, faults)
+        let plan = SendPlan(exchange, answer, faults, isEncrypted: options.certificate != nil)
         guard !plan.isCut, !exchange.body.isCut else { return try await cut(channel) }
         try await exchange.body.drain(limit: Responder.drainLimit)
         record.status = answer.status.code

@@ -9,14 +9,17 @@ struct SendPlan {
     /// Whether the connection is cut instead.
     let isCut: Bool
     private let isHead: Bool
+    /// Whether the bytes go through TLS.
+    private let isEncrypted: Bool
     private var cut: Int64?
     private var speed: Int?
     private var isWrong = false
 
     /// How many bytes are read and sent at once.
-    private static let chunk = 1 << 20
+    private static let chunk = 256 << 10
 
-    init(_ exchange: Exchange, _ answer: Answer, _ faults: Faults) {
+    init(_ exchange: Exchange, _ answer: Answer, _ faults: Faults, isEncrypted: Bool) {
+        self.isEncrypted = isEncrypted
         isHead = exchange.method == .head
         isCut = faults.take(exchange) { $0 == .cutAfterWork ? true : nil } ?? false
         guard !isHead, case .file = answer.body,
@@ -46,21 +49,9 @@ struct SendPlan {
             try await writer.write(response: head, body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
             return Int64(bytes.count)
         case .file(let file, let range):
-            var body: any ResponseBodyWriter = try await writer.writeHead(head)
-            var sent: Int64 = 0
+            let body: any ResponseBodyWriter = try await writer.writeHead(head)
             let end = cut.map { min(range.upperBound, range.lowerBound + $0) } ?? range.upperBound
-            let step = speed.map { max(1, min(SendPlan.chunk, $0 / 10)) } ?? SendPlan.chunk
-            var next = try await SendPlan.read(file, range.lowerBound, min(end, range.lowerBound + Int64(step)))
-            while var buffer = next {
-                let place = range.lowerBound + sent + Int64(buffer.readableBytes)
-                // The next bytes are read while these are sent.
-                async let following = SendPlan.read(file, place, min(end, place + Int64(step)))
-                if isWrong, sent == 0 { SendPlan.damage(&buffer) }
-                sent += Int64(buffer.readableBytes)
-                try await body.write(buffer)
-                if speed != nil { try await Task.sleep(for: .milliseconds(100)) }
-                next = try await following
-            }
+            let sent = try await send(file, range.lowerBound..<end, body, channel)
             guard sent == Int64(range.count) else {
                 try await channel.close()
                 throw CutConnection()
@@ -68,6 +59,34 @@ struct SendPlan {
             try await body.finish(nil)
             return sent
         }
+    }
+
+    /// Sends a part of a file: by the system alone where nothing is done to the bytes, else in pieces.
+    private func send(
+        _ file: OpenFile,
+        _ range: Range<Int64>,
+        _ writer: any ResponseBodyWriter,
+        _ channel: any Channel
+    ) async throws -> Int64 {
+        if speed == nil, !isWrong, !isEncrypted, range.count > 0 {
+            try await FileSender.send(file, range, on: channel)
+            return Int64(range.count)
+        }
+        var writer = writer
+        var sent: Int64 = 0
+        let step = Int64(speed.map { max(1, min(SendPlan.chunk, $0 / 10)) } ?? SendPlan.chunk)
+        var next = try await SendPlan.read(file, range.lowerBound, min(range.upperBound, range.lowerBound + step))
+        while var buffer = next {
+            let place = range.lowerBound + sent + Int64(buffer.readableBytes)
+            // The next bytes are read while these are sent.
+            async let following = SendPlan.read(file, place, min(range.upperBound, place + step))
+            if isWrong, sent == 0 { SendPlan.damage(&buffer) }
+            sent += Int64(buffer.readableBytes)
+            try await writer.write(buffer)
+            if speed != nil { try await Task.sleep(for: .milliseconds(100)) }
+            next = try await following
+        }
+        return sent
     }
 
     /// Reads a part of a file; `nil` where there is nothing more.

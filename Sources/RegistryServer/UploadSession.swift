@@ -31,7 +31,7 @@ actor UploadSession {
         return (turn, size)
     }
 
-    /// How many bytes there are; `nil` where the upload is gone. Whoever adds goes on.
+    /// How many bytes there are, and `nil` where the upload is gone; whoever adds goes on.
     func status() throws(StoreError) -> Int64? {
         if !upload.isCurrent {
             // Another process went on with it, or ended it.

@@ -43,6 +43,7 @@ import Testing
 
             let push = try await Self.skopeo(
                 "copy",
+                "--preserve-digests",
                 "--dest-tls-verify=false",
                 "oci:\(image.path):app:1",
                 name,
@@ -61,6 +62,7 @@ import Testing
             let back = "oci:\(home.url.path)/back:1"
             let pull = try await Self.skopeo(
                 "copy",
+                "--preserve-digests",
                 "--preserve-digests",
                 "--src-tls-verify=false",
                 name,
@@ -132,6 +134,7 @@ import Testing
 
             let trusting = try await Self.skopeo(
                 "copy",
+                "--preserve-digests",
                 "--dest-cert-dir",
                 folder.url.path,
                 "oci:\(image.path):app:1",
@@ -153,6 +156,7 @@ import Testing
             let name = "docker://\(serving.registry.host)/team/app:1"
             let push = try await Self.skopeo(
                 "copy",
+                "--preserve-digests",
                 "--dest-tls-verify=false",
                 "oci:\(image.path):app:1",
                 name,
@@ -179,6 +183,7 @@ import Testing
             for _ in 0..<2 {
                 let pull = try await Self.skopeo(
                     "copy",
+                    "--preserve-digests",
                     "--src-tls-verify=false",
                     "docker://127.0.0.1:\(port)/team/app:1",
                     "oci:\(home.url.path)/cached:1",
