@@ -145,7 +145,7 @@ public struct ServeRegistry: Sendable {
     private static func line(_ request: RequestRecord, _ log: Log) -> String {
         guard log == .json else {
             let time = "\(request.microseconds / 1000).\((request.microseconds / 100) % 10) ms"
-            let user = request.user.map { " " + $0 } ?? ""
+            let user = (request.user.map { " " + $0 } ?? "") + (request.problem.map { " " + $0 } ?? "")
             return "\(request.method) \(request.path) \(request.status) in \(request.bytesIn) B out "
                 + "\(request.bytesOut) B \(time)\(user)"
         }
@@ -155,6 +155,7 @@ public struct ServeRegistry: Sendable {
             "microseconds": .int(request.microseconds),
         ]
         members["user"] = request.user.map { .string($0) }
+        members["problem"] = request.problem.map { .string($0) }
         return JSONValue.object(members).canonical
     }
 }

@@ -129,6 +129,7 @@ extension HTTPField.Name {
     static let dockerDigest = field("Docker-Content-Digest")
     static let dockerUpload = field("Docker-Upload-UUID")
     static let dockerVersion = field("Docker-Distribution-API-Version")
+    static let forwardedScheme = field("X-Forwarded-Proto")
     static let filters = field("OCI-Filters-Applied")
     static let link = field("Link")
     static let subject = field("OCI-Subject")

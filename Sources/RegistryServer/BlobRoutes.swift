@@ -24,6 +24,8 @@ extension Responder {
         guard let digest = try blob(name, in: repository), let file = try OpenFile(store.path(of: digest)) else {
             throw unknownBlob(name, in: repository)
         }
+        // Who asks for a blob's head is about to push what needs it.
+        if exchange.method == .head, !options.isReadOnly { repositories.expect(name, in: repository) }
         var answer = Answer(.ok)
         answer.headers[.dockerDigest] = name.description
         answer.headers[.eTag] = "\"\(name)\""

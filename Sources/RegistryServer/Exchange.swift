@@ -101,7 +101,13 @@ final class RequestBytes {
     func next() async throws -> ByteBuffer? {
         guard !isDone else { return nil }
         if isCut { throw CutConnection() }
-        guard let buffer = try await iterator.next() else {
+        let next: ByteBuffer?
+        do {
+            next = try await iterator.next()
+        } catch {
+            throw CutConnection()
+        }
+        guard let buffer = next else {
             isDone = true
             if let length, received < length { throw CutConnection() }
             return nil

@@ -36,7 +36,11 @@ final class FileSender: ChannelOutboundHandler, RemovableChannelHandler {
             promise.futureResult.whenComplete { _ in try? handle.close() }
             context.writeAndFlush(sender.wrapOutboundOut(.fileRegion(region)), promise: promise)
         }
-        try await promise.futureResult.get()
+        try await withTaskCancellationHandler {
+            try await promise.futureResult.get()
+        } onCancel: {
+            channel.close(promise: nil)
+        }
     }
 }
 
@@ -44,7 +48,7 @@ final class FileSender: ChannelOutboundHandler, RemovableChannelHandler {
 final class ConnectionSetup: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = Never
 
-    private static let readSize = 256 << 10
+    private static let readSize = 128 << 10
     private let isEncrypted: Bool
 
     init(isEncrypted: Bool) {

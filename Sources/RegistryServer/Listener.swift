@@ -16,6 +16,11 @@ enum Listener {
         let stop: @Sendable () async throws -> Void
     }
 
+    /// What came to its end.
+    private enum Ended: Sendable {
+        case server, patience
+    }
+
     /// How long requests may take to end once the server should.
     private static let patience = Duration.seconds(10)
     /// A connection on which nothing moves for so long is closed.
@@ -30,11 +35,12 @@ enum Listener {
     ) async throws -> Value {
         let (ports, port) = AsyncStream.makeStream(of: Int.self, bufferingPolicy: .bufferingNewest(1))
         let server = try make(options, logger, respond) { port.yield($0) }
-        return try await withThrowingTaskGroup(of: Void.self) { group in
+        return try await withThrowingTaskGroup(of: Ended.self) { group in
             group.addTask {
                 defer { port.finish() }
                 do {
                     try await server.run()
+                    return .server
                 } catch {
                     let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
                     throw RegistryServerError(message: "listening on \(options.host):\(options.port): \(reason)")
@@ -46,12 +52,21 @@ enum Listener {
                 throw RegistryServerError(message: "listening on \(options.host):\(options.port): it ended at once")
             }
             let result = await Listener.result { try await body(port) }
-            group.addTask { try await server.stop() }
-            group.addTask { try await Task.sleep(for: patience) }
-            // The server has ended, or had time enough: whichever comes first.
-            for _ in 0..<2 { try? await group.next() }
+            group.addTask {
+                try await server.stop()
+                return .server
+            }
+            group.addTask {
+                try? await Task.sleep(for: patience)
+                return .patience
+            }
+            // The server stops once its requests have ended; those that do not are cut.
+            var left = 2
+            while left > 0, let ended = await group.nextResult() {
+                left = if case .success(.patience) = ended { 0 } else { left - 1 }
+            }
             group.cancelAll()
-            while !group.isEmpty { try? await group.next() }
+            while await group.nextResult() != nil {}
             return try result.get()
         }
     }

@@ -63,11 +63,16 @@ struct Responder: Sendable {
             case .failure(let other): answer = other
             }
         }
+        // The registry stops, and the client may hold the connection for ever.
+        if Task.isCancelled { return try await cut(channel) }
         complete(&answer, exchange)
         let plan = SendPlan(exchange, answer, faults, isEncrypted: options.certificate != nil)
         guard !plan.isCut, !exchange.body.isCut else { return try await cut(channel) }
         try await exchange.body.drain(limit: Responder.drainLimit)
         record.status = answer.status.code
+        if record.status >= 500, case .bytes(let text) = answer.body {
+            record.problem = String(decoding: text, as: UTF8.self)
+        }
         record.bytesOut = try await plan.send(answer, writer, channel)
         if !exchange.body.isDone { try await channel.close() }
     }
@@ -90,11 +95,12 @@ struct Responder: Sendable {
         } catch let refusal as Refusal {
             return .failure(refusal.answer)
         } catch let error as StoreError {
-            logger.error("\(error.message)")
             return .failure(Refusal(.internalServerError, .unknown, error.message).answer)
-        } catch {
-            // The connection is gone, so nobody reads this.
+        } catch is CutConnection {
+            // The client is gone, so nobody reads this.
             return .failure(Refusal(.badRequest, .unknown, "the request ended early").answer)
+        } catch {
+            return .failure(Refusal(.internalServerError, .unknown, "\(error)").answer)
         }
     }
 
@@ -121,7 +127,9 @@ struct Responder: Sendable {
 
     /// How clients reach this registry.
     private func origin(_ exchange: Exchange) -> String {
-        "\(options.scheme)://\(exchange.host)"
+        // A proxy in front of us may speak TLS for us; who lies here gets a wrong address, and nobody else does.
+        let scheme = exchange.headers[.forwardedScheme] == "https" ? "https" : options.scheme
+        return "\(scheme)://\(exchange.host)"
     }
 
     private func need(_ route: Route, _ method: HTTPRequest.Method) -> Need {

@@ -140,7 +140,7 @@ extension Responder {
     }
 
     /// How many bytes are handed to the disk at once.
-    private static let blockSize = 1 << 20
+    private static let blockSize = 256 << 10
 
     /// Takes a body in: the next bytes come while the last are hashed and written.
     private func receive(_ body: RequestBytes, into session: UploadSession, _ turn: Int) async throws {

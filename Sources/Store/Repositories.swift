@@ -77,6 +77,15 @@ public struct Repositories: Sendable {
         try write(Array(text.utf8), to: path)
     }
 
+    /// Says that a push may be coming to what needs a blob.
+    ///
+    /// - Parameters:
+    ///   - name: The digest.
+    ///   - repository: The repository.
+    public func expect(_ name: BlobName, in repository: RepositoryName) {
+        _ = utimensat(AT_FDCWD, path(name, "_blobs", repository), nil, 0)
+    }
+
     /// Takes a blob from a repository; the store keeps it until it is collected.
     ///
     /// - Parameters:

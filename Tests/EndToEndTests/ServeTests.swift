@@ -43,6 +43,23 @@ import Testing
         #expect(try await wait(process) == 0)
     }
 
+    @Test func itEndsThoughAClientHoldsOn() async throws {
+        let (process, port) = try await serve()
+        let start = try await Wire.ask("POST", "/v2/app/blobs/uploads/", port: port, body: [])
+        let wire = try Wire(port: port)
+        try wire.sendHead(
+            "PATCH",
+            try #require(start["Location"]),
+            [("Content-Length", "100"), ("Expect", "100-continue")]
+        )
+        try wire.send([1, 2, 3])
+
+        process.terminate()
+
+        #expect(try await wait(process) == 0)
+        withExtendedLifetime(wire) {}
+    }
+
     @Test func aKilledRegistryGoesOnWhereItEnded() async throws {
         let bytes = (0..<8_000_000).map { UInt8(truncatingIfNeeded: $0 &* 11 &+ $0 >> 10) }
         let digest = SHA256.digest(bytes)
