@@ -36,8 +36,8 @@ public struct ShowUsage: Sendable {
 
         private var parts: [(name: String, part: Collector.Usage.Part)] {
             [
-                ("images", usage.images), ("layers", usage.layers), ("cache", usage.cache),
-                ("snapshots", usage.snapshots), ("other", usage.other),
+                ("images", usage.images), ("layers", usage.layers), ("registry", usage.registry),
+                ("cache", usage.cache), ("snapshots", usage.snapshots), ("other", usage.other),
             ]
         }
 

@@ -6,7 +6,7 @@ internal import OCI
 struct StoreScan {
     /// Which part of a store a file belongs to.
     enum Area: Hashable {
-        case blob, step, layerIndex, fileIndex, snapshot, temporary, other
+        case blob, step, layerIndex, fileIndex, snapshot, temporary, registry, other
     }
 
     /// A file by its number: two names of one are hard links.
@@ -41,11 +41,22 @@ struct StoreScan {
             ("files", .fileIndex), ("tmp", .temporary), ("locks", .other), ("snapshots", .other),
         ] { addFolder(folder, area) }
         for system in DiskFile.names(in: root + "/snapshots") { addFolder("snapshots/" + system, .snapshot) }
+        addTree("registry")
     }
 
     private static let structure: Set<String> = [
-        "blobs", "blobs/sha256", "steps", "layers", "files", "tmp", "locks", "snapshots",
+        "blobs", "blobs/sha256", "steps", "layers", "files", "tmp", "locks", "registry", "snapshots",
     ]
+
+    /// Adds what a registry knows, each file for itself; its folders are other things.
+    private mutating func addTree(_ place: String) {
+        var status = stat()
+        guard lstat(root + "/" + place, &status) == 0 else { return }
+        let isFolder = status.st_mode & S_IFMT == S_IFDIR
+        add(isFolder ? .other : .registry, place, status, [StoreScan.blocks(status)])
+        guard isFolder else { return }
+        for name in DiskFile.names(in: root + "/" + place) { addTree(place + "/" + name) }
+    }
 
     /// Adds a folder of the store's own, and each thing in it.
     private mutating func addFolder(_ place: String, _ area: Area) {

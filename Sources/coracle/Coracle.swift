@@ -27,7 +27,7 @@ struct Coracle: AsyncParsableCommand {
         subcommands: [
             BuildCommand.self, CheckCommand.self, PlanCommand.self, ImagesCommand.self, TagCommand.self,
             InspectCommand.self,
-            RemoveCommand.self, PruneCommand.self, UsageCommand.self, VersionCommand.self,
+            RemoveCommand.self, PruneCommand.self, UsageCommand.self, RegistryCommand.self, VersionCommand.self,
         ]
     )
 
