@@ -8,13 +8,13 @@ enum CredentialFault {
 
     /// A file that cannot be read or understood.
     static func file(_ message: String) -> RegistryError {
-        RegistryError(.credentials, message, hint: "mend the file or move it away; \(others)")
+        RegistryError(.auth, message, hint: "mend the file or move it away; \(others)")
     }
 
     /// A file that cannot be written.
     static func write(_ message: String) -> RegistryError {
         RegistryError(
-            .credentials,
+            .auth,
             "keeping credentials: \(message)",
             hint: "name another folder with DOCKER_CONFIG; \(others)"
         )
@@ -23,7 +23,7 @@ enum CredentialFault {
     /// A helper that is not there, or does not do what it should.
     static func helper(_ message: String) -> RegistryError {
         RegistryError(
-            .credentials,
+            .auth,
             message,
             hint: "install the helper, or take it out of credHelpers and credsStore; \(others)"
         )
@@ -33,7 +33,7 @@ enum CredentialFault {
     static func variable(set: String, _ suffix: String) -> RegistryError {
         let missing = set == "USER" ? "PASSWORD" : "USER"
         return RegistryError(
-            .credentials,
+            .auth,
             "CORACLE_REGISTRY_\(set)_\(suffix) is set, and CORACLE_REGISTRY_\(missing)_\(suffix) is not",
             hint: "set both, or CORACLE_REGISTRY_TOKEN_\(suffix) alone"
         )
@@ -41,6 +41,6 @@ enum CredentialFault {
 
     /// Nowhere to write to.
     static var noPlace: RegistryError {
-        RegistryError(.credentials, "there is no place for credentials: HOME is not set", hint: "set DOCKER_CONFIG")
+        RegistryError(.auth, "there is no place for credentials: HOME is not set", hint: "set DOCKER_CONFIG")
     }
 }

@@ -11,18 +11,10 @@ public struct ImageGraph: Sendable {
         case platform(Platform)
     }
 
-    /// A manifest or index, byte for byte as it was found: its digest depends on every one of them.
-    public struct Document: Hashable, Sendable {
-        /// Its name and type.
-        public let descriptor: Descriptor
-        /// Its bytes.
-        public let bytes: [UInt8]
-    }
-
     /// The image: a manifest, or an index where everything was wanted.
     public let root: Descriptor
     /// Manifests and indexes, each after those that it names, the root last.
-    public let documents: [Document]
+    public let documents: [ManifestDocument]
     /// Configurations and layers, each once, in the order they are named.
     public let blobs: [Descriptor]
 
@@ -47,7 +39,7 @@ public struct ImageGraph: Sendable {
         if case .platform(let platform) = choice {
             root = try await ImageGraph.choose(root, platform, name, read)
         }
-        var (levels, seen): ([[Document]], Set<Digest>) = ([], [root.digest])
+        var (levels, seen): ([[ManifestDocument]], Set<Digest>) = ([], [root.digest])
         var open = [root]
         var blobs: [Descriptor] = []
         while !open.isEmpty {
@@ -120,18 +112,18 @@ public struct ImageGraph: Sendable {
         _ level: [Descriptor],
         _ name: String,
         _ read: @escaping @Sendable (Descriptor) async throws -> [UInt8]
-    ) async throws -> [Document] {
+    ) async throws -> [ManifestDocument] {
         for descriptor in level where descriptor.size > largest {
             throw ContentError(message: "\(name): the manifest \(descriptor.digest) is over 4 MiB")
         }
-        return try await withThrowingTaskGroup(of: (Int, Document).self) { group in
-            var result = [Document?](repeating: nil, count: level.count)
+        return try await withThrowingTaskGroup(of: (Int, ManifestDocument).self) { group in
+            var result = [ManifestDocument?](repeating: nil, count: level.count)
             var next = 0
             func start() {
                 guard next < level.count else { return }
                 let (index, descriptor) = (next, level[next])
                 next += 1
-                group.addTask { (index, Document(descriptor: descriptor, bytes: try await read(descriptor))) }
+                group.addTask { (index, ManifestDocument(descriptor: descriptor, bytes: try await read(descriptor))) }
             }
             for _ in 0..<8 { start() }
             while let (index, document) = try await group.next() {
@@ -142,7 +134,7 @@ public struct ImageGraph: Sendable {
         }
     }
 
-    private static func parts(of document: Document, _ name: String) throws -> ([Descriptor], [Descriptor]) {
+    private static func parts(of document: ManifestDocument, _ name: String) throws -> ([Descriptor], [Descriptor]) {
         do {
             if document.descriptor.mediaType.isIndex {
                 let index = try ImageIndex(parsing: document.bytes)

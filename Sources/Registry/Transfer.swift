@@ -42,7 +42,7 @@ public struct Transfer: Sendable {
         while true {
             do {
                 return try await put(graph)
-            } catch let error as RegistryError where error.code == .missingParts && tries < 6 {
+            } catch let error as RegistryError where error.saysThatPartsAreMissing && tries < 6 {
                 // A registry in several regions may not know yet everywhere what it was sent (Azure/acr#588).
                 events(.retrying("\(error.message): the registry does not know its own blobs yet"))
                 try await Task.sleep(for: .milliseconds(500 << tries))
@@ -122,6 +122,13 @@ public struct Transfer: Sendable {
             try await run(graph, missing: graph.blobs.filter { !done.contains($0.digest) })
             return result
         }
+    }
+}
+
+extension RegistryError {
+    /// Whether a manifest was refused as the registry does not have what it names.
+    fileprivate var saysThatPartsAreMissing: Bool {
+        codes.contains("MANIFEST_BLOB_UNKNOWN") || codes.contains("BLOB_UNKNOWN")
     }
 }
 

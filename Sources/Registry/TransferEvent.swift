@@ -51,7 +51,7 @@ public protocol ImageTarget: Sendable {
     ///   - events: Is told what happens.
     /// - Throws: The place's own error.
     func put(
-        _ document: ImageGraph.Document,
+        _ document: ManifestDocument,
         isRoot: Bool,
         events: @escaping @Sendable (TransferEvent) -> Void
     ) async throws
