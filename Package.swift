@@ -77,7 +77,7 @@ let package = Package(
             swiftSettings: settings
         ),
         // The client side of the distribution specification.
-        .target(name: "Registry", dependencies: ["HTTP", "OCI"], swiftSettings: settings),
+        .target(name: "Registry", dependencies: ["Archive", "HTTP", "OCI"], swiftSettings: settings),
         // The server side of it, over a store.
         .target(
             name: "RegistryServer",
