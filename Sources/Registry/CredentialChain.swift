@@ -14,7 +14,7 @@
 /// with the longest beginning of the repository's name. Files and helpers are read anew each time they are asked.
 ///
 /// Specification: Docker's command line reference, "Configuration files"; containers-auth.json(5).
-public struct CredentialChain: Sendable {
+public struct CredentialChain: CredentialProvider {
     /// A user's name and password, typed by somebody.
     public struct Login: Sendable {
         /// The user.
@@ -35,6 +35,8 @@ public struct CredentialChain: Sendable {
         }
     }
 
+    /// Repositories that will be spoken of: a file may have credentials for some of them only.
+    public var repositories: [Repository] = []
     let environment: [String: String]
     let login: Login?
     private let warn: @Sendable (String) -> Void
@@ -55,10 +57,20 @@ public struct CredentialChain: Sendable {
 
     // MARK: Looking up
 
+    /// The credentials for a registry.
+    ///
+    /// - Parameter registry: As references name it: `docker.io`, `localhost:5000`.
+    /// - Returns: What was found first; `.anonymous` where nothing was.
+    /// - Throws: ``RegistryError`` where a file is malformed, or a helper fails.
+    public func credentials(for registry: String) async throws -> Credentials {
+        let repository = repositories.first { RegistryHost($0.registry) == RegistryHost(registry) }?.name
+        return try await find(RegistryHost(registry), repository: repository) ?? .anonymous
+    }
+
     /// The credentials for a repository; `nil` where there are none.
-    func find(_ host: RegistryHost, repository: String?) async throws -> StoredCredential? {
+    func find(_ host: RegistryHost, repository: String?) async throws -> Credentials? {
         if let login, login.host == nil || login.host == host {
-            return .password(user: login.user, password: login.password)
+            return .basic(user: login.user, password: login.password)
         }
         if let found = try variables(host) { return found }
         for path in paths {
@@ -69,7 +81,7 @@ public struct CredentialChain: Sendable {
     }
 
     private func find(_ host: RegistryHost, _ repository: String?, in file: DockerConfig) async throws
-        -> StoredCredential?
+        -> Credentials?
     {
         if let (name, isOwn) = file.helper(for: host) {
             let helper = CredentialHelper(name, environment: environment)
@@ -87,17 +99,17 @@ public struct CredentialChain: Sendable {
     }
 
     /// What variables say of a host.
-    func variables(_ host: RegistryHost) throws -> StoredCredential? {
+    func variables(_ host: RegistryHost) throws -> Credentials? {
         let suffix = CredentialChain.variable(host)
         let value = { (kind: String) -> String? in
             let name = "CORACLE_REGISTRY_\(kind)_\(suffix)"
             let found = environment.filter { $0.key.uppercased() == name && !$0.value.isEmpty }
             return found.min { $0.key < $1.key }?.value
         }
-        if let token = value("TOKEN") { return .bearer(token) }
+        if let token = value("TOKEN") { return .registryToken(token) }
         switch (value("USER"), value("PASSWORD")) {
         case (nil, nil): return nil
-        case (let user?, let password?): return .password(user: user, password: password)
+        case (let user?, let password?): return .basic(user: user, password: password)
         case (let user, _):
             throw CredentialFault.variable(set: user == nil ? "PASSWORD" : "USER", suffix)
         }
@@ -139,14 +151,13 @@ public struct CredentialChain: Sendable {
     /// Keeps what a user typed: with the helper that the configuration names, else in the file.
     ///
     /// - Parameters:
-    ///   - login: Name and password; the registry has accepted them.
+    ///   - credential: What the registry has accepted.
     ///   - host: The registry, with its port.
     /// - Returns: Where they are now.
     /// - Throws: ``RegistryError`` where the helper refuses, or the file is malformed or cannot be written.
-    public func keep(_ login: Login, for host: String) async throws -> Place {
+    public func keep(_ credential: Credentials, for host: String) async throws -> Place {
         guard let path = value("REGISTRY_AUTH_FILE") ?? docker else { throw CredentialFault.noPlace }
         let host = RegistryHost(host)
-        let credential = StoredCredential.password(user: login.user, password: login.password)
         if let (name, isOwn) = try DockerConfig(readingFrom: path)?.helper(for: host) {
             let helper = CredentialHelper(name, environment: environment)
             if try await helper.keep(host, credential) {

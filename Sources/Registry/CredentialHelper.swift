@@ -19,7 +19,7 @@ struct CredentialHelper: Sendable {
 
     /// What came of asking.
     enum Answer: Sendable {
-        case found(StoredCredential)
+        case found(Credentials)
         /// It has nothing for the host.
         case none
         /// There is no such program in `PATH`.
@@ -34,16 +34,17 @@ struct CredentialHelper: Sendable {
             throw fault("get", host, "its answer is not the JSON it should be")
         }
         let user = json["Username"]?.string ?? ""
-        if user == "<token>" { return .found(.identityToken(user: "", token: secret)) }
-        return user.isEmpty && secret.isEmpty ? .none : .found(.password(user: user, password: secret))
+        if user == "<token>" { return .found(.identityToken(secret)) }
+        return user.isEmpty && secret.isEmpty ? .none : .found(.basic(user: user, password: secret))
     }
 
     /// Gives it the credentials of a host to keep; `false` where there is no such program.
-    func keep(_ host: RegistryHost, _ credential: StoredCredential) async throws -> Bool {
+    func keep(_ host: RegistryHost, _ credential: Credentials) async throws -> Bool {
         let (user, secret) =
             switch credential {
-            case .password(let user, let password): (user, password)
-            case .identityToken(_, let token), .bearer(let token): ("<token>", token)
+            case .basic(let user, let password): (user, password)
+            case .identityToken(let token), .registryToken(let token): ("<token>", token)
+            case .anonymous: ("", "")
             }
         let told: JSONValue = [
             "ServerURL": .string(host.dockerKey), "Username": .string(user), "Secret": .string(secret),

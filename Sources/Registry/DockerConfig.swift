@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Glibc
 internal import OCI
 
 /// One file of credentials: Docker's `config.json`, or podman's `auth.json`.
@@ -52,7 +51,7 @@ struct DockerConfig: Sendable {
     }
 
     /// What the file itself holds for a repository: the entry with the longest beginning of its name.
-    func credential(for host: RegistryHost, repository: String?) throws -> StoredCredential? {
+    func credential(for host: RegistryHost, repository: String?) throws -> Credentials? {
         let entries = (members["auths"]?.object ?? [:])
             .map { (key: RegistryHost.Key($0.key), text: $0.key, value: $0.value) }
             .filter { $0.key.host == host && $0.key.covers(repository) }
@@ -71,7 +70,7 @@ struct DockerConfig: Sendable {
         key == host.dockerKey ? "0" : key == host.name ? "1" : "2" + key
     }
 
-    private func credential(_ entry: JSONValue, _ key: String) throws -> StoredCredential? {
+    private func credential(_ entry: JSONValue, _ key: String) throws -> Credentials? {
         var (user, password) = (entry["username"]?.string ?? "", entry["password"]?.string ?? "")
         if let auth = entry["auth"]?.string, !auth.isEmpty {
             // What is wrong is not shown: it is most of a password.
@@ -83,29 +82,30 @@ struct DockerConfig: Sendable {
             password = String(decoding: bytes[bytes.index(after: colon)...], as: UTF8.self)
             while password.last == "\0" { password.removeLast() }
         }
-        if let token = entry["registrytoken"]?.string, !token.isEmpty { return .bearer(token) }
+        if let token = entry["registrytoken"]?.string, !token.isEmpty { return .registryToken(token) }
         if let token = entry["identitytoken"]?.string, !token.isEmpty {
-            return .identityToken(user: user, token: token)
+            return .identityToken(token)
         }
-        return user.isEmpty && password.isEmpty ? nil : .password(user: user, password: password)
+        return user.isEmpty && password.isEmpty ? nil : .basic(user: user, password: password)
     }
 
     // MARK: Changing
 
     /// Puts an entry in the place of all others of a host.
-    mutating func set(_ host: RegistryHost, _ credential: StoredCredential?) {
+    mutating func set(_ host: RegistryHost, _ credential: Credentials?) {
         var auths = members["auths"]?.object ?? [:]
         for key in keys(of: host) { auths[key] = nil }
         switch credential {
         // An empty entry says that a helper has it.
-        case nil: auths[host.dockerKey] = .object([:])
-        case .password(let user, let password):
+        case nil, .anonymous: auths[host.dockerKey] = .object([:])
+        case .basic(let user, let password):
             auths[host.dockerKey] = ["auth": .string(Base64.encode(Array("\(user):\(password)".utf8)))]
-        case .identityToken(let user, let token):
+        case .identityToken(let token):
+            // Docker looks for a name before it looks for the token.
             auths[host.dockerKey] = [
-                "auth": .string(Base64.encode(Array("\(user):".utf8))), "identitytoken": .string(token),
+                "auth": .string(Base64.encode(Array("<token>:".utf8))), "identitytoken": .string(token),
             ]
-        case .bearer(let token): auths[host.dockerKey] = ["registrytoken": .string(token)]
+        case .registryToken(let token): auths[host.dockerKey] = ["registrytoken": .string(token)]
         }
         members["auths"] = .object(auths)
     }
@@ -132,26 +132,6 @@ struct DockerConfig: Sendable {
     func write() throws {
         try ConfigFile.write(Array((JSONValue.object(members).pretty + "\n").utf8), to: path)
     }
-}
-
-/// What a file, a helper or a variable holds for a registry; it never shows itself.
-enum StoredCredential: Hashable, Sendable, CustomStringConvertible, CustomDebugStringConvertible {
-    /// A user's name and password.
-    case password(user: String, password: String)
-    /// A token that other tokens are asked for with.
-    case identityToken(user: String, token: String)
-    /// A token that is sent to the registry as it is.
-    case bearer(String)
-
-    var description: String {
-        switch self {
-        case .password(let user, _): "the password of \"\(user)\""
-        case .identityToken: "an identity token"
-        case .bearer: "a registry token"
-        }
-    }
-
-    var debugDescription: String { description }
 }
 
 /// A registry as credentials know it: all names of Docker Hub are one.

@@ -51,7 +51,7 @@ import Testing
         _ host: String,
         _ repository: String? = nil,
         _ variables: [String: String] = [:]
-    ) async throws -> StoredCredential? {
+    ) async throws -> Credentials? {
         try await chain(variables).find(RegistryHost(host), repository: repository)
     }
 
@@ -61,7 +61,7 @@ import Testing
         for key in ["https://index.docker.io/v1/", "index.docker.io", "docker.io", "https://registry-1.docker.io/v2/"] {
             try config(#"{"auths":{"\#(key)":{"auth":"\#(auth("ada", "pä:ss"))"}}}"#)
             #expect(
-                try await find("docker.io", "library/busybox") == .password(user: "ada", password: "pä:ss"),
+                try await find("docker.io", "library/busybox") == .basic(user: "ada", password: "pä:ss"),
                 "\(key)"
             )
             #expect(try await find("example.org") == nil)
@@ -80,11 +80,11 @@ import Testing
             """
         )
         let user = { (repository: String?) in "\(try await find("r.example:5000", repository)?.description ?? "-")" }
-        #expect(try await user("team/app") == "the password of \"app\"")
-        #expect(try await user("team/application") == "the password of \"team\"")
-        #expect(try await user("team") == "the password of \"team\"")
-        #expect(try await user("teams/app") == "the password of \"all\"")
-        #expect(try await user(nil) == "the password of \"all\"")
+        #expect(try await user("team/app") == "user \"app\"")
+        #expect(try await user("team/application") == "user \"team\"")
+        #expect(try await user("team") == "user \"team\"")
+        #expect(try await user("teams/app") == "user \"all\"")
+        #expect(try await user(nil) == "user \"all\"")
         #expect(try await find("r.example", "team/app") == nil)
     }
 
@@ -100,12 +100,12 @@ import Testing
             """
         )
         let nobody = "00000000-0000-0000-0000-000000000000"
-        #expect(try await find("a.example") == .identityToken(user: nobody, token: "it"))
-        #expect(try await find("b.example") == .bearer("rt"))
-        #expect(try await find("c.example") == .password(user: "u", password: "p"))
+        #expect(try await find("a.example") == .identityToken("it"))
+        #expect(try await find("b.example") == .registryToken("rt"))
+        #expect(try await find("c.example") == .basic(user: "u", password: "p"))
         #expect(try await find("d.example") == nil)
         #expect(
-            "\(StoredCredential.bearer("rt"))\(StoredCredential.identityToken(user: "u", token: "it"))".contains("rt")
+            "\(Credentials.registryToken("rt"))\(Credentials.identityToken("rt"))".contains("rt")
                 == false
         )
     }
@@ -121,21 +121,21 @@ import Testing
             "CORACLE_REGISTRY_USER_R_EXAMPLE": "variable", "Coracle_Registry_Password_r_example": "p",
         ]) { $1 }
 
-        #expect(try await find("r.example") == .password(user: "home", password: "p"))
-        #expect(try await find("r.example", nil, run) == .password(user: "run", password: "p"))
+        #expect(try await find("r.example") == .basic(user: "home", password: "p"))
+        #expect(try await find("r.example", nil, run) == .basic(user: "run", password: "p"))
         try config(file("docker"))
-        #expect(try await find("r.example", nil, run) == .password(user: "docker", password: "p"))
-        #expect(try await find("r.example", nil, explicit) == .password(user: "explicit", password: "p"))
-        #expect(try await find("r.example", nil, variables) == .password(user: "variable", password: "p"))
+        #expect(try await find("r.example", nil, run) == .basic(user: "docker", password: "p"))
+        #expect(try await find("r.example", nil, explicit) == .basic(user: "explicit", password: "p"))
+        #expect(try await find("r.example", nil, variables) == .basic(user: "variable", password: "p"))
         let login = CredentialChain.Login(user: "typed", password: "p", host: "r.example")
         let typed = try await chain(variables, login: login).find(RegistryHost("r.example"), repository: nil)
-        #expect(typed == .password(user: "typed", password: "p"))
+        #expect(typed == .basic(user: "typed", password: "p"))
         #expect(try await chain(variables, login: login).find(RegistryHost("other.example"), repository: nil) == nil)
     }
 
     @Test func aTokenInAVariableComesFirstAndHalfALoginIsAnError() async throws {
         let token = ["CORACLE_REGISTRY_TOKEN_LOCALHOST_5000": "t"]
-        #expect(try await find("localhost:5000", nil, token) == .bearer("t"))
+        #expect(try await find("localhost:5000", nil, token) == .registryToken("t"))
         let error = await #expect(throws: RegistryError.self) {
             try await find("my-acr.azurecr.io", nil, ["CORACLE_REGISTRY_PASSWORD_MY_ACR_AZURECR_IO": "hidden"])
         }
@@ -156,7 +156,7 @@ import Testing
         #expect(error?.message == "\(home)/.docker/config.json: \(fault)")
         #expect(error?.hint?.contains("CORACLE_REGISTRY_USER_<HOST>") ?? false)
         let variables = ["CORACLE_REGISTRY_TOKEN_R_EXAMPLE": "t"]
-        #expect(try await find("r.example", nil, variables) == .bearer("t"))
+        #expect(try await find("r.example", nil, variables) == .registryToken("t"))
     }
 
     // MARK: Helpers
@@ -167,12 +167,12 @@ import Testing
         let secrets = ["CORACLE_REGISTRY_PASSWORD_OTHER": "p"]
         let chain = chain(secrets)
 
-        let place = try await chain.keep(CredentialChain.Login(user: "ada", password: "s3cret"), for: "docker.io")
+        let place = try await chain.keep(.basic(user: "ada", password: "s3cret"), for: "docker.io")
 
         #expect(place == .helper("docker-credential-shelf"))
         let kept = try JSON(contentsOf: folder.url.appending(path: "kept"))
         #expect(kept["ServerURL"].string == "https://index.docker.io/v1/" && kept["Secret"].string == "s3cret")
-        #expect(try await find("docker.io") == .password(user: "ada", password: "s3cret"))
+        #expect(try await find("docker.io") == .basic(user: "ada", password: "s3cret"))
         let file = try String(contentsOf: folder.url.appending(path: ".docker/config.json"), encoding: .utf8)
         #expect(!file.contains("s3cret") && file.contains("psFormat") && file.contains("nested"))
         #expect(try await CredentialHelper("shelf", environment: chain.environment).list() == ["a.example": "ada"])
@@ -191,8 +191,8 @@ import Testing
         try helper("one", "#!/bin/sh\ncat > /dev/null; echo '{\"Username\":\"<token>\",\"Secret\":\"t\"}'")
         try helper("all", "#!/bin/sh\ncat > /dev/null; echo '{\"Username\":\"u\",\"Secret\":\"p\"}'")
         try config(#"{"credsStore":"all","credHelpers":{"r.example":"one"}}"#)
-        #expect(try await find("r.example") == .identityToken(user: "", token: "t"))
-        #expect(try await find("s.example") == .password(user: "u", password: "p"))
+        #expect(try await find("r.example") == .identityToken("t"))
+        #expect(try await find("s.example") == .basic(user: "u", password: "p"))
     }
 
     @Test func aHelperThatFailsIsNamedWithItsOwnWords() async throws {
@@ -213,7 +213,7 @@ import Testing
                 == "docker-credential-gone, which \(home)/.docker/config.json names for c.example, is not in PATH"
         )
         let error = await #expect(throws: RegistryError.self) {
-            try await chain().keep(CredentialChain.Login(user: "u", password: "s3cret"), for: "d.example")
+            try await chain().keep(.basic(user: "u", password: "s3cret"), for: "d.example")
         }
         #expect(error?.message.contains("cannot keep") ?? false)
         #expect(!(error?.message.contains("s3cret") ?? true))
@@ -225,7 +225,7 @@ import Testing
         let environment = ["HOME": home, "PATH": "/usr/bin"]
         let chain = CredentialChain(environment: environment) { told.add($0) }
         let found = try await chain.find(RegistryHost("r.example"), repository: nil)
-        #expect(found == .password(user: "u", password: "p"))
+        #expect(found == .basic(user: "u", password: "p"))
         #expect(
             told.lines == [
                 "docker-credential-desktop, which \(home)/.docker/config.json names, is not in PATH: going on without it"
@@ -236,18 +236,18 @@ import Testing
     // MARK: Login
 
     @Test func aLoginGoesToAFileForTheOwnerAloneAndKeepsTheRest() async throws {
-        let place = try await chain().keep(CredentialChain.Login(user: "u", password: "p:q"), for: "r.example:5000")
+        let place = try await chain().keep(.basic(user: "u", password: "p:q"), for: "r.example:5000")
         let file = folder.url.appending(path: ".docker/config.json")
         #expect(place == .file(file.path))
         let mode = try FileManager.default.attributesOfItem(atPath: file.path)[.posixPermissions] as? Int
         #expect(mode == 0o600)
-        #expect(try await find("r.example:5000") == .password(user: "u", password: "p:q"))
+        #expect(try await find("r.example:5000") == .basic(user: "u", password: "p:q"))
 
         // A link stays one, what others keep in the file stays, and another login replaces only its own.
         let real = try folder.write("real.json", #"{"HttpHeaders":{"a":"b"},"auths":{"x.example":{"auth":"YTpi"}}}"#)
         try FileManager.default.removeItem(at: file)
         try FileManager.default.createSymbolicLink(at: file, withDestinationURL: real)
-        _ = try await chain().keep(CredentialChain.Login(user: "v", password: "w"), for: "r.example:5000")
+        _ = try await chain().keep(.basic(user: "v", password: "w"), for: "r.example:5000")
         let json = try JSON(contentsOf: real)
         #expect(json["HttpHeaders"]["a"].string == "b" && json["auths"]["x.example"]["auth"].string == "YTpi")
         #expect(try await chain().forget("r.example:5000") == [file.path])
@@ -259,7 +259,7 @@ import Testing
         try await withThrowingTaskGroup(of: Void.self) { group in
             for number in 0..<24 {
                 group.addTask {
-                    _ = try await chain.keep(CredentialChain.Login(user: "u", password: "p"), for: "r\(number).example")
+                    _ = try await chain.keep(.basic(user: "u", password: "p"), for: "r\(number).example")
                 }
             }
             try await group.waitForAll()
