@@ -87,7 +87,9 @@ let package = Package(
         // One type per verb; the only place where parts are wired together.
         .target(
             name: "CoracleKit",
-            dependencies: ["Archive", "BuildPlan", "Builder", "DockerfileSyntax", "OCI", "Rootfs", "Store"],
+            dependencies: [
+                "Archive", "BuildPlan", "Builder", "DockerfileSyntax", "HTTP", "OCI", "Registry", "Rootfs", "Store",
+            ],
             swiftSettings: settings
         ),
         // The executable: flags, drawing, exit codes.
