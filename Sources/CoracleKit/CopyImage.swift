@@ -111,11 +111,7 @@ public struct CopyImage: Sendable {
             return .everything
         }
         guard let platform else { return .platform(.host) }
-        do {
-            return .platform(try Platform(platform))
-        } catch {
-            throw ExitReason(.usage, "--platform \(error.message)")
-        }
+        return .platform(try PlanSettings.platform(platform))
     }
 
     private static func reference(_ target: ImagePlace, _ image: OpenedImage, _ digest: Digest) -> String {

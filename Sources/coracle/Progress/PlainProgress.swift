@@ -16,6 +16,11 @@ final class PlainProgress: ProgressView {
         if let line = state.withLock({ PlainProgress.line(event, &$0) }) { Output.note(line) }
     }
 
+    func show(_ event: TransferProgress) {
+        // A lock keeps lines whole; bytes are for views that draw again.
+        if event.kind != .moved { state.withLock { _ in Output.note(event.line) } }
+    }
+
     func finish() {}
 
     private static func line(_ event: BuildProgress, _ state: inout State) -> String? {

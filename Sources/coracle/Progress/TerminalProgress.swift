@@ -8,6 +8,8 @@ final class TerminalProgress: ProgressView {
         var start = ContinuousClock.now
         var drawn = ContinuousClock.now
         var cached = 0
+        /// Whether a line stands there that no newline ended.
+        var isDrawn = false
     }
 
     private let state = Mutex(State())
@@ -16,7 +18,24 @@ final class TerminalProgress: ProgressView {
         if let text = state.withLock({ TerminalProgress.text(event, &$0) }) { Output.raw(text) }
     }
 
+    func show(_ event: TransferProgress) {
+        state.withLock { state in
+            let clear = "\r\u{1B}[K"
+            switch event.kind {
+            case .done: return
+            case .warning: Output.raw(clear + " ! \(event.line)\n")
+            case .moved:
+                guard ContinuousClock.now - state.drawn > .milliseconds(100) else { return }
+                state.drawn = .now
+                state.isDrawn = true
+                let total = event.total > 0 ? " of \(ByteCount.text(event.total))" : ""
+                Output.raw(clear + " → \(ByteCount.text(event.moved))\(total)  \(Elapsed.text(.now - state.start))")
+            }
+        }
+    }
+
     func finish() {
+        if state.withLock({ $0.isDrawn }) { Output.raw("\r\u{1B}[K") }
         let cached = state.withLock { $0.cached }
         if cached > 0 { Output.raw("\r\u{1B}[K   \(cached) \(cached == 1 ? "step" : "steps") found in the cache\n") }
     }

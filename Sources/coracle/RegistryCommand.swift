@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import ArgumentParser
+
+/// `coracle registry`.
+struct RegistryCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "registry",
+        abstract: "Look into registries, and be one.",
+        subcommands: [
+            RegistryListCommand.self, RegistryTagsCommand.self, RegistryManifestCommand.self,
+            RegistryRemoveCommand.self,
+        ]
+    )
+}
