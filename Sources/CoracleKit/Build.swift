@@ -6,6 +6,7 @@ internal import Dispatch
 internal import DockerfileSyntax
 internal import Glibc
 internal import OCI
+internal import Registry
 internal import Rootfs
 internal import Store
 
@@ -34,6 +35,8 @@ public struct Build: Sendable {
     public var ignoresCache = false
     /// `--no-cache-filter`.
     public var ignoredStages: [String] = []
+    /// `--push`, `--pull` and how registries are reached.
+    public var registries = BuildRegistries()
     /// The folder of the store.
     public var store: String
 
@@ -68,12 +71,10 @@ public struct Build: Sendable {
         let teller = ProgressTeller(events)
         do {
             return try await checked(environment) { teller.take($0) }
-        } catch let error as StoreError {
-            throw ExitReason(.step, error.message)
-        } catch let error as ArchiveError {
-            throw ExitReason(.step, error.message)
         } catch let error as ContentError {
             throw ExitReason(.step, error.message)
+        } catch {
+            throw ExitReason.of(error)
         }
     }
 
@@ -91,24 +92,31 @@ public struct Build: Sendable {
         let place = BuildContext.Place(store: store, limit: try bytesToUnpack())
         let context = try BuildContext(input, place, git, environment: environment)
         defer { withExtendedLifetime((lease, context)) {} }
-        let files = try context.input.read()
+        let workspace = try Workspace(store: store.root, environment: environment)
+        let common = Common(
+            context: context,
+            files: try context.input.read(),
+            store: store,
+            git: git,
+            remote: try registries.images(workspace, environment: environment),
+            environment: environment,
+            events: events
+        )
         var built: [BuiltImage] = []
-        for platform in try wantedPlatforms() {
-            let options = try options(platform, environment)
-            let images = LocalImages(store, contexts: settings.contexts)
-            let outcome = try await ShowPlan(context.input).run(files, options, resolver: images)
-            guard let plan = outcome.plan else { return .failed(CheckFormat.text.write(outcome.errors), .usage) }
-            try images.resolve(imagesOf: plan)
-            var sources = try sources(files, context.folder, images)
-            sources.git = git
-            let settings = try buildSettings(plan)
-            do {
-                built.append(try await Build.run(plan, store, sources, settings, events))
-            } catch let error as BuildError {
-                return .failed(DiagnosticText.write(error, in: files.dockerfile), .step)
+        let made = try await BuildPush.run(BuildPush(registries, names, store, environment: environment)) { session in
+            for platform in try wantedPlatforms() {
+                switch try await build(platform, common, session) {
+                case .image(let image): built.append(image)
+                case .failed(let outcome): return .failed(outcome)
+                }
             }
+            return .image(try join(built, annotations, store))
         }
-        let image = try join(built, annotations, store)
+        let image: Descriptor
+        switch made {
+        case .failed(let outcome): return outcome
+        case .image(let made): image = made
+        }
         for target in targets { try target.write(image, names, from: store) }
         // A name says that everything went well.
         for name in names { try store.tag(image, as: name) }
@@ -120,6 +128,52 @@ public struct Build: Sendable {
             isStandardOutputTaken: targets.contains(where: \.takesStandardOutput)
         )
         return .built(report)
+    }
+
+    /// What the images of all platforms are made from.
+    private struct Common {
+        let context: BuildContext
+        let files: DockerfileInput.Files
+        let store: ImageStore
+        let git: GitFetcher
+        let remote: RemoteImages
+        let environment: [String: String]
+        let events: @Sendable (BuildEvent) -> Void
+    }
+
+    /// What came of one platform.
+    private enum Part {
+        case image(BuiltImage)
+        case failed(Outcome)
+    }
+
+    /// Builds for one platform.
+    private func build(_ platform: Platform?, _ common: Common, _ session: PushSession?) async throws -> Part {
+        let isForSeveral = try wantedPlatforms().count > 1
+        let images = LocalImages(
+            common.store,
+            contexts: settings.contexts,
+            remote: common.remote,
+            isForSeveral: isForSeveral
+        )
+        let options = try options(platform, common.environment)
+        let outcome = try await ShowPlan(common.context.input).run(common.files, options, resolver: images)
+        guard let plan = outcome.plan else { return .failed(.failed(CheckFormat.text.write(outcome.errors), .usage)) }
+        try await images.resolve(imagesOf: plan, events: registries.fetched)
+        var sources = try sources(common.files, common.context.folder, images)
+        sources.git = common.git
+        let early = session.map { EarlyLayers($0) }
+        early?.begin(plan, images.layers)
+        let events = common.events
+        do {
+            let image = try await Build.run(plan, common.store, sources, buildSettings(plan)) { event in
+                early?.take(event)
+                events(event)
+            }
+            return .image(image)
+        } catch let error as BuildError {
+            return .failed(.failed(DiagnosticText.write(error, in: common.files.dockerfile), .step))
+        }
     }
 
     /// Runs the builder on a thread of its own, as it blocks.

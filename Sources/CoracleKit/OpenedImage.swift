@@ -124,16 +124,15 @@ struct ImageOpener: Sendable {
 }
 
 /// Blobs of a layout, and those of bases that were never brought here from where they are.
-private struct StoreOrRegistry: BlobSource {
+struct StoreOrRegistry: BlobSource {
     let local: LayoutBlobs
     let client: RegistryClient
     let store: ImageStore?
 
     func open(_ blob: Descriptor, from offset: Int64) async throws -> BlobChunks {
-        if local.layout.has(blob) || store == nil { return try await local.open(blob, from: offset) }
-        guard let store, let place = BlobOrigins(store).all(blob.digest).first else {
+        guard let store, !local.layout.has(blob), !BlobOrigins(store).all(blob.digest).isEmpty else {
             return try await local.open(blob, from: offset)
         }
-        return try await client.open(blob, in: place, from: offset)
+        return try await OriginBlobs(client: client, store: store).open(blob, from: offset)
     }
 }

@@ -60,8 +60,11 @@ public struct Transfer: Sendable {
         }
     }
 
-    /// Moves blobs that are missing; the first error ends all.
-    private func move(_ blobs: [Descriptor]) async throws {
+    /// Moves blobs that are missing.
+    ///
+    /// - Parameter blobs: The blobs, each once.
+    /// - Throws: The first error of either place; the others are cancelled.
+    public func move(_ blobs: [Descriptor]) async throws {
         let gate = Gate(width)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for blob in blobs {

@@ -20,6 +20,7 @@ struct BuildCommand: AsyncParsableCommand {
     var tag: [String] = []
 
     @OptionGroup var flags: BuildFlags
+    @OptionGroup var registry: BuildRegistryFlags
 
     @Option(name: .shortAndLong, help: "Where the image goes besides the store: type=oci|docker|tar|local,dest=PATH.")
     var output: [String] = []
@@ -56,6 +57,7 @@ struct BuildCommand: AsyncParsableCommand {
         flags.apply(to: &build)
         (build.tags, build.outputs) = (tag, output)
         let view = progress.view(isQuiet: quiet)
+        build.registries = try registry.settings { view.show($0) }
         let outcome = try await build.run(environment: environment) { view.show($0) }
         view.finish()
         switch outcome {
