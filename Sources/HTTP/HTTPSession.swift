@@ -41,6 +41,17 @@ public final class HTTPSession: HTTPTransport {
     /// - Returns: The last answer, whatever its status; 3xx only where there is nothing to follow.
     /// - Throws: ``ServerError`` where there is no answer after the last attempt; `CancellationError`.
     public func send(_ request: HTTPRequest) async throws -> HTTPResponse {
+        try await send(request, policy: policy)
+    }
+
+    /// Sends a request, again where that may help, by a policy of its own.
+    ///
+    /// - Parameters:
+    ///   - request: What to send, and where; `repetition` says whether it may be sent again.
+    ///   - policy: How often and how long apart.
+    /// - Returns: The last answer, whatever its status; 3xx only where there is nothing to follow.
+    /// - Throws: ``ServerError`` where there is no answer after the last attempt; `CancellationError`.
+    public func send(_ request: HTTPRequest, policy: RetryPolicy) async throws -> HTTPResponse {
         var attempt = 1
         while true {
             let limit = limit(for: request)

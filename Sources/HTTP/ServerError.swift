@@ -28,6 +28,8 @@ public struct ServerError: Error, Sendable, CustomStringConvertible {
         public static let cut = Code(name: "cut")
         /// More bytes than there may be.
         public static let tooLarge = Code(name: "too large")
+        /// What came is not HTTP, or what was to be sent is not.
+        public static let malformed = Code(name: "malformed")
         /// Redirects without end, or to where none may lead.
         public static let redirect = Code(name: "redirect")
     }

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 public import HTTP
-internal import OCI
-internal import Synchronization
 
 /// Speaks with registries: manifests, blobs, tags, referrers; one verb per file.
 ///
 /// One client is for all registries of a run. It finds out once how each wants to be spoken to, keeps tokens until they
-/// expire, and may be used by any number of tasks at once. The locks inside protect what is known of each registry.
+/// expire, and may be used by any number of tasks at once.
 ///
 /// Specification: OCI distribution-spec 1.1; Docker's token authentication.
 public final class RegistryClient: Sendable {
@@ -43,6 +41,8 @@ public final class RegistryClient: Sendable {
     let session: HTTPSession
     let credentials: any CredentialProvider
     let onEvent: @Sendable (Event) -> Void
+    let tokens = TokenCache()
+    let state = RegistryState()
 
     /// Makes a client; nothing is sent before the first request.
     ///

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Archive
 public import OCI
 
 /// A repository in a registry: where the manifests and blobs of an image are.
@@ -84,6 +85,19 @@ public struct ManifestDocument: Hashable, Sendable {
     ///   - bytes: The document.
     public init(descriptor: Descriptor, bytes: [UInt8]) {
         (self.descriptor, self.bytes) = (descriptor, bytes)
+    }
+
+    /// A manifest or index with its digest computed.
+    ///
+    /// - Parameters:
+    ///   - bytes: The document.
+    ///   - mediaType: What it is.
+    public init(_ bytes: [UInt8], _ mediaType: MediaType) {
+        let digest = SHA256.digest(bytes)
+        self.init(
+            descriptor: Descriptor(mediaType: mediaType, digest: digest, size: Int64(bytes.count)),
+            bytes: bytes
+        )
     }
 }
 

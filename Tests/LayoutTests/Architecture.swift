@@ -23,7 +23,7 @@ enum Architecture {
         ),
         "HTTP": Room(
             ours: [],
-            outside: system.union(["AsyncHTTPClient", "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL"])
+            outside: system.union(["AsyncHTTPClient", "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL", "NIOTLS"])
         ),
         // Archive for its SHA-256: digests are verified here, where the bytes come in.
         "Registry": Room(ours: ["Archive", "HTTP", "OCI"], outside: system.union(["Subprocess", "SystemPackage"])),

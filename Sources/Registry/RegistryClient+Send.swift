@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import HTTP
+internal import OCI
+
+extension RegistryClient {
+    /// Where the registry of a name in references is.
+    ///
+    /// - Parameter registry: As references have it.
+    /// - Returns: The host; Docker Hub's registry has another than its name.
+    static func host(_ registry: String) -> String {
+        registry == "docker.io" || registry == "index.docker.io" ? "registry-1.docker.io" : registry
+    }
+
+    /// Whether plain HTTP may be spoken with a server: this machine, or one that was named.
+    func mayBePlain(_ url: HTTPURL) -> Bool {
+        url.isLoopback
+            || settings.insecureHosts.contains { name in
+                let name = name.lowercased()
+                return name == url.host || name == "\(url.host):\(url.port)" || name == url.authority
+            }
+    }
+
+    /// Finds out, once, where a registry is and what it wants to be shown.
+    func endpoint(_ operation: Operation) async throws -> RegistryState.Endpoint {
+        try await state.endpoint(operation.registry) {
+            let host = RegistryClient.host(operation.registry)
+            do {
+                let secure = try HTTPURL(isSecure: true, authority: host, target: "/v2/")
+                let plain = try HTTPURL(isSecure: false, authority: host, target: "/v2/")
+                do {
+                    return try await probe(operation, secure)
+                } catch let error as ServerError where mayBePlain(plain) {
+                    let isHopeless = error.code == .unreachable && secure.port == plain.port
+                    guard !isHopeless, [.handshake, .unreachable, .cut, .malformed].contains(error.code) else {
+                        throw error
+                    }
+                    return try await probe(operation, plain)
+                }
+            } catch let error as ServerError {
+                throw operation.error(error)
+            }
+        }
+    }
+
+    private func probe(_ operation: Operation, _ url: HTTPURL) async throws -> RegistryState.Endpoint {
+        // First contact: a mistyped name should be told soon.
+        var policy = settings.retries
+        policy.attempts = min(policy.attempts, 3)
+        let response = try await session.send(HTTPRequest(.get, url), policy: policy)
+        warn(operation.registry, response)
+        switch response.status {
+        case 200..<300:
+            await response.discard()
+            return RegistryState.Endpoint(base: url, challenges: [])
+        case 401:
+            await response.discard()
+            let challenges = Challenge.parse(response.headers.values(of: "WWW-Authenticate"))
+            return RegistryState.Endpoint(base: url, challenges: challenges)
+        case 404 where response.headers["Docker-Distribution-Api-Version"] == nil:
+            await response.discard()
+            throw RegistryError(
+                .invalid,
+                "\(operation.what): \(url.authority) is no registry: it has no \(Redaction.url(url))",
+                hint: "check the name before the first slash of the reference",
+                status: 404
+            )
+        default: throw await operation.error(response, secrets: state.secrets)
+        }
+    }
+
+    /// Sends a request with what the registry wants to be shown.
+    ///
+    /// A 401 has the token renewed and the request sent once more. Where credentials are not accepted for a pull, it is
+    /// tried without: old ones should not keep anybody from what is public.
+    ///
+    /// - Parameters:
+    ///   - operation: What the request is for.
+    ///   - policy: How often and how long apart; `nil` for the usual.
+    ///   - make: Makes the request, given the registry's address.
+    /// - Returns: The answer, whatever its status but 401.
+    /// - Throws: ``RegistryError``.
+    func send(
+        _ operation: Operation,
+        policy: RetryPolicy? = nil,
+        _ make: (HTTPURL) throws -> HTTPRequest
+    ) async throws -> HTTPResponse {
+        do {
+            return try await sendShowing(operation, policy ?? settings.retries, make)
+        } catch let error as ServerError {
+            throw operation.error(error)
+        } catch let error as ContentError {
+            throw operation.invalid(error.message)
+        }
+    }
+
+    private func sendShowing(
+        _ operation: Operation,
+        _ policy: RetryPolicy,
+        _ make: (HTTPURL) throws -> HTTPRequest
+    ) async throws -> HTTPResponse {
+        let endpoint = try await endpoint(operation)
+        let request = try make(endpoint.base)
+        let isOurs = request.url.authority == endpoint.base.authority && request.url.isSecure == endpoint.base.isSecure
+        var (challenges, refused): ([Challenge], String?) = (endpoint.challenges, nil)
+        var isAnonymous = false
+        while true {
+            let token: Token?
+            do {
+                token =
+                    isOurs
+                    ? try await self.token(operation, endpoint, challenges, refused: refused, isAnonymous: isAnonymous)
+                    : nil
+            } catch let error as RegistryError where error.kind == .auth && operation.access == .pull && !isAnonymous {
+                guard error.status != nil else { throw error }
+                isAnonymous = true
+                if let found = try? await self.anonymous(operation, endpoint, challenges, request, policy) {
+                    return found
+                }
+                throw error
+            }
+            var attempt = request
+            if isOurs { attempt.headers["Authorization"] = token?.header }
+            let response = try await session.send(attempt, policy: policy)
+            warn(operation.registry, response)
+            guard response.status == 401, response.url.authority == endpoint.base.authority else { return response }
+            let asked = Challenge.parse(response.headers.values(of: "WWW-Authenticate"))
+            let isNews = refused == nil && (token == nil || token?.header != nil) && !isAnonymous
+            guard isNews, isOurs else {
+                let failure = await refusal(operation, response, token)
+                let mayHelp = operation.access == .pull && !isAnonymous && token?.credentials != .anonymous
+                if mayHelp, let found = try? await anonymous(operation, endpoint, asked, request, policy) {
+                    return found
+                }
+                throw failure
+            }
+            await response.discard()
+            if !asked.isEmpty { challenges = asked }
+            refused = token?.header ?? ""
+        }
+    }
+
+    /// The request without credentials; fails where that is not enough either.
+    private func anonymous(
+        _ operation: Operation,
+        _ endpoint: RegistryState.Endpoint,
+        _ challenges: [Challenge],
+        _ request: HTTPRequest,
+        _ policy: RetryPolicy
+    ) async throws -> HTTPResponse {
+        let token = try await token(operation, endpoint, challenges, isAnonymous: true)
+        var attempt = request
+        attempt.headers["Authorization"] = token?.header
+        let response = try await session.send(attempt, policy: policy)
+        guard response.status != 401 else { throw await refusal(operation, response, token) }
+        return response
+    }
+
+    /// What a 401 means: nobody known, or somebody with too few rights.
+    private func refusal(_ operation: Operation, _ response: HTTPResponse, _ token: Token?) async -> RegistryError {
+        let answer = RegistryAnswer((try? await response.bytes(limit: 64 << 10)) ?? [], secrets: state.secrets)
+        let credentials = token?.credentials ?? .anonymous
+        let id = response.headers["x-ms-correlation-request-id"]
+            .map {
+                " (x-ms-correlation-request-id \(Redaction.text($0)))"
+            }
+        func error(_ kind: RegistryError.Kind, _ reason: String) -> RegistryError {
+            RegistryError(
+                kind,
+                "\(operation.what): \(reason)" + (answer.text.map { ": \($0)" } ?? "") + (id ?? ""),
+                hint: operation.hint(kind, 401, answer.text ?? ""),
+                status: 401,
+                codes: answer.codes
+            )
+        }
+        guard credentials != .anonymous else {
+            return error(.auth, "\(operation.registry) wants to know who asks, and there are no credentials for it")
+        }
+        // A token is given with 200 even where rights are lacking; only what it grants is less.
+        if let repository = operation.repository, let granted = token?.grants(repository.name) {
+            let missing = operation.access.actions.filter { !granted.contains($0) && !granted.contains("*") }
+            if !missing.isEmpty {
+                let has = granted.isEmpty ? "no rights there" : "\(granted.joined(separator: " and ")) only"
+                return error(.denied, "denied: the token of \(credentials) has \(has)")
+            }
+        }
+        return error(.auth, "\(operation.registry) does not accept \(credentials)")
+    }
+
+    /// Tells what a registry has to say, each text once.
+    ///
+    /// Specification: OCI distribution-spec 1.1, "Warnings".
+    func warn(_ registry: String, _ response: HTTPResponse) {
+        for value in response.headers.values(of: "Warning") {
+            guard value.hasPrefix("299 "), let first = value.firstIndex(of: "\""), let last = value.lastIndex(of: "\""),
+                first < last
+            else { continue }
+            let quoted = value[value.index(after: first)..<last]
+            let text = Redaction.text(String(quoted.prefix(500)).filter { $0 != "\\" }, secrets: state.secrets)
+            if state.isNewWarning(registry + "\n" + text) { onEvent(.warning(registry: registry, text: text)) }
+        }
+    }
+
+    /// Does something with the mirrors of a registry, the first that has what is wanted, and at last with itself.
+    func pulling<Value>(
+        _ repository: Repository,
+        _ work: (Repository) async throws -> Value?
+    ) async throws -> Value? {
+        for mirror in mirrors(of: repository) {
+            do {
+                if let found = try await work(mirror) { return found }
+            } catch let error as RegistryError {
+                pass(mirror, because: error)
+            }
+        }
+        return try await work(repository)
+    }
+
+    /// The mirrors of a repository that have not failed yet, in order.
+    func mirrors(of repository: Repository) -> [Repository] {
+        (settings.mirrors[repository.registry] ?? [])
+            .compactMap { mirror in
+                let parts = mirror.split(separator: "/", maxSplits: 1)
+                guard let host = parts.first.map({ String($0) }), !state.isMirrorFailed(host) else { return nil }
+                let prefix = parts.count > 1 ? "\(parts[1])/" : ""
+                return Repository(unchecked: host, prefix + repository.name)
+            }
+    }
+
+    /// Says that a mirror is passed over; one that cannot be reached is not asked again in this run.
+    func pass(_ mirror: Repository, because error: RegistryError) {
+        if [.network, .server, .throttled].contains(error.kind) { state.failMirror(mirror.registry) }
+        onEvent(.mirrorFailed(mirror: mirror.registry, reason: error.message))
+    }
+}
