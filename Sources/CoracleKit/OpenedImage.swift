@@ -42,27 +42,30 @@ final class ScratchFolder: Sendable {
 
 /// Opens images.
 struct ImageOpener: Sendable {
-    let workspace: Workspace
+    /// Where the store is; `nil` to open images of registries only.
+    let workspace: Workspace?
     let registries: Registries
 
     func open(_ place: ImagePlace) async throws -> OpenedImage {
+        if case .registry(let reference) = place { return try await open(reference) }
+        guard let workspace else { throw ExitReason(.internalFault, "\(place.text) is looked for without a store") }
         switch place {
         case .registry(let reference): return try await open(reference)
-        case .store(let name): return try stored(ImageLocator.find(name, in: workspace))
+        case .store(let name): return try stored(ImageLocator.find(name, in: workspace), workspace)
         case .layout(let folder, let tag):
             let mark = tag.map { $0.hasPrefix("sha256:") ? "@\($0)" : ":\($0)" } ?? ""
-            return try stored(ImageLocator.find("oci-layout://\(folder)\(mark)", in: workspace))
+            return try stored(ImageLocator.find("oci-layout://\(folder)\(mark)", in: workspace), workspace)
         case .archive(let file, let tag):
-            let scratch = try unpack(file)
+            let scratch = try unpack(file, workspace.store())
             let mark = tag.map { $0.hasPrefix("sha256:") ? "@\($0)" : ":\($0)" } ?? ""
             guard TextFile.isFile(scratch.path + "/index.json") else {
                 throw ExitReason(.usage, "\(file): there is no index.json in it, so that it is no oci-archive")
             }
-            var image = try stored(ImageLocator.find("oci-layout://\(scratch.path)\(mark)", in: workspace))
+            var image = try stored(ImageLocator.find("oci-layout://\(scratch.path)\(mark)", in: workspace), workspace)
             image.scratch = scratch
             return image
         case .dockerArchive(let file, let name):
-            let scratch = try unpack(file)
+            let scratch = try unpack(file, workspace.store())
             var image = try DockerArchive(folder: scratch.path, file: file).image(name, in: workspace.store())
             image.scratch = scratch
             return image
@@ -70,7 +73,7 @@ struct ImageOpener: Sendable {
     }
 
     /// An image of a registry.
-    private func open(_ reference: ImageReference) async throws -> OpenedImage {
+    func open(_ reference: ImageReference) async throws -> OpenedImage {
         let repository = Repository(reference)
         let client = registries.client
         guard let root = try await client.manifest(ManifestName(reference), in: repository) else {
@@ -94,7 +97,7 @@ struct ImageOpener: Sendable {
         return image
     }
 
-    private func stored(_ found: ImageLocator.Found) -> OpenedImage {
+    private func stored(_ found: ImageLocator.Found, _ workspace: Workspace) -> OpenedImage {
         let local = LayoutBlobs(layout: found.layout)
         var root = found.image
         root.annotations = [:]
@@ -106,13 +109,12 @@ struct ImageOpener: Sendable {
     }
 
     /// Unpacks an archive into a folder of its own.
-    private func unpack(_ file: String) throws -> ScratchFolder {
+    private func unpack(_ file: String, _ store: ImageStore) throws -> ScratchFolder {
         let descriptor = Glibc.open(file, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
             throw ExitReason(.usage, "\(file): \(String(cString: strerror(errno)).lowercased())")
         }
         defer { close(descriptor) }
-        let store = try workspace.store()
         let scratch = try ScratchFolder(store)
         do {
             try ImageFiles(archive: descriptor, name: file, in: store, limit: .max).extract(to: scratch.path)

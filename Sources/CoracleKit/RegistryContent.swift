@@ -93,19 +93,87 @@ public struct RegistryContent: Sendable {
                     }
                     name = .digest(found.digest)
                 }
-                try await client.delete(name, in: place)
+                do {
+                    try await client.delete(name, in: place)
+                } catch let error as RegistryError where RegistryContent.knowsNoTags(error, name) {
+                    throw ExitReason(
+                        .registry,
+                        "\(place.registry) removes images only, and no tags: \(reference.familiar) stays",
+                        hint: "coracle registry rm --image \(reference.familiar) removes the image with all its tags"
+                    )
+                }
                 return reference.familiar + "\n"
             }
         }
         return lines
     }
 
+    /// Registries from before distribution-spec 1.1 take a tag for a malformed digest, or know no such request.
+    private static func knowsNoTags(_ error: RegistryError, _ name: ManifestName) -> Bool {
+        guard case .tag = name else { return false }
+        return error.status == 405 || error.codes.contains("DIGEST_INVALID") || error.codes.contains("UNSUPPORTED")
+    }
+
     /// An image of a registry as `coracle inspect` shows those of the store.
     func open(_ reference: ImageReference) async throws -> OpenedImage {
         let registries = try registries(Repository(reference))
-        // The store is not looked at for an image of a registry.
-        let workspace = try Workspace(store: "/nonexistent", environment: environment)
-        return try await ImageOpener(workspace: workspace, registries: registries).open(.registry(reference))
+        return try await ImageOpener(workspace: nil, registries: registries).open(reference)
+    }
+
+    /// What an image of a registry is made of: one manifest for each platform, with its configuration.
+    func parts(of reference: ImageReference) async throws -> (Descriptor, [ImageContent.Part]) {
+        try await ExitReason.explaining {
+            let place = Repository(reference)
+            let client = try client(place)
+            let opened = try await open(reference)
+            let graph = try await opened.graph(.everything, reference.familiar)
+            var parts: [Digest: ImageContent.Part] = [:]
+            for document in graph.documents where !document.descriptor.mediaType.isIndex {
+                let manifest = try? Manifest(parsing: document.bytes)
+                // Of attestations, the configuration is none.
+                let bytes: [UInt8]? =
+                    if let manifest { try await client.bytes(of: manifest.config, in: place) } else { nil }
+                let config = bytes.flatMap { try? ImageConfig(parsing: $0) }
+                let descriptor = document.descriptor
+                parts[descriptor.digest] = ImageContent.Part(descriptor: descriptor, manifest: manifest, config: config)
+            }
+            return (opened.root, graph.documents.compactMap { parts[$0.descriptor.digest] })
+        }
+    }
+
+    /// Gives an image of a registry another name there, without pulling anything.
+    ///
+    /// - Parameters:
+    ///   - source: Its name.
+    ///   - target: The name, in the same registry.
+    /// - Returns: The name as it is shown.
+    /// - Throws: ``ExitReason`` where there is no such image, or the registry refuses.
+    public func tag(_ source: String, as target: String) async throws -> String {
+        let from = try ImageLocator.reference(source.suffix(after: "docker://") ?? source)
+        let to = try ImageLocator.reference(target.suffix(after: "docker://") ?? target)
+        guard from.domain == to.domain else {
+            throw ExitReason(
+                .usage,
+                "\(from.familiar) and \(to.familiar) are in two registries",
+                hint: "coracle copy --all-platforms \(from.familiar) \(to.familiar)"
+            )
+        }
+        guard let tag = to.tag, to.digest == nil else {
+            throw ExitReason(.usage, "\"\(target)\" has a digest: an image is given a name and a tag")
+        }
+        return try await ExitReason.explaining {
+            let registries = try registries(Repository(to))
+            let opened = try await ImageOpener(workspace: nil, registries: registries).open(from)
+            let place = RegistryTarget(registries.client, Repository(to), tags: [tag]) { _ in [Repository(from)] }
+            if Repository(from) == Repository(to) {
+                let document = ManifestDocument(descriptor: opened.root, bytes: try await opened.document(opened.root))
+                try await place.put(document, isRoot: true) { _ in }
+            } else {
+                let graph = try await opened.graph(.everything, from.familiar)
+                try await Transfer(from: opened.blobs, to: place) { _ in }.run(graph)
+            }
+            return to.familiar
+        }
     }
 
     private func client(_ place: Repository?) throws(ExitReason) -> RegistryClient { try registries(place).client }

@@ -76,7 +76,8 @@ struct RegistryRemoveCommand: AsyncParsableCommand {
 }
 
 extension RegistryFlags {
-    fileprivate var content: RegistryContent {
+    /// What registries hold.
+    var content: RegistryContent {
         get throws {
             var content = RegistryContent(environment: Environment.all) { Output.note($0) }
             content.access = try access
