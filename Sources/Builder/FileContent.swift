@@ -104,6 +104,17 @@ final class FileContent {
         node.content = .disk(folder, name: file, stamp)
     }
 
+    /// Makes a file of the store a node's content, under a second name that is this build's own.
+    func adopt(_ path: String, _ node: FileNode) throws {
+        let folder = try spoolFolder()
+        count += 1
+        let name = Array(String(count).utf8)
+        let result = path.withCString { old in folder.appending(name).withCString { link(old, $0) } }
+        guard result == 0 else { throw StoreError("linking \(path)", errno: errno) }
+        let stamp = FileIndex.Stamp(inode: 0, size: node.size, mtime: 0, ctime: 0)
+        node.content = .disk(folder, name: name, stamp)
+    }
+
     /// Counts what is unpacked, so that no archive fills disk or memory.
     func charge(_ bytes: Int) throws(ArchiveError) {
         unpacked += Int64(bytes)

@@ -90,15 +90,21 @@ public struct Build: Sendable {
         let lease = try store.lease()
         let git = GitFetcher(store, environment: environment)
         let place = BuildContext.Place(store: store, limit: try bytesToUnpack())
-        let context = try BuildContext(input, place, git, environment: environment)
+        let remote = try registries.images(
+            Workspace(store: store.root, environment: environment),
+            environment: environment
+        )
+        let downloads = Downloads(store: store, session: remote.registries.session)
+        let fetched = try await BuildContext.download(input.path, downloads)
+        let context = try BuildContext(input, place, git, fetched, environment: environment)
         defer { withExtendedLifetime((lease, context)) {} }
-        let workspace = try Workspace(store: store.root, environment: environment)
         let common = Common(
             context: context,
             files: try context.input.read(),
             store: store,
             git: git,
-            remote: try registries.images(workspace, environment: environment),
+            remote: remote,
+            downloads: downloads,
             environment: environment,
             events: events
         )
@@ -137,6 +143,7 @@ public struct Build: Sendable {
         let store: ImageStore
         let git: GitFetcher
         let remote: RemoteImages
+        let downloads: Downloads
         let environment: [String: String]
         let events: @Sendable (BuildEvent) -> Void
     }
@@ -166,6 +173,7 @@ public struct Build: Sendable {
         early?.begin(plan, images.layers)
         let events = common.events
         do {
+            sources.downloads = try await common.downloads.fetch(plan)
             let image = try await Build.run(plan, common.store, sources, buildSettings(plan)) { event in
                 early?.take(event)
                 events(event)
