@@ -2,6 +2,7 @@
 public import BuildPlan
 public import OCI
 public import Rootfs
+public import Store
 
 /// The layers of an image that a build starts from, or copies from.
 public struct BaseLayers: Sendable {
@@ -78,6 +79,13 @@ public struct BuildSources: Sendable {
 
     /// The files that ADD takes from URLs, by the URL as the plan has it.
     public var downloads: [String: DownloadedFile] = [:]
+
+    /// Brings a layer into the store that is somewhere else; nothing happens where it is here. It may take its time.
+    public var bring: @Sendable (Descriptor) throws -> Void = { _ in }
+    /// Whether a layer that is not in the store can be brought there.
+    public var isElsewhere: @Sendable (Descriptor) -> Bool = { _ in false }
+    /// Is told of every record of the step cache that the build finds or makes.
+    public var recorded: @Sendable (StepCache.Entry) -> Void = { _ in }
 
     /// No files at all.
     public init() {}

@@ -18,8 +18,10 @@ final class FileContent {
     private let limit: Int64
     private var unpacked: Int64 = 0
 
-    init(_ store: ImageStore, limit: Int64) {
-        (self.store, self.limit) = (store, limit)
+    private let bring: (Descriptor) throws -> Void
+
+    init(_ store: ImageStore, limit: Int64, bring: @escaping (Descriptor) throws -> Void = { _ in }) {
+        (self.store, self.limit, self.bring) = (store, limit, bring)
     }
 
     deinit {
@@ -74,6 +76,7 @@ final class FileContent {
         for (digest, entries) in wanted {
             guard let layer = layers[digest] else { throw StoreError("the layer \(digest) is not known") }
             var left = entries
+            try bring(layer)
             try LayerIndex.read(layer, in: store) { entry, number, reader in
                 guard let nodes = left.removeValue(forKey: number), let first = nodes.first else { return }
                 try spool(first, from: reader, name: entry.name)

@@ -40,9 +40,9 @@ public final class ImageBuilder {
         events: @escaping (BuildEvent) -> Void
     ) {
         (self.plan, self.store, self.sources, self.settings, self.events) = (plan, store, sources, settings, events)
-        content = FileContent(store, limit: settings.unpackLimit)
+        content = FileContent(store, limit: settings.unpackLimit, bring: sources.bring)
         digests = FileDigests(store, folder: sources.folder, content)
-        cache = StepCache(store)
+        cache = StepCache(store, isElsewhere: sources.isElsewhere, used: sources.recorded)
     }
 
     /// Does all steps.
@@ -147,6 +147,7 @@ public final class ImageBuilder {
         let tree = FileTree()
         for layer in layers {
             content.know(layer.descriptor)
+            if !LayerIndex.isKnown(layer.descriptor.digest, in: store) { try sources.bring(layer.descriptor) }
             try tree.add(LayerIndex.entries(of: layer.descriptor, in: store), of: layer.descriptor.digest)
         }
         try tree.forgetTouched()

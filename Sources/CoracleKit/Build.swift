@@ -109,21 +109,30 @@ public struct Build: Sendable {
             events: events
         )
         var built: [BuiltImage] = []
-        let made = try await BuildPush.run(BuildPush(registries, names, store, environment: environment)) { session in
-            for platform in try wantedPlatforms() {
-                switch try await build(platform, common, session) {
-                case .image(let image): built.append(image)
-                case .failed(let outcome): return .failed(outcome)
+        let push = try BuildPush(registries, names, store, environment: environment)
+        let cache = try RegistryCache(registries, remote, store, events: registries.fetched)
+        let made = try await LayerLoader.run(store, remote, events: registries.fetched) { loader in
+            await cache.load(loader)
+            return try await BuildPush.run(push) { session in
+                for platform in try wantedPlatforms() {
+                    switch try await build(platform, common, Helpers(loader: loader, cache: cache, session: session)) {
+                    case .image(let image): built.append(image)
+                    case .failed(let outcome): return .failed(outcome)
+                    }
                 }
+                let image = try join(built, annotations, store)
+                if push == nil || !targets.isEmpty { try await remote.complete(image, events: registries.fetched) }
+                return .image(image)
             }
-            return .image(try join(built, annotations, store))
         }
         let image: Descriptor
         switch made {
         case .failed(let outcome): return outcome
         case .image(let made): image = made
         }
+        await cache.save(image)
         for target in targets { try target.write(image, names, from: store) }
+        try await remote.nameAll()
         // A name says that everything went well.
         for name in names { try store.tag(image, as: name) }
         let config = built.count == 1 ? built[0].config : nil
@@ -148,6 +157,13 @@ public struct Build: Sendable {
         let events: @Sendable (BuildEvent) -> Void
     }
 
+    /// What goes on beside the build.
+    private struct Helpers {
+        let loader: LayerLoader
+        let cache: RegistryCache
+        let session: PushSession?
+    }
+
     /// What came of one platform.
     private enum Part {
         case image(BuiltImage)
@@ -155,7 +171,7 @@ public struct Build: Sendable {
     }
 
     /// Builds for one platform.
-    private func build(_ platform: Platform?, _ common: Common, _ session: PushSession?) async throws -> Part {
+    private func build(_ platform: Platform?, _ common: Common, _ helpers: Helpers) async throws -> Part {
         let isForSeveral = try wantedPlatforms().count > 1
         let images = LocalImages(
             common.store,
@@ -166,10 +182,20 @@ public struct Build: Sendable {
         let options = try options(platform, common.environment)
         let outcome = try await ShowPlan(common.context.input).run(common.files, options, resolver: images)
         guard let plan = outcome.plan else { return .failed(.failed(CheckFormat.text.write(outcome.errors), .usage)) }
-        try await images.resolve(imagesOf: plan, events: registries.fetched)
+        // A step that runs needs all the files below it.
+        let runs = plan.steps.contains { if case .run = $0.action { true } else { false } }
+        let isLazy = !runs && registries.pushes && outputs.isEmpty
+        let loader = helpers.loader
+        try await images.resolve(imagesOf: plan, loader: isLazy ? loader : nil, events: registries.fetched)
         var sources = try sources(common.files, common.context.folder, images)
         sources.git = common.git
-        let early = session.map { EarlyLayers($0) }
+        (sources.bring, sources.recorded) = (loader.bring, helpers.cache.record)
+        sources.isElsewhere = { layer in
+            guard loader.isElsewhere(layer) else { return false }
+            // A cached layer that cannot be had is no reason to fail: its step is done again.
+            return !runs || (try? loader.bring(layer)) != nil
+        }
+        let early = helpers.session.map { EarlyLayers($0) }
         early?.begin(plan, images.layers)
         let events = common.events
         do {

@@ -14,6 +14,12 @@ public struct BuildRegistries: Sendable {
     public var pushes = false
     /// `--pull`: registries are asked for base images that are in the store.
     public var pulls = false
+    /// `--cache`: images that the step cache is read from and written to, with the layers of all steps.
+    public var caches: [String] = []
+    /// `--cache-from`: images that the step cache is read from.
+    public var cachesFrom: [String] = []
+    /// `--cache-to`: images that the step cache is written to.
+    public var cachesTo: [String] = []
     /// `--offline`: no registry is asked for base images.
     public var isOffline = false
     /// Is told what is moved to and from registries, from any thread.

@@ -58,9 +58,12 @@ final class LocalImages: BaseImageResolver {
     }
 
     /// Finds every image that a COPY or a mount of a plan names, and brings the layers of all images of it here.
+    ///
+    /// With a loader, layers stay where they are until a step looks into them.
     func resolve(
         imagesOf plan: Plan,
-        events: @escaping @Sendable (TransferEvent) -> Void = { _ in }
+        loader: LayerLoader?,
+        events: @escaping @Sendable (TransferEvent) -> Void
     ) async throws {
         var needed: Set<BaseAction> = []
         for step in plan.steps {
@@ -73,10 +76,17 @@ final class LocalImages: BaseImageResolver {
         }
         for base in needed where layers[base] == nil { _ = try await resolve(base) }
         let images = found.withLock { found in found.filter { needed.contains($0.key) }.map(\.value) }
-        try await remote?.fetch(LocalImages.each(images.flatMap(\.layers.layers)), events: events)
         for image in images {
-            try check(image)
-            if let (base, reference) = image.remote { try await remote?.name(base, reference) }
+            for (layer, diffID) in zip(image.layers.layers, image.layers.diffIDs) where !store.has(layer) {
+                loader?.know(layer, diffID)
+            }
+        }
+        if loader == nil {
+            try await remote?.fetch(LocalImages.each(images.flatMap(\.layers.layers)), events: events)
+        }
+        for image in images {
+            try check(image, isWhole: loader == nil)
+            if let (base, reference) = image.remote { await remote?.keep(base, reference) }
         }
     }
 
@@ -85,9 +95,10 @@ final class LocalImages: BaseImageResolver {
         return layers.filter { seen.insert($0.digest).inserted }
     }
 
-    /// Layers are what the configuration says they are.
-    private func check(_ image: Found) throws {
-        for (layer, told) in zip(image.layers.layers, image.layers.diffIDs) {
+    /// Layers are what the configuration says they are; those that are not here yet are looked at when they come.
+    private func check(_ image: Found, isWhole: Bool) throws {
+        for (layer, told) in zip(image.layers.layers, image.layers.diffIDs)
+        where isWhole || store.has(layer) || LayerIndex.isKnown(layer.digest, in: store) {
             let diffID = try LayerIndex.diffID(of: layer, in: store)
             guard diffID == told else {
                 throw ExitReason(

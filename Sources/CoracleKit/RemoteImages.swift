@@ -24,7 +24,7 @@ actor RemoteImages {
     private let store: ImageStore
     private let opener: ImageOpener
     private var found: [ImageReference: OpenedImage] = [:]
-    private var named: Set<ImageReference> = []
+    private var named: [ImageReference: Base] = [:]
 
     init(_ workspace: Workspace, _ registries: Registries, _ policy: Policy) throws {
         (self.registries, self.policy) = (registries, policy)
@@ -77,10 +77,25 @@ actor RemoteImages {
         try await Transfer(from: source, to: StoreTarget(store: store), events: events).move(missing)
     }
 
-    /// Gives a base its name in the store when all of it is here; the first platform of a run counts.
-    func name(_ base: Base, _ reference: ImageReference) throws {
-        guard named.insert(reference).inserted, base.manifest.layers.allSatisfy(store.has) else { return }
-        try store.tag(base.root, as: reference)
+    /// Brings all layers of an image here that are somewhere else.
+    func complete(_ image: Descriptor, events: @escaping @Sendable (TransferEvent) -> Void) async throws {
+        var layers: [Descriptor] = []
+        for part in ImageContent(image, in: store.layout).parts { layers += part.manifest?.layers ?? [] }
+        var seen: Set<Digest> = []
+        let missing = layers.filter { seen.insert($0.digest).inserted }
+        try await fetch(missing, events: events)
+    }
+
+    /// Remembers a base for ``nameAll()``; the first platform of a run counts.
+    func keep(_ base: Base, _ reference: ImageReference) {
+        if named[reference] == nil { named[reference] = base }
+    }
+
+    /// Gives bases their names in the store, those of which all is here.
+    func nameAll() throws {
+        for (reference, base) in named where base.manifest.layers.allSatisfy(store.has) {
+            try store.tag(base.root, as: reference)
+        }
     }
 }
 

@@ -63,6 +63,7 @@ final class TransferTeller: Sendable {
                 blob,
                 "\(verb) \(blob.mediaType.isIndex ? "index" : "manifest") \(blob.digest.short)"
             )
+        case .note(let text): tell(.done, "note", nil, text)
         case .retrying(let reason): tell(.warning, "retrying", nil, reason)
         case .warning(let text): tell(.warning, "warning", nil, text)
         }
@@ -83,7 +84,7 @@ final class TransferTeller: Sendable {
         members["blob"] = blob.map { .string($0.digest.description) }
         members["size"] = blob.map { .int($0.size) }
         if bytes != 0 { members["bytes"] = .int(bytes) }
-        if kind == .warning { members["message"] = .string(line) }
+        if blob == nil { members["message"] = .string(line) }
         let json = JSONValue.object(members).canonical
         tell(TransferProgress(kind: kind, line: line, moved: moved, total: total, json: json))
     }

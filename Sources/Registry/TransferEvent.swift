@@ -15,6 +15,8 @@ public enum TransferEvent: Sendable {
     case finished(Descriptor)
     /// A manifest or index is in its place.
     case document(Descriptor)
+    /// Something that is good to know: one line.
+    case note(String)
     /// Something is tried again: why, in one line.
     case retrying(String)
     /// Something that is probably not what was meant: one line.

@@ -28,9 +28,31 @@ struct BuildRegistryFlags: ParsableArguments {
     @Flag(help: "Push the image to the registries of its names; layers go there while later steps still run.")
     var push = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Keep the step cache, with the layers of all steps, in this image of a registry, and start from it.",
+            valueName: "reference"
+        )
+    )
+    var cache: [String] = []
+
+    @Option(
+        name: .customLong("cache-from"),
+        help: "Start from the step cache in an image: type=registry,ref=REFERENCE, or the reference alone."
+    )
+    var cacheFrom: [String] = []
+
+    @Option(
+        name: .customLong("cache-to"),
+        help:
+            "Keep the step cache in an image: type=registry,ref=REFERENCE[,mode=max]; max keeps the layers of all steps."
+    )
+    var cacheTo: [String] = []
+
     func settings(_ show: @escaping @Sendable (TransferProgress) -> Void) throws -> BuildRegistries {
         var settings = try base.settings
         (settings.pushes, settings.progress) = (push, show)
+        (settings.caches, settings.cachesFrom, settings.cachesTo) = (cache, cacheFrom, cacheTo)
         return settings
     }
 }
