@@ -90,10 +90,8 @@ public struct Build: Sendable {
         let lease = try store.lease()
         let git = GitFetcher(store, environment: environment)
         let place = BuildContext.Place(store: store, limit: try bytesToUnpack())
-        let remote = try registries.images(
-            Workspace(store: store.root, environment: environment),
-            environment: environment
-        )
+        let workspace = try Workspace(store: store.root, environment: environment)
+        let remote = try registries.images(workspace, names, environment: environment)
         let downloads = Downloads(store: store, session: remote.registries.session)
         let fetched = try await BuildContext.download(input.path, downloads)
         let context = try BuildContext(input, place, git, fetched, environment: environment)
@@ -108,34 +106,18 @@ public struct Build: Sendable {
             environment: environment,
             events: events
         )
-        var built: [BuiltImage] = []
-        let push = try BuildPush(registries, names, store, environment: environment)
         let cache = try RegistryCache(registries, remote, store, events: registries.fetched)
-        let made = try await LayerLoader.run(store, remote, events: registries.fetched) { loader in
-            await cache.load(loader)
-            return try await BuildPush.run(push) { session in
-                for platform in try wantedPlatforms() {
-                    switch try await build(platform, common, Helpers(loader: loader, cache: cache, session: session)) {
-                    case .image(let image): built.append(image)
-                    case .failed(let outcome): return .failed(outcome)
-                    }
-                }
-                let image = try join(built, annotations, store)
-                if push == nil || !targets.isEmpty { try await remote.complete(image, events: registries.fetched) }
-                return .image(image)
-            }
-        }
         let image: Descriptor
-        switch made {
+        let config: Descriptor?
+        switch try await build(common, names, annotations, cache) {
         case .failed(let outcome): return outcome
-        case .image(let made): image = made
+        case .image(let made, let ofImage): (image, config) = (made, ofImage)
         }
         await cache.save(image)
         for target in targets { try target.write(image, names, from: store) }
         try await remote.nameAll()
         // A name says that everything went well.
         for name in names { try store.tag(image, as: name) }
-        let config = built.count == 1 ? built[0].config : nil
         let report = BuildReport(
             image: image,
             config: config,
@@ -168,6 +150,33 @@ public struct Build: Sendable {
     private enum Part {
         case image(BuiltImage)
         case failed(Outcome)
+    }
+
+    /// Builds for all platforms, and pushes where that is wanted.
+    private func build(
+        _ common: Common,
+        _ names: [ImageReference],
+        _ annotations: ImageAnnotations,
+        _ cache: RegistryCache
+    ) async throws -> BuildMade {
+        let (store, remote) = (common.store, common.remote)
+        let push = try BuildPush(registries, names, store, remote.registries)
+        return try await LayerLoader.run(store, remote, events: registries.fetched) { loader in
+            await cache.load(loader)
+            return try await BuildPush.run(push) { session in
+                var built: [BuiltImage] = []
+                let helpers = Helpers(loader: loader, cache: cache, session: session)
+                for platform in try wantedPlatforms() {
+                    switch try await build(platform, common, helpers) {
+                    case .image(let image): built.append(image)
+                    case .failed(let outcome): return .failed(outcome)
+                    }
+                }
+                let image = try join(built, annotations, store)
+                if push == nil || !outputs.isEmpty { try await remote.complete(image, events: registries.fetched) }
+                return .image(image, config: built.count == 1 ? built[0].config : nil)
+            }
+        }
     }
 
     /// Builds for one platform.

@@ -28,11 +28,21 @@ public struct BuildRegistries: Sendable {
     /// As the environment says; nothing is pushed.
     public init() {}
 
-    /// Base images of registries.
-    func images(_ workspace: Workspace, environment: [String: String]) throws -> RemoteImages {
+    /// Base images of registries; the image will be pushed to some names.
+    func images(
+        _ workspace: Workspace,
+        _ names: [ImageReference] = [],
+        environment: [String: String]
+    ) throws -> RemoteImages {
         if pulls, isOffline { throw ExitReason(.usage, "--pull and --offline are given both") }
         let teller = TransferTeller("pulled", progress)
-        let registries = try Registries(access, environment: environment, store: workspace.path) { teller.take($0) }
+        let registries = try Registries(
+            access,
+            environment: environment,
+            repositories: names.map { Repository($0) },
+            store: workspace.path,
+            note: { teller.take($0) }
+        )
         return try RemoteImages(workspace, registries, pulls ? .always : isOffline ? .never : .missing)
     }
 
@@ -61,7 +71,7 @@ struct BuildPush: Sendable {
         _ settings: BuildRegistries,
         _ names: [ImageReference],
         _ store: ImageStore,
-        environment: [String: String]
+        _ registries: Registries
     ) throws {
         guard settings.pushes else { return nil }
         guard !names.isEmpty else {
@@ -78,13 +88,7 @@ struct BuildPush: Sendable {
         self.places = places
         self.store = store
         events = { teller.take($0) }
-        registries = try Registries(
-            settings.access,
-            environment: environment,
-            repositories: places.map(\.repository),
-            store: store.root,
-            note: events
-        )
+        self.registries = registries
     }
 
     /// Builds, and where a push is wanted, sends layers meanwhile.
@@ -99,10 +103,10 @@ struct BuildPush: Sendable {
     private func run(_ build: (PushSession) async throws -> BuildMade) async throws -> BuildMade {
         let made = try await transfer(places[0])
             .run(making: build) { made in
-                guard case .image(let image) = made else { return nil }
+                guard case .image(let image, _) = made else { return nil }
                 return try await graph(image)
             }
-        guard case .image(let image) = made else { return made }
+        guard case .image(let image, _) = made else { return made }
         for place in places.dropFirst() { try await transfer(place).run(graph(image)) }
         return made
     }
@@ -127,8 +131,8 @@ struct BuildPush: Sendable {
 
 /// What came of building, before it has a name.
 enum BuildMade: Sendable {
-    /// Manifest or index, in the store.
-    case image(Descriptor)
+    /// Manifest or index, in the store; the configuration where it is for one platform.
+    case image(Descriptor, config: Descriptor?)
     /// Why there is none.
     case failed(Build.Outcome)
 }

@@ -17,19 +17,22 @@ struct CertificateFolders {
         folders = own + ["/etc/containers/certs.d", "/etc/docker/certs.d"]
     }
 
-    /// Adds what is there for a host; the first folder that is there counts.
-    func add(_ host: String, to settings: inout NetworkSettings) {
-        for folder in folders.map({ "\($0)/\(host)" }) where TextFile.isFolder(folder) {
-            let names = DiskFile.names(in: folder)
-            let trusted = names.filter { $0.hasSuffix(".crt") }.map { "\(folder)/\($0)" }
-            if !trusted.isEmpty { settings.authorityFilesByHost[host] = trusted }
-            if let own = names.first(where: { $0.hasSuffix(".cert") }) {
-                settings.clientCertificates[host] = NetworkSettings.ClientCertificate(
-                    certificateFile: "\(folder)/\(own)",
-                    keyFile: "\(folder)/\(own.dropLast(5)).key"
-                )
-            }
-            return
+    /// Adds what is there; of several folders for a host, the first counts.
+    func add(to settings: inout NetworkSettings) {
+        for folder in folders {
+            for host in DiskFile.names(in: folder) { add(host, "\(folder)/\(host)", &settings) }
         }
+    }
+
+    private func add(_ host: String, _ folder: String, _ settings: inout NetworkSettings) {
+        guard settings.authorityFilesByHost[host] == nil, settings.clientCertificates[host] == nil else { return }
+        let names = DiskFile.names(in: folder)
+        let trusted = names.filter { $0.hasSuffix(".crt") }.map { "\(folder)/\($0)" }
+        if !trusted.isEmpty { settings.authorityFilesByHost[host] = trusted }
+        guard let own = names.first(where: { $0.hasSuffix(".cert") }) else { return }
+        settings.clientCertificates[host] = NetworkSettings.ClientCertificate(
+            certificateFile: "\(folder)/\(own)",
+            keyFile: "\(folder)/\(own.dropLast(5)).key"
+        )
     }
 }

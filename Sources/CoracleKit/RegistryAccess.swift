@@ -48,8 +48,7 @@ struct Registries: Sendable {
         network.insecureHosts = Set(access.insecureHosts)
         network.authorityFiles = access.authorityFiles
         network.userAgent = "coracle/\(CoracleVersion.number)"
-        let certificates = CertificateFolders(environment: environment)
-        for host in Set(repositories.map(\.registry)) { certificates.add(host, to: &network) }
+        CertificateFolders(environment: environment).add(to: &network)
         var chain = CredentialChain(environment: environment, login: try access.login()) { note(.warning($0)) }
         chain.repositories = repositories
         var settings = RegistryClient.Settings()
