@@ -92,7 +92,11 @@ enum HelperProcess {
         sigemptyset(&signals)
         sigaddset(&signals, SIGPIPE)
         posix_spawnattr_setsigdefault(&attributes, &signals)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF))
+        // Threads of queues block most signals, and shells wait for SIGCHLD.
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
         return strings(arguments) { argv in
             strings(environment.map { "\($0.key)=\($0.value)" }) { envp in
                 posix_spawn(&child, path, &actions, &attributes, argv, envp)

@@ -3,15 +3,18 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The verbs that speak with registries, against the registry that Debian has, with skopeo as a witness.
-@Suite(.enabled(if: RegistryVerbTests.isPossible, "docker-registry and skopeo are not installed"))
-struct RegistryVerbTests {
-    static let isPossible: Bool = {
+/// The programs of others that tests of registries need.
+enum Witnesses {
+    static let areInstalled: Bool = {
         let found = TestRegistry.isInstalled && Program.named("skopeo") != nil
         if !found { print("SKIPPED RegistryVerbTests: docker-registry and skopeo are not installed") }
         return found
     }()
+}
 
+/// The verbs that speak with registries, against the registry that Debian has, with skopeo as a witness.
+@Suite(.enabled(if: Witnesses.areInstalled, "docker-registry and skopeo are not installed"))
+struct RegistryVerbTests {
     let place: BuildPlace
     let home: URL
 
