@@ -134,7 +134,7 @@ let package = Package(
         ),
         .testTarget(
             name: "RegistryTests",
-            dependencies: ["HTTP", "OCI", "Registry", "RegistryServer", "Store", "TestSupport"],
+            dependencies: ["Archive", "HTTP", "OCI", "Registry", "RegistryServer", "Store", "TestSupport"],
             swiftSettings: settings
         ),
         .testTarget(

@@ -33,6 +33,9 @@ struct NetworkFault {
         case is NIOSSLExtraError: certificate(error, seen: nil)
         case is BoringSSLError: handshake(NetworkFault.text(error))
         case let error as ChannelError: channel(error)
+        // An answer that ends before its length says so is a parser's error too.
+        case HTTPParserError.invalidEOFState:
+            fault(.cut, "\(place): the connection was closed before the answer was complete")
         case is HTTPParserError: fault(.malformed, "\(place): what came back is not HTTP")
         default: fault(.cut, "\(place): the connection broke: \(NetworkFault.text(error))")
         }

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+/// A server in a process of its own, ended with the last reference to it, or with the test run.
+public final class ServerProcess: @unchecked Sendable {
+    // SAFETY: nothing changes after init but the process's own state, which Foundation guards.
+    private let process = Process()
+    private let lifeline = Pipe()
+    private let folder: TemporaryFolder
+    private let log: URL
+
+    /// Starts a server and waits until it says that it listens.
+    ///
+    /// - Parameters:
+    ///   - command: The program, found as a shell finds it, and its arguments.
+    ///   - mark: What it prints when it is ready; the port follows later on the same line, after the last colon or space.
+    /// - Throws: Where it does not get ready in 20 seconds, with what it printed.
+    public init(_ command: [String], readyAt mark: String) async throws {
+        folder = try TemporaryFolder()
+        log = folder.url.appending(path: "log")
+        try Data().write(to: log)
+        // A shell ends the server when our end of the pipe closes, however we end.
+        process.executableURL = URL(filePath: "/bin/sh")
+        process.arguments = ["-c", "\"$@\" </dev/null & read -r _; kill -9 $!", "sh"] + command
+        process.standardInput = lifeline
+        let output = try FileHandle(forWritingTo: log)
+        (process.standardOutput, process.standardError) = (output, output)
+        try process.run()
+        for _ in 0..<1000 {
+            if text.contains(mark) { return }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        throw ServerFault(message: "\(command) did not start: \(text)")
+    }
+
+    deinit {
+        try? lifeline.fileHandleForWriting.close()
+        process.waitUntilExit()
+    }
+
+    /// What it printed so far.
+    public var text: String { (try? String(contentsOf: log, encoding: .utf8)) ?? "" }
+
+    /// The number that ends the first line with a mark in it, up to a quote.
+    ///
+    /// - Parameter mark: Text before the number.
+    /// - Returns: The number, as a port is.
+    /// - Throws: Where there is none.
+    public func port(after mark: String) throws -> Int {
+        let line = text.split(whereSeparator: \.isNewline).first { $0.contains(mark) } ?? ""
+        let rest = line.components(separatedBy: mark).last ?? ""
+        let digits = rest.prefix { !"\",".contains($0) }.split { ": ".contains($0) }.last ?? ""
+        guard let port = Int(digits) else { throw ServerFault(message: "no port in \"\(line)\"") }
+        return port
+    }
+}
+
+/// A server of a test that cannot be had.
+public struct ServerFault: Error, CustomStringConvertible {
+    let message: String
+    /// What went wrong.
+    public var description: String { message }
+}
