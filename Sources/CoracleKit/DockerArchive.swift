@@ -45,7 +45,7 @@ struct DockerArchive {
             throw fault("it holds \(list.count) images; name one: docker-archive:\(file):NAME")
         }
         let wanted = try ImageLocator.reference(name)
-        let names = list.flatMap { $0["RepoTags"]?.texts ?? [] }
+        let names = list.flatMap { $0["RepoTags"]?.texts ?? [] }.compactMap { try? ImageReference($0).familiar }
         let found = list.first { entry in
             (entry["RepoTags"]?.texts ?? []).contains { (try? ImageReference($0)) == wanted }
         }

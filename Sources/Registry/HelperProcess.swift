@@ -81,9 +81,7 @@ enum HelperProcess {
         posix_spawn_file_actions_adddup2(&actions, input, 0)
         posix_spawn_file_actions_adddup2(&actions, output, 1)
         posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
-        for descriptor in openFiles() where descriptor > 2 {
-            posix_spawn_file_actions_addclose(&actions, descriptor)
-        }
+        closeOthers(&actions)
         // A reader that is gone must not end us, and it must not ignore what we ignore.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
@@ -101,6 +99,20 @@ enum HelperProcess {
             strings(environment.map { "\($0.key)=\($0.value)" }) { envp in
                 posix_spawn(&child, path, &actions, &attributes, argv, envp)
             }
+        }
+    }
+
+    private typealias CloseFrom = @convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32) -> Int32
+
+    /// Has the child close everything but its three standard files.
+    private static func closeOthers(_ actions: inout posix_spawn_file_actions_t) {
+        // In glibc since 2.34, which the toolchain's module does not show; it sees what other threads open meanwhile.
+        if let symbol = dlsym(nil, "posix_spawn_file_actions_addclosefrom_np") {
+            _ = unsafeBitCast(symbol, to: CloseFrom.self)(&actions, 3)
+            return
+        }
+        for descriptor in openFiles() where descriptor > 2 {
+            posix_spawn_file_actions_addclose(&actions, descriptor)
         }
     }
 

@@ -31,7 +31,8 @@ extension RegistryClient {
                     return try await probe(operation, secure)
                 } catch let error as ServerError where mayBePlain(plain) {
                     let isHopeless = error.code == .unreachable && secure.port == plain.port
-                    guard !isHopeless, [.handshake, .unreachable, .cut, .malformed, .timedOut].contains(error.code) else {
+                    guard !isHopeless, [.handshake, .unreachable, .cut, .malformed, .timedOut].contains(error.code)
+                    else {
                         throw error
                     }
                     return try await probe(operation, plain)

@@ -221,13 +221,13 @@ import Testing
 
     @Test func aStoreThatIsNotInstalledIsToldAndGoneWithout() async throws {
         try config(#"{"credsStore":"desktop","auths":{"r.example":{"auth":"\#(auth("u", "p"))"}}}"#)
-        let told = Told()
+        let warnings = Warnings()
         let environment = ["HOME": home, "PATH": "/usr/bin"]
-        let chain = CredentialChain(environment: environment) { told.add($0) }
+        let chain = CredentialChain(environment: environment) { warnings.add($0) }
         let found = try await chain.find(RegistryHost("r.example"), repository: nil)
         #expect(found == .basic(user: "u", password: "p"))
         #expect(
-            told.lines == [
+            warnings.lines == [
                 "docker-credential-desktop, which \(home)/.docker/config.json names, is not in PATH: going on without it"
             ]
         )
@@ -270,7 +270,7 @@ import Testing
 }
 
 /// Lines that were told, from any thread.
-private final class Told: Sendable {
+private final class Warnings: Sendable {
     private let all = Mutex<[String]>([])
     var lines: [String] { all.withLock { $0 } }
     func add(_ line: String) { all.withLock { $0.append(line) } }
