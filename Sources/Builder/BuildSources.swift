@@ -80,7 +80,7 @@ public struct BuildSources: Sendable {
     /// The files that ADD takes from URLs, by the URL as the plan has it.
     public var downloads: [String: DownloadedFile] = [:]
 
-    /// Brings a layer into the store that is somewhere else; nothing happens where it is here. It may take its time.
+    /// Brings a layer into the store that is somewhere else, which may take its time; nothing happens where it is here.
     public var bring: @Sendable (Descriptor) throws -> Void = { _ in }
     /// Whether a layer that is not in the store can be brought there.
     public var isElsewhere: @Sendable (Descriptor) -> Bool = { _ in false }
