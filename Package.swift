@@ -103,8 +103,8 @@ let package = Package(
         .target(
             name: "CoracleKit",
             dependencies: [
-                "Archive", "BuildPlan", "Builder", "DockerfileSyntax", "OCI", "RegistryServer", "Rootfs", "Sandbox",
-                "Store",
+                "Archive", "BuildPlan", "Builder", "DockerfileSyntax", "HTTP", "OCI", "Registry", "RegistryServer",
+                "Rootfs", "Sandbox", "Store",
             ],
             swiftSettings: settings
         ),

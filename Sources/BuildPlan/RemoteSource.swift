@@ -81,3 +81,15 @@ enum URLSource {
         text.hasPrefix("http://") || text.hasPrefix("https://")
     }
 }
+
+extension CopyAction.Source {
+    /// What a download is called where the destination is a folder: the last part of the URL's path, as BuildKit has it;
+    /// `nil` for other sources.
+    public var downloadName: String? {
+        guard case .url(let url) = self, let scheme = url.firstRange(of: "://") else { return nil }
+        let rest = url[scheme.upperBound...].prefix { $0 != "?" && $0 != "#" }
+        let path = rest.firstIndex(of: "/").map { String(rest[$0...]) } ?? ""
+        let name = ImagePath.cleaned(PercentEncoding.decoded(path) ?? path).split(separator: "/").last
+        return name.map(String.init) ?? "__unnamed__"
+    }
+}

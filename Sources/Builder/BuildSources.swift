@@ -2,6 +2,7 @@
 public import BuildPlan
 public import OCI
 public import Rootfs
+public import Store
 
 /// The layers of an image that a build starts from, or copies from.
 public struct BaseLayers: Sendable {
@@ -40,6 +41,26 @@ public protocol GitFetching: Sendable {
     func fetch(_ source: GitSource, commit: String, keepsGitDirectory: Bool) throws -> DiskTree
 }
 
+/// A file that was downloaded for ADD.
+public struct DownloadedFile: Hashable, Sendable {
+    /// Where it lies, in the store; it stays until the build is over.
+    public let path: String
+    /// Its digest and size.
+    public let blob: Descriptor
+    /// When the server says that it changed, in seconds since 1970; 0 where it does not.
+    public let mtime: Int64
+
+    /// Describes a file.
+    ///
+    /// - Parameters:
+    ///   - path: Where it lies, in the store.
+    ///   - blob: Its digest and size.
+    ///   - mtime: When it changed, in seconds since 1970.
+    public init(path: String, blob: Descriptor, mtime: Int64) {
+        (self.path, self.blob, self.mtime) = (path, blob, mtime)
+    }
+}
+
 /// Where a build's files come from.
 public struct BuildSources: Sendable {
     /// The build context; `nil` where there is none.
@@ -55,6 +76,16 @@ public struct BuildSources: Sendable {
 
     /// Fetches repositories for ADD.
     public var git: (any GitFetching)?
+
+    /// The files that ADD takes from URLs, by the URL as the plan has it.
+    public var downloads: [String: DownloadedFile] = [:]
+
+    /// Brings a layer into the store that is somewhere else, which may take its time; nothing happens where it is here.
+    public var bring: @Sendable (Descriptor) throws -> Void = { _ in }
+    /// Whether a layer that is not in the store can be brought there.
+    public var isElsewhere: @Sendable (Descriptor) -> Bool = { _ in false }
+    /// Is told of every record of the step cache that the build finds or makes.
+    public var recorded: @Sendable (StepCache.Entry) -> Void = { _ in }
 
     /// No files at all.
     public init() {}

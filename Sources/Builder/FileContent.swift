@@ -18,8 +18,10 @@ final class FileContent {
     private let limit: Int64
     private var unpacked: Int64 = 0
 
-    init(_ store: ImageStore, limit: Int64) {
-        (self.store, self.limit) = (store, limit)
+    private let bring: (Descriptor) throws -> Void
+
+    init(_ store: ImageStore, limit: Int64, bring: @escaping (Descriptor) throws -> Void = { _ in }) {
+        (self.store, self.limit, self.bring) = (store, limit, bring)
     }
 
     deinit {
@@ -74,6 +76,7 @@ final class FileContent {
         for (digest, entries) in wanted {
             guard let layer = layers[digest] else { throw StoreError("the layer \(digest) is not known") }
             var left = entries
+            try bring(layer)
             try LayerIndex.read(layer, in: store) { entry, number, reader in
                 guard let nodes = left.removeValue(forKey: number), let first = nodes.first else { return }
                 try spool(first, from: reader, name: entry.name)
@@ -102,6 +105,17 @@ final class FileContent {
         guard fstat(descriptor, &status) == 0 else { throw StoreError("looking at \(name)", errno: errno) }
         let stamp = FileIndex.Stamp(inode: UInt64(status.st_ino), size: node.size, mtime: 0, ctime: 0)
         node.content = .disk(folder, name: file, stamp)
+    }
+
+    /// Makes a file of the store a node's content, under a second name that is this build's own.
+    func adopt(_ path: String, _ node: FileNode) throws {
+        let folder = try spoolFolder()
+        count += 1
+        let name = Array(String(count).utf8)
+        let result = path.withCString { old in folder.appending(name).withCString { link(old, $0) } }
+        guard result == 0 else { throw StoreError("linking \(path)", errno: errno) }
+        let stamp = FileIndex.Stamp(inode: 0, size: node.size, mtime: 0, ctime: 0)
+        node.content = .disk(folder, name: name, stamp)
     }
 
     /// Counts what is unpacked, so that no archive fills disk or memory.

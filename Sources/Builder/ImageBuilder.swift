@@ -48,9 +48,9 @@ public final class ImageBuilder {
         events: @escaping @Sendable (BuildEvent) -> Void
     ) {
         (self.plan, self.store, self.sources, self.settings, self.events) = (plan, store, sources, settings, events)
-        content = FileContent(store, limit: settings.unpackLimit)
+        content = FileContent(store, limit: settings.unpackLimit, bring: sources.bring)
         digests = FileDigests(store, folder: sources.folder, content)
-        cache = StepCache(store)
+        cache = StepCache(store, isElsewhere: sources.isElsewhere, used: sources.recorded)
     }
 
     /// Does all steps.
@@ -197,6 +197,7 @@ public final class ImageBuilder {
         let tree = FileTree()
         for layer in layers {
             content.know(layer.descriptor)
+            if !LayerIndex.isKnown(layer.descriptor.digest, in: store) { try sources.bring(layer.descriptor) }
             try tree.add(LayerIndex.entries(of: layer.descriptor, in: store), of: layer.descriptor.digest)
         }
         try tree.forgetTouched()

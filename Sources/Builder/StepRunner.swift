@@ -7,7 +7,7 @@ internal import Rootfs
 
 /// Does one step: COPY, ADD or WORKDIR.
 struct StepRunner {
-    private let builder: ImageBuilder
+    let builder: ImageBuilder
     private let step: Step
     /// The layers it builds on.
     private let below: [Layer]
@@ -50,6 +50,7 @@ struct StepRunner {
             return key.finish()
         }
         for case .git(let git) in copy.sources { key.add(try commit(of: git, copy).1) }
+        for source in copy.sources { try addDownload(source, to: &key) }
         if copy.sources.allSatisfy({ if case .path = $0 { false } else { true } }) { return key.finish() }
         let tree = try builder.tree(of: copy.origin)
         let rules = try rules(copy, nil)
@@ -89,7 +90,7 @@ struct StepRunner {
             switch source {
             case .path(let path): try self.copy(path, copy, rules, to: target)
             case .inline(let name, let text): try copyInline(name, text, copy, rules, to: target)
-            case .url(let url): throw BuildError("ADD of a URL is not supported by this version of coracle: \(url)")
+            case .url: try copyDownload(source, copy, rules, to: target)
             case .git(let git): try copyGit(git, copy, rules, to: target)
             }
         }

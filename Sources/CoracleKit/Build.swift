@@ -6,6 +6,7 @@ internal import Dispatch
 internal import DockerfileSyntax
 internal import Glibc
 internal import OCI
+internal import Registry
 internal import Rootfs
 internal import Store
 
@@ -36,6 +37,8 @@ public struct Build: Sendable {
     public var ignoredStages: [String] = []
     /// What commands are given, and what they are allowed.
     public var run = RunOptions()
+    /// `--push`, `--pull` and how registries are reached.
+    public var registries = BuildRegistries()
     /// The folder of the store.
     public var store: String
 
@@ -70,12 +73,10 @@ public struct Build: Sendable {
         let teller = ProgressTeller(events)
         do {
             return try await checked(environment) { teller.take($0) }
-        } catch let error as StoreError {
-            throw ExitReason(.step, error.message)
-        } catch let error as ArchiveError {
-            throw ExitReason(.step, error.message)
         } catch let error as ContentError {
             throw ExitReason(.step, error.message)
+        } catch {
+            throw ExitReason.of(error)
         }
     }
 
@@ -91,36 +92,35 @@ public struct Build: Sendable {
         let lease = try store.lease()
         let git = GitFetcher(store, environment: environment)
         let place = BuildContext.Place(store: store, limit: try bytesToUnpack())
-        let context = try BuildContext(input, place, git, environment: environment)
+        let workspace = try Workspace(store: store.root, environment: environment)
+        let remote = try registries.images(workspace, names, environment: environment)
+        let downloads = Downloads(store: store, session: remote.registries.session)
+        let fetched = try await BuildContext.download(input.path, downloads)
+        let context = try BuildContext(input, place, git, fetched, environment: environment)
         defer { withExtendedLifetime((lease, context)) {} }
-        let files = try context.input.read()
-        var built: [BuiltImage] = []
-        let commands = try CommandPlace(run, environment: environment, in: store)
-        for platform in try wantedPlatforms() {
-            let options = try options(platform, environment)
-            let images = LocalImages(store, contexts: settings.contexts)
-            let outcome = try await ShowPlan(context.input).run(files, options, resolver: images)
-            guard let plan = outcome.plan else { return .failed(CheckFormat.text.write(outcome.errors), .usage) }
-            try images.resolve(imagesOf: plan)
-            var sources = try sources(files, context.folder, images)
-            sources.git = git
-            var settings = try buildSettings(plan)
-            if plan.hasCommands {
-                settings.run = try commands.settings()
-                if let first = plan.firstCommand { for note in commands.takeNotes() { events(.warning(first, note)) } }
-                settings.run.hostname = options.buildArguments["BUILDKIT_SANDBOX_HOSTNAME"]
-            }
-            do {
-                built.append(try await Build.run(plan, store, sources, settings, events))
-            } catch let error as BuildError {
-                return .failed(DiagnosticText.write(error, in: files.dockerfile), .step)
-            }
+        let common = Common(
+            context: context,
+            files: try context.input.read(),
+            store: store,
+            git: git,
+            remote: remote,
+            downloads: downloads,
+            commands: try CommandPlace(run, environment: environment, in: store),
+            environment: environment,
+            events: events
+        )
+        let cache = try RegistryCache(registries, remote, store, events: registries.fetched)
+        let image: Descriptor
+        let config: Descriptor?
+        switch try await build(common, names, annotations, cache) {
+        case .failed(let outcome): return outcome
+        case .image(let made, let ofImage): (image, config) = (made, ofImage)
         }
-        let image = try join(built, annotations, store)
+        await cache.save(image)
         for target in targets { try target.write(image, names, from: store) }
+        try await remote.nameAll()
         // A name says that everything went well.
         for name in names { try store.tag(image, as: name) }
-        let config = built.count == 1 ? built[0].config : nil
         let report = BuildReport(
             image: image,
             config: config,
@@ -128,6 +128,105 @@ public struct Build: Sendable {
             isStandardOutputTaken: targets.contains(where: \.takesStandardOutput)
         )
         return .built(report)
+    }
+
+    /// What the images of all platforms are made from.
+    private struct Common {
+        let context: BuildContext
+        let files: DockerfileInput.Files
+        let store: ImageStore
+        let git: GitFetcher
+        let remote: RemoteImages
+        let downloads: Downloads
+        let commands: CommandPlace
+        let environment: [String: String]
+        let events: @Sendable (BuildEvent) -> Void
+    }
+
+    /// What goes on beside the build.
+    private struct Helpers {
+        let loader: LayerLoader
+        let cache: RegistryCache
+        let session: PushSession?
+    }
+
+    /// What came of one platform.
+    private enum Part {
+        case image(BuiltImage)
+        case failed(Outcome)
+    }
+
+    /// Builds for all platforms, and pushes where that is wanted.
+    private func build(
+        _ common: Common,
+        _ names: [ImageReference],
+        _ annotations: ImageAnnotations,
+        _ cache: RegistryCache
+    ) async throws -> BuildMade {
+        let (store, remote) = (common.store, common.remote)
+        let push = try BuildPush(registries, names, store, remote.registries)
+        return try await LayerLoader.run(store, remote, events: registries.fetched) { loader in
+            await cache.load(loader)
+            return try await BuildPush.run(push) { session in
+                var built: [BuiltImage] = []
+                let helpers = Helpers(loader: loader, cache: cache, session: session)
+                for platform in try wantedPlatforms() {
+                    switch try await build(platform, common, helpers) {
+                    case .image(let image): built.append(image)
+                    case .failed(let outcome): return .failed(outcome)
+                    }
+                }
+                let image = try join(built, annotations, store)
+                if push == nil || !outputs.isEmpty { try await remote.complete(image, events: registries.fetched) }
+                return .image(image, config: built.count == 1 ? built[0].config : nil)
+            }
+        }
+    }
+
+    /// Builds for one platform.
+    private func build(_ platform: Platform?, _ common: Common, _ helpers: Helpers) async throws -> Part {
+        let isForSeveral = try wantedPlatforms().count > 1
+        let images = LocalImages(
+            common.store,
+            contexts: settings.contexts,
+            remote: common.remote,
+            isForSeveral: isForSeveral
+        )
+        let options = try options(platform, common.environment)
+        let outcome = try await ShowPlan(common.context.input).run(common.files, options, resolver: images)
+        guard let plan = outcome.plan else { return .failed(.failed(CheckFormat.text.write(outcome.errors), .usage)) }
+        // A step that runs needs all the files below it.
+        let runs = plan.hasCommands
+        let isLazy = !runs && registries.pushes && outputs.isEmpty
+        let loader = helpers.loader
+        try await images.resolve(imagesOf: plan, loader: isLazy ? loader : nil, events: registries.fetched)
+        var sources = try sources(common.files, common.context.folder, images)
+        sources.git = common.git
+        (sources.bring, sources.recorded) = (loader.bring, helpers.cache.record)
+        sources.isElsewhere = { layer in
+            guard loader.isElsewhere(layer) else { return false }
+            // A cached layer that cannot be had is no reason to fail: its step is done again.
+            return !runs || (try? loader.bring(layer)) != nil
+        }
+        let early = helpers.session.map { EarlyLayers($0) }
+        early?.begin(plan, images.layers)
+        let events = common.events
+        var settings = try buildSettings(plan)
+        if let first = plan.firstCommand {
+            settings.run = try common.commands.settings()
+            for note in common.commands.takeNotes() { events(.warning(first, note)) }
+            settings.run.hostname = options.buildArguments["BUILDKIT_SANDBOX_HOSTNAME"]
+        }
+        do {
+            sources.downloads = try await common.downloads.fetch(plan)
+            let image = try await Build.run(plan, common.store, sources, settings) { event in
+                early?.take(event)
+                events(event)
+            }
+            return .image(image)
+        } catch let error as BuildError {
+            return .failed(.failed(DiagnosticText.write(error, in: common.files.dockerfile), .step))
+        }
     }
 
     /// Runs the builder on a thread of its own, as it blocks.

@@ -20,8 +20,13 @@ final class BuildContext {
     }
 
     /// Looks at what a build was given.
-    convenience init(_ input: DockerfileInput, _ place: Place, _ git: GitFetcher, environment: [String: String]) throws
-    {
+    convenience init(
+        _ input: DockerfileInput,
+        _ place: Place,
+        _ git: GitFetcher,
+        _ download: DownloadedFile?,
+        environment: [String: String]
+    ) throws {
         if input.path == "-" {
             try self.init(standardInput: input, place)
         } else if let source = try BuildContext.repository(input.path) {
@@ -32,12 +37,8 @@ final class BuildContext {
             }
             let folder = try git.folder(source, commit: commit, keepsGitDirectory: keeps)
             self.init(folder: folder, input, scratch: nil)
-        } else if input.path.hasPrefix("http://") || input.path.hasPrefix("https://") {
-            throw ExitReason(
-                .usage,
-                "a build context from a URL is not supported by this version of coracle",
-                hint: "curl -fsSL \(GitFetcher.masked(input.path)) | coracle build -"
-            )
+        } else if let download {
+            try self.init(download: download, input, place)
         } else if !TextFile.isFolder(input.path), BuildContext.isArchive(input.path) {
             let file = open(input.path, O_RDONLY | O_CLOEXEC)
             guard file >= 0 else { throw StoreError("opening \(input.path)", errno: errno) }
@@ -84,6 +85,40 @@ final class BuildContext {
         lseek(spool.descriptor, 0, SEEK_SET)
         let folder = try BuildContext.unpack(spool.descriptor, "standard input", place)
         self.init(folder: folder, input, scratch: folder)
+    }
+
+    /// An archive from a URL, or a Dockerfile without a context.
+    private convenience init(download: DownloadedFile, _ input: DockerfileInput, _ place: Place) throws {
+        let file = open(download.path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { throw StoreError("opening \(download.path)", errno: errno) }
+        defer { close(file) }
+        let name = Downloads.shown(input.path)
+        if BuildContext.isArchive(download.path) {
+            let folder = try BuildContext.unpack(file, name, place)
+            self.init(folder: folder, input, scratch: folder)
+            return
+        }
+        guard input.file == nil else {
+            throw ExitReason(.usage, "\(name) is no archive, so that --file has nothing to look in")
+        }
+        guard let bytes = try DiskFile.read(download.path, limit: 64 << 20) else {
+            throw StoreError("opening \(download.path)", errno: ENOENT)
+        }
+        let folder = try place.store.temporaryFolder()
+        try DiskFile.write(bytes, to: folder + "/Dockerfile", isSynced: false)
+        var inner = DockerfileInput(file: nil, path: folder + "/Dockerfile")
+        inner.shownName = name
+        self.init(nil, inner, folder)
+    }
+
+    /// Downloads a context; `nil` for one that is no address of a file.
+    static func download(_ path: String, _ downloads: Downloads) async throws -> DownloadedFile? {
+        guard path.hasPrefix("http://") || path.hasPrefix("https://"), try repository(path) == nil else { return nil }
+        do {
+            return try await downloads.fetch(path)
+        } catch {
+            throw ExitReason.of(error)
+        }
     }
 
     private convenience init(dockerfileIn folder: String) {

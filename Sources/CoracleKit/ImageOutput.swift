@@ -79,7 +79,7 @@ struct ImageOutput {
         }
     }
 
-    private init(kind: Kind, destination: String, isArchive: Bool, usesOCITypes: Bool) {
+    init(kind: Kind, destination: String, isArchive: Bool, usesOCITypes: Bool) {
         (self.kind, self.destination) = (kind, destination)
         (self.isArchive, self.usesOCITypes) = (isArchive, usesOCITypes)
     }

@@ -22,24 +22,50 @@ public struct InspectImage: Sendable {
     /// - Throws: ``ExitReason`` where there is no such image.
     public func run(_ name: String, _ format: OutputFormat) throws(ExitReason) -> String {
         let found = try ImageLocator.find(name, in: workspace)
-        return Description(found: found, parts: ImageContent(found.image, in: found.layout).parts).formatted(format)
+        let parts = ImageContent(found.image, in: found.layout).parts
+        return Description(name: found.name, image: found.image, parts: parts).formatted(format)
+    }
+
+    /// Describes an image of a registry, of which manifests and configurations are read only.
+    ///
+    /// - Parameters:
+    ///   - name: Its name.
+    ///   - access: Flags about registries.
+    ///   - environment: The environment of the process.
+    ///   - format: For whom.
+    ///   - note: Is told what is tried again, and what is probably not what was meant: one line each.
+    /// - Returns: Lines or JSON.
+    /// - Throws: ``ExitReason`` where there is no such image, or the registry cannot be reached or refuses.
+    public static func run(
+        remote name: String,
+        _ access: RegistryAccess,
+        environment: [String: String],
+        _ format: OutputFormat,
+        note: @escaping @Sendable (String) -> Void
+    ) async throws -> String {
+        let reference = try ImageLocator.reference(name.suffix(after: "docker://") ?? name)
+        var content = RegistryContent(environment: environment, note: note)
+        content.access = access
+        let (root, parts) = try await content.parts(of: reference)
+        return Description(name: reference.familiar, image: root, parts: parts).formatted(format)
     }
 
     private struct Description: Writable {
-        let found: ImageLocator.Found
+        let name: String?
+        let image: Descriptor
         let parts: [ImageContent.Part]
 
         var text: String {
             let head = [
-                ["name", found.name ?? "<none>"], ["digest", found.image.digest.description],
-                ["type", found.image.mediaType.description],
+                ["name", name ?? "<none>"], ["digest", image.digest.description],
+                ["type", image.mediaType.description],
             ]
             return TextTable.write(head) + parts.map { text($0) }.joined()
         }
 
         private func text(_ part: ImageContent.Part) -> String {
             var rows = [["platform", part.platform?.description ?? "-"]]
-            if part.descriptor.digest != found.image.digest {
+            if part.descriptor.digest != image.digest {
                 rows.append(["digest", part.descriptor.digest.description])
             }
             guard let manifest = part.manifest else {
@@ -77,11 +103,11 @@ public struct InspectImage: Sendable {
 
         var json: JSONValue {
             var members: [String: JSONValue] = [
-                "version": 1, "digest": .string(found.image.digest.description),
-                "mediaType": .string(found.image.mediaType.description), "size": .int(found.image.size),
+                "version": 1, "digest": .string(image.digest.description),
+                "mediaType": .string(image.mediaType.description), "size": .int(image.size),
                 "images": .array(parts.map { json($0) }),
             ]
-            members["name"] = found.name.map { .string($0) }
+            members["name"] = name.map { .string($0) }
             return .object(members)
         }
 

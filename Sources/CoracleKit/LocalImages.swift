@@ -4,31 +4,47 @@ internal import BuildPlan
 internal import Builder
 internal import Glibc
 internal import OCI
+internal import Registry
 internal import Rootfs
 internal import Store
 internal import Synchronization
 
-/// Base images that are on this machine: in the store, or in image layouts that a flag names.
+/// Base images: in the store, in image layouts that a flag names, or in registries.
+///
+/// Manifests and configurations are brought here while a plan is made, layers when the plan is known to need them. The
+/// lock holds what was found.
 final class LocalImages: BaseImageResolver {
     private let store: ImageStore
     /// Contexts given by name: `oci-layout://…`, `docker-image://…` or a folder.
     private let contexts: [String: String]
-    private let found = Mutex<[BaseAction: BaseLayers]>([:])
+    /// Asked for what is not here; `nil` to ask nobody.
+    private let remote: RemoteImages?
+    /// Whether the build is for several platforms, so that an image for one of them will not do.
+    private let isForSeveral: Bool
+    private let found = Mutex<[BaseAction: Found]>([:])
 
-    init(_ store: ImageStore, contexts: [String: String]) {
-        (self.store, self.contexts) = (store, contexts)
+    /// An image that was found.
+    private struct Found {
+        let name: String
+        let layers: BaseLayers
+        /// Where it comes from; `nil` for one that is here.
+        let remote: (base: RemoteImages.Base, reference: ImageReference)?
+    }
+
+    init(_ store: ImageStore, contexts: [String: String], remote: RemoteImages?, isForSeveral: Bool = false) {
+        (self.store, self.contexts, self.remote, self.isForSeveral) = (store, contexts, remote, isForSeveral)
     }
 
     /// The layers of the images asked for so far, by what the plan calls them.
-    var layers: [BaseAction: BaseLayers] { found.withLock { $0 } }
+    var layers: [BaseAction: BaseLayers] { found.withLock { $0.mapValues(\.layers) } }
 
     func resolve(_ request: BaseImageRequest) async throws -> BaseImage? {
-        try resolve(request.base).map { BaseImage(reference: nil, config: $0) }
+        try await resolve(request.base).map { BaseImage(reference: nil, config: $0) }
     }
 
     /// Finds an image and remembers its layers; `nil` where a name is a folder's.
-    private func resolve(_ base: BaseAction) throws -> ImageConfig? {
-        guard let (manifest, config) = try find(base) else { return nil }
+    private func resolve(_ base: BaseAction) async throws -> ImageConfig? {
+        guard let (manifest, config, remote) = try await find(base) else { return nil }
         let layers = BaseLayers(layers: manifest.layers, diffIDs: config.diffIDs)
         guard layers.layers.count == layers.diffIDs.count else {
             throw ExitReason(
@@ -37,65 +53,156 @@ final class LocalImages: BaseImageResolver {
                     + "\(config.diffIDs.count)"
             )
         }
-        for (layer, told) in zip(layers.layers, layers.diffIDs) {
+        found.withLock { $0[base] = Found(name: base.label, layers: layers, remote: remote) }
+        return config
+    }
+
+    /// Finds every image that a COPY or a mount of a plan names, and brings the layers of all images of it here.
+    ///
+    /// With a loader, layers stay where they are until a step looks into them.
+    func resolve(
+        imagesOf plan: Plan,
+        loader: LayerLoader?,
+        events: @escaping @Sendable (TransferEvent) -> Void
+    ) async throws {
+        var needed: Set<BaseAction> = []
+        for step in plan.steps {
+            guard case .base(let base) = step.action, base.origin != .scratch else { continue }
+            needed.insert(base)
+        }
+        for case .copy(let copy) in plan.steps.map(\.action) {
+            guard case .namedContext(let name) = copy.origin else { continue }
+            needed.insert(BaseAction(origin: .namedContext(name), platform: plan.platform))
+        }
+        for base in needed where layers[base] == nil { _ = try await resolve(base) }
+        let images = found.withLock { found in found.filter { needed.contains($0.key) }.map(\.value) }
+        for image in images {
+            for (layer, diffID) in zip(image.layers.layers, image.layers.diffIDs) where !store.has(layer) {
+                loader?.know(layer, diffID)
+            }
+        }
+        if loader == nil {
+            try await remote?.fetch(LocalImages.each(images.flatMap(\.layers.layers)), events: events)
+        }
+        for image in images {
+            try check(image, isWhole: loader == nil)
+            if let (base, reference) = image.remote { await remote?.keep(base, reference) }
+        }
+    }
+
+    private static func each(_ layers: [Descriptor]) -> [Descriptor] {
+        var seen: Set<Digest> = []
+        return layers.filter { seen.insert($0.digest).inserted }
+    }
+
+    /// Layers are what the configuration says they are; those that are not here yet are looked at when they come.
+    private func check(_ image: Found, isWhole: Bool) throws {
+        for (layer, told) in zip(image.layers.layers, image.layers.diffIDs)
+        where isWhole || store.has(layer) || LayerIndex.isKnown(layer.digest, in: store) {
             let diffID = try LayerIndex.diffID(of: layer, in: store)
             guard diffID == told else {
                 throw ExitReason(
                     .step,
-                    "the image \(base.label) says that its layer \(layer.digest.short) holds \(told.short), and it "
+                    "the image \(image.name) says that its layer \(layer.digest.short) holds \(told.short), and it "
                         + "holds \(diffID.short)",
                     hint: "the image is damaged or was tampered with: take it from where it was made"
                 )
             }
         }
-        found.withLock { $0[base] = layers }
-        return config
     }
 
-    /// Finds every image that a COPY or a mount of a plan names.
-    func resolve(imagesOf plan: Plan) throws {
-        for step in plan.steps {
-            guard case .base(let base) = step.action, base.origin != .scratch, layers[base] == nil else { continue }
-            _ = try resolve(base)
-        }
-        for case .copy(let copy) in plan.steps.map(\.action) {
-            guard case .namedContext(let name) = copy.origin else { continue }
-            let base = BaseAction(origin: .namedContext(name), platform: plan.platform)
-            if layers[base] == nil { _ = try resolve(base) }
-        }
-    }
+    private typealias Answer = (
+        manifest: Manifest, config: ImageConfig, remote: (base: RemoteImages.Base, reference: ImageReference)?
+    )
 
-    private func find(_ base: BaseAction) throws -> (Manifest, ImageConfig)? {
+    private func find(_ base: BaseAction) async throws -> Answer? {
         switch base.origin {
         case .scratch: return nil
-        case .image(let reference): return try stored(reference, base.platform)
+        case .image(let reference): return try await image(reference, base.platform)
         case .namedContext(let name):
             let location = contexts[name] ?? ""
-            if let layout = location.suffix(after: "oci-layout://") { return try imported(layout, base.platform) }
+            if let layout = location.suffix(after: "oci-layout://") {
+                let (manifest, config) = try imported(layout, base.platform)
+                return (manifest, config, nil)
+            }
             if let image = location.suffix(after: "docker-image://") {
+                let reference: ImageReference
                 do {
-                    return try stored(ImageReference(image), base.platform)
-                } catch let error as ContentError {
+                    reference = try ImageReference(image)
+                } catch {
                     throw ExitReason(.usage, "--build-context \(name): \(error.message)")
                 }
+                return try await self.image(reference, base.platform)
             }
             return nil
         }
     }
 
-    private func stored(_ reference: ImageReference, _ platform: Platform) throws -> (Manifest, ImageConfig) {
-        guard let image = try store.image(named: reference) else {
-            let names = try store.images().compactMap { $0.annotations[ImageStore.nameAnnotation] }
-            let near = Near.phrase(for: reference.familiar, among: names)
-            throw ExitReason(
-                .step,
-                "the image \(reference.familiar) is not in the store\(near)",
-                hint: "give it with --build-context \(reference.familiar)=oci-layout://FOLDER"
-            )
+    /// An image by its name: of the store, unless it is to be looked for elsewhere, or is for another platform.
+    private func image(_ reference: ImageReference, _ platform: Platform) async throws -> Answer {
+        let local = try stored(reference, platform)
+        guard let remote, remote.policy != .never else {
+            if let local { return (local.manifest, local.config, nil) }
+            throw missing(reference)
         }
-        let chosen = try choose(image, platform, reference.familiar) { try self.store.read($0.digest) }
+        if remote.policy == .missing, let local, local.isExact { return (local.manifest, local.config, nil) }
+        do {
+            let base = try await remote.find(reference, platform)
+            return (base.manifest, base.config, (base, reference))
+        } catch {
+            // What was made here for another platform, and is nowhere else, was meant.
+            if remote.policy == .missing, let local { return (local.manifest, local.config, nil) }
+            guard let reason = ExitReason.of(error) as? ExitReason else { throw error }
+            let near = local == nil ? " (it is not in the store\(try near(reference)))" : ""
+            throw ExitReason(reason.code, "FROM \(reference.familiar): \(reason.message)\(near)", hint: reason.hint)
+        }
+    }
+
+    /// An image of the store; it is exact where it is for the platform that is wanted.
+    private func stored(
+        _ reference: ImageReference,
+        _ platform: Platform
+    ) throws -> (manifest: Manifest, config: ImageConfig, isExact: Bool)? {
+        guard let image = try entry(reference) else { return nil }
+        let read = { (blob: Descriptor) in try self.store.read(blob.digest) }
+        let chosen: Descriptor
+        if let remote, remote.policy != .never {
+            // An index without the platform may be one of which a part was brought here.
+            guard let part = try? choose(image, platform, reference.familiar, read) else { return nil }
+            chosen = part
+        } else {
+            chosen = try choose(image, platform, reference.familiar, read)
+        }
         let manifest = try Manifest(parsing: store.read(chosen.digest))
-        return (manifest, try ImageConfig(parsing: store.read(manifest.config.digest)))
+        let config = try ImageConfig(parsing: store.read(manifest.config.digest))
+        let fits = config.platform.satisfies(platform) && (!isForSeveral || image.mediaType.isIndex)
+        return (manifest, config, fits)
+    }
+
+    /// The entry of the list for a name; with a digest, also one of the same repository with that digest.
+    private func entry(_ reference: ImageReference) throws -> Descriptor? {
+        if let image = try store.image(named: reference) { return image }
+        guard let digest = reference.digest else { return nil }
+        return try store.images()
+            .first { image in
+                guard image.digest.description == digest, let name = image.annotations[ImageStore.nameAnnotation],
+                    let called = try? ImageReference(name)
+                else { return false }
+                return called.domain == reference.domain && called.repository == reference.repository
+            }
+    }
+
+    private func near(_ reference: ImageReference) throws -> String {
+        let names = try store.images().compactMap { $0.annotations[ImageStore.nameAnnotation] }
+        return Near.phrase(for: reference.familiar, among: names)
+    }
+
+    private func missing(_ reference: ImageReference) -> ExitReason {
+        ExitReason(
+            .step,
+            "the image \(reference.familiar) is not in the store\((try? near(reference)) ?? "")",
+            hint: "give it with --build-context \(reference.familiar)=oci-layout://FOLDER, or leave --offline out"
+        )
     }
 
     // MARK: Image layouts

@@ -39,13 +39,17 @@ public struct PlanSettings: Sendable {
             }
             options.namedContexts.insert(name)
         }
-        guard let platform else { return options }
+        if let platform { options.platform = try PlanSettings.platform(platform) }
+        return options
+    }
+
+    /// Reads a value of `--platform`.
+    static func platform(_ text: String) throws(ExitReason) -> Platform {
         do {
-            options.platform = try Platform(platform)
+            return try Platform(text)
         } catch {
             throw ExitReason(.usage, "--platform \(error.message)")
         }
-        return options
     }
 
     private static func split(_ text: String) -> (String, String?) {

@@ -10,6 +10,8 @@ public struct ShowPlan: Sendable {
     public var input: DockerfileInput
     /// Flags that decide what is built.
     public var settings = PlanSettings()
+    /// How base images are looked for in registries.
+    public var registries = BuildRegistries()
 
     /// Plans one input.
     ///
@@ -89,12 +91,13 @@ public struct ShowPlan: Sendable {
     /// - Throws: ``ExitReason`` as ``run(environment:resolver:)``, and where an image is not here.
     public func resolved(environment: [String: String], in workspace: Workspace) async throws -> Outcome {
         do {
-            let images = LocalImages(try workspace.store(), contexts: settings.contexts)
+            let remote = try registries.images(workspace, environment: environment)
+            let images = LocalImages(try workspace.store(), contexts: settings.contexts, remote: remote)
             return try await run(environment: environment, resolver: images)
-        } catch let error as StoreError {
-            throw ExitReason(error)
         } catch let error as ContentError {
             throw ExitReason(.step, error.message)
+        } catch {
+            throw ExitReason.of(error)
         }
     }
 

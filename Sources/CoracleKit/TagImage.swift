@@ -13,6 +13,22 @@ public struct TagImage: Sendable {
         self.workspace = workspace
     }
 
+    /// Whether a name is of an image that only its registry has, so that the registry gives the new name.
+    ///
+    /// - Parameters:
+    ///   - source: The image: `HOST/PATH[:TAG]`, or `docker://` and that.
+    ///   - target: The name.
+    /// - Returns: Whether both names have the same host, and the store has no such image; always for `docker://`.
+    /// - Throws: ``ExitReason`` where a name is none, or the store cannot be used.
+    public func isRemote(_ source: String, _ target: String) throws(ExitReason) -> Bool {
+        if source.hasPrefix("docker://") { return true }
+        guard let from = try? ImageReference(source), let to = try? ImageReference(target), from.domain == to.domain,
+            source.hasPrefix(from.domain + "/"), target.hasPrefix(to.domain + "/")
+        else { return false }
+        guard let store = try workspace.storeIfAny() else { return true }
+        return (try? ImageLocator(store.layout).find(source)) == nil
+    }
+
     /// Gives the name; an image that had it has it no longer.
     ///
     /// - Parameters:

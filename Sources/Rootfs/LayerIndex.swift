@@ -31,6 +31,16 @@ public enum LayerIndex {
         return entries
     }
 
+    /// Whether the entries of a layer are known, so that the layer itself need not be here.
+    ///
+    /// - Parameters:
+    ///   - layer: The layer's digest.
+    ///   - store: The store.
+    /// - Returns: Whether its entries are known, and what it holds before compression too.
+    public static func isKnown(_ layer: Digest, in store: ImageStore) -> Bool {
+        access(path(layer, store), R_OK) == 0 && access(path(layer, store) + ".diff", R_OK) == 0
+    }
+
     /// The digest of a layer before compression, found out once.
     ///
     /// What a configuration says of it may be wrong, and everything that is kept by diff IDs with it.

@@ -25,13 +25,68 @@ public struct StepCache: Sendable {
         }
     }
 
+    /// A record with all that it is found by.
+    public struct Entry: Hashable, Sendable {
+        /// The step with its files.
+        public let key: Digest
+        /// The step without its files.
+        public let definition: Digest
+        /// The instruction, for people.
+        public let text: String
+        /// What the step made.
+        public let record: Record
+
+        /// Describes a record.
+        ///
+        /// - Parameters:
+        ///   - key: The step with its files.
+        ///   - definition: The step without its files.
+        ///   - text: The instruction, for people.
+        ///   - record: What the step made.
+        public init(key: Digest, definition: Digest, text: String, record: Record) {
+            (self.key, self.definition, self.text, self.record) = (key, definition, text, record)
+        }
+
+        /// Reads a record.
+        ///
+        /// - Parameters:
+        ///   - json: The record as the store and exported caches have it.
+        ///   - key: The step with its files.
+        public init?(json: JSONValue, key: Digest) {
+            guard let definition = json["definition"]?.string.flatMap({ try? Digest($0) }),
+                let layer = json["layer"].flatMap({ try? Descriptor(json: $0) }),
+                let diffID = json["diffID"]?.string.flatMap({ try? Digest($0) })
+            else { return nil }
+            let record = Record(layer: layer, diffID: diffID, size: json["size"]?.int ?? 0)
+            self.init(key: key, definition: definition, text: json["text"]?.string ?? "", record: record)
+        }
+
+        /// The record as the store and exported caches have it, without its key.
+        public var json: JSONValue {
+            [
+                "text": .string(text), "definition": .string(definition.description), "layer": record.layer.json,
+                "diffID": .string(record.diffID.description), "size": .int(record.size),
+            ]
+        }
+    }
+
     private let store: ImageStore
+    /// Whether a layer that is not here can be brought here.
+    private let isElsewhere: @Sendable (Descriptor) -> Bool
+    private let used: @Sendable (Entry) -> Void
 
     /// The cache of a store.
     ///
-    /// - Parameter store: The store.
-    public init(_ store: ImageStore) {
-        self.store = store
+    /// - Parameters:
+    ///   - store: The store.
+    ///   - isElsewhere: Whether a layer that is not here can be brought here, so that its record counts.
+    ///   - used: Is told of every record that is found or kept.
+    public init(
+        _ store: ImageStore,
+        isElsewhere: @escaping @Sendable (Descriptor) -> Bool = { _ in false },
+        used: @escaping @Sendable (Entry) -> Void = { _ in }
+    ) {
+        (self.store, self.isElsewhere, self.used) = (store, isElsewhere, used)
     }
 
     private func path(_ key: Digest) -> String { "\(store.root)/steps/\(key.hex)" }
@@ -47,16 +102,14 @@ public struct StepCache: Sendable {
     /// - Parameter key: The step with its files.
     /// - Returns: The record; `nil` where there is none whose layer is still there.
     public func find(_ key: Digest) -> Record? {
-        guard let bytes = try? DiskFile.read(path(key), limit: 1 << 20), let json = try? JSONValue(parsing: bytes),
-            json["definition"]?.string != nil
+        guard let bytes = try? DiskFile.read(path(key), limit: 1 << 20),
+            let entry = (try? JSONValue(parsing: bytes)).flatMap({ Entry(json: $0, key: key) })
         else { return nil }
         // The time of a record is when it was of use last.
         utimensat(AT_FDCWD, path(key), nil, 0)
-        guard let layer = json["layer"], let blob = try? Descriptor(json: layer), store.has(blob),
-            let text = json["diffID"]?.string,
-            let diffID = try? Digest(text)
-        else { return nil }
-        return Record(layer: blob, diffID: diffID, size: json["size"]?.int ?? 0)
+        guard store.has(entry.record.layer) || isElsewhere(entry.record.layer) else { return nil }
+        used(entry)
+        return entry.record
     }
 
     /// Keeps what a step made.
@@ -68,11 +121,9 @@ public struct StepCache: Sendable {
     ///   - text: The instruction, for people.
     /// - Throws: ``StoreError`` where it cannot be written.
     public func keep(_ record: Record, _ key: Digest, definition: Digest, text: String) throws(StoreError) {
-        var members: [String: JSONValue] = ["text": .string(text), "definition": .string(definition.description)]
-        members["layer"] = record.layer.json
-        members["diffID"] = .string(record.diffID.description)
-        members["size"] = .int(record.size)
-        try DiskFile.write(Array(JSONValue.object(members).canonical.utf8), to: path(key), isSynced: false)
+        let entry = Entry(key: key, definition: definition, text: text, record: record)
+        try DiskFile.write(Array(entry.json.canonical.utf8), to: path(key), isSynced: false)
+        used(entry)
         if !mayHave(definition: definition) {
             try DiskFile.write([], to: path(definition) + ".any", isSynced: false)
         }

@@ -52,7 +52,10 @@ struct Sweep {
         for (digest, item) in blobs.sorted(by: { $0.value.place < $1.value.place }) where isUnused(digest) {
             removeBlob(digest, item)
         }
-        for (digest, items) in layerIndexes where blobs[digest] == nil { for item in items { removeIndex(item) } }
+        // Where a layer is that an image needs, and that was never brought here, must not be forgotten.
+        for (digest, items) in layerIndexes where blobs[digest] == nil && !marks.layers.contains(digest) {
+            for item in items { removeIndex(item) }
+        }
         if let most = policy.maxSize { shrink(to: most) }
         removeMarkers()
         (outcome.freed, outcome.left) = (before - ledger.total, ledger.total)

@@ -20,6 +20,7 @@ struct BuildCommand: AsyncParsableCommand {
     var tag: [String] = []
 
     @OptionGroup var flags: BuildFlags
+    @OptionGroup var registry: BuildRegistryFlags
 
     @OptionGroup(title: "Commands") var runFlags: RunFlags
 
@@ -59,6 +60,7 @@ struct BuildCommand: AsyncParsableCommand {
         runFlags.apply(to: &build)
         (build.tags, build.outputs) = (tag, output)
         let view = progress.view(isQuiet: quiet)
+        build.registries = try registry.settings { view.show($0) }
         let outcome = try await build.run(environment: environment) { view.show($0) }
         view.finish()
         switch outcome {

@@ -25,9 +25,10 @@ struct Coracle: AsyncParsableCommand {
             """,
         version: CoracleVersion.number,
         subcommands: [
-            BuildCommand.self, CheckCommand.self, PlanCommand.self, ImagesCommand.self, TagCommand.self,
-            InspectCommand.self,
-            RemoveCommand.self, PruneCommand.self, UsageCommand.self, RegistryCommand.self, VersionCommand.self,
+            BuildCommand.self, CheckCommand.self, PlanCommand.self, PushCommand.self, PullCommand.self,
+            CopyCommand.self, LoginCommand.self, LogoutCommand.self, ImagesCommand.self, TagCommand.self,
+            InspectCommand.self, RemoveCommand.self, PruneCommand.self, UsageCommand.self, RegistryCommand.self,
+            VersionCommand.self,
         ]
     )
 

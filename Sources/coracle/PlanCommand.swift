@@ -21,8 +21,10 @@ struct PlanCommand: AsyncParsableCommand {
     @Option(help: "How to show it: text, json or mermaid.")
     var format = PlanFormat.text
 
-    @Flag(help: "Look at base images in the store and in image layouts: variables, user, directory, ONBUILD.")
+    @Flag(help: "Look at base images, here and in registries: variables, user, directory, ONBUILD.")
     var resolve = false
+
+    @OptionGroup var registry: BaseImageFlags
 
     @Option(help: "The folder of the store; $CORACLE_STORE or ~/.local/share/coracle by default.")
     var store: String?
@@ -33,6 +35,7 @@ struct PlanCommand: AsyncParsableCommand {
     mutating func run() async throws {
         var show = ShowPlan(DockerfileInput(file: file, path: path))
         show.settings = flags.settings
+        show.registries = try registry.settings
         if timing {
             let timing = try show.measure(rounds: 51, environment: Environment.all)
             let times = "\"parse_ms\": \(timing.parse), \"plan_ms\": \(timing.plan), \"keys_ms\": \(timing.keys)"

@@ -3,14 +3,21 @@ internal import ArgumentParser
 internal import CoracleKit
 
 /// `coracle tag`.
-struct TagCommand: ParsableCommand {
+struct TagCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tag",
         abstract: "Give an image another name.",
-        discussion: "An image that had the name has it no longer; no blob is copied."
+        discussion: """
+            An image that had the name has it no longer; no blob is copied. An image that is not in the store gets the \
+            name in its registry, where both names begin with the same host; so does any with --remote.
+            """
     )
 
     @OptionGroup var flags: StoreFlags
+    @OptionGroup var registry: RegistryFlags
+
+    @Flag(help: "Give the name in the registry, whatever the store has.")
+    var remote = false
 
     @Argument(help: "The image: a name, or sha256: and its digest.")
     var source: String
@@ -18,7 +25,12 @@ struct TagCommand: ParsableCommand {
     @Argument(help: "The name: [HOST[:PORT]/]PATH[:TAG].")
     var target: String
 
-    mutating func run() throws {
-        try Output.result(TagImage(flags.workspace).run(source, as: target) + "\n")
+    mutating func run() async throws {
+        let tag = TagImage(try flags.workspace)
+        if try remote || tag.isRemote(source, target) {
+            try Output.result(await registry.content.tag(source, as: target) + "\n")
+        } else {
+            try Output.result(tag.run(source, as: target) + "\n")
+        }
     }
 }

@@ -83,6 +83,9 @@ public final class TestRegistry: Sendable {
         processes = [server] + (tokens.map { [$0] } ?? [])
     }
 
+    /// What the registry printed so far: its access log.
+    public var log: String { processes[0].text }
+
     /// How tokens were asked for so far: method, user, scopes.
     public var tokens: [String] {
         guard processes.count > 1 else { return [] }

@@ -25,6 +25,11 @@ final class PlainProgress: ProgressView {
         }
     }
 
+    func show(_ event: TransferProgress) {
+        // A lock keeps lines whole; bytes are for views that draw again.
+        if event.kind != .moved { state.withLock { _ in Output.note(event.line) } }
+    }
+
     func finish() {}
 
     private static func lines(_ event: BuildProgress, _ state: inout State) -> [String] {

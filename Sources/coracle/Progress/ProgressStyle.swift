@@ -27,6 +27,9 @@ protocol ProgressView: Sendable {
     /// Shows an event; events come one at a time.
     func show(_ event: BuildProgress)
 
+    /// Shows what a transfer does; events come from any thread.
+    func show(_ event: TransferProgress)
+
     /// Says that no event comes any more.
     func finish()
 }
@@ -34,11 +37,13 @@ protocol ProgressView: Sendable {
 /// Shows nothing.
 struct NoProgress: ProgressView {
     func show(_ event: BuildProgress) {}
+    func show(_ event: TransferProgress) {}
     func finish() {}
 }
 
 /// One line of JSON for each event, as docs/formats.md has them.
 struct JSONProgress: ProgressView {
     func show(_ event: BuildProgress) { Output.note(event.json) }
+    func show(_ event: TransferProgress) { Output.note(event.json) }
     func finish() {}
 }

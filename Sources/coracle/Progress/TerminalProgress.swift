@@ -20,7 +20,10 @@ final class TerminalProgress: ProgressView {
         /// Lines that the next drawing goes over.
         var lines = 0
         var drawn = ContinuousClock.now
+        let start = ContinuousClock.now
         var cached = 0
+        /// What goes to or comes from registries; `nil` where nothing does.
+        var transfer: String?
         var timer: (any DispatchSourceTimer)?
     }
 
@@ -36,11 +39,25 @@ final class TerminalProgress: ProgressView {
         }
     }
 
+    func show(_ event: TransferProgress) {
+        state.withLock { state in
+            switch event.kind {
+            case .done: state.transfer = nil
+            case .warning: Output.raw(TerminalProgress.drawing(&state, above: " ! \(event.line)\n"))
+            case .moved:
+                let total = event.total > 0 ? " of \(ByteCount.text(event.total))" : ""
+                state.transfer = "\(ByteCount.text(event.moved))\(total)  \(Elapsed.text(.now - state.start))"
+                guard ContinuousClock.now - state.drawn > .milliseconds(100) else { return }
+                Output.raw(TerminalProgress.drawing(&state, above: ""))
+            }
+        }
+    }
+
     func finish() {
         state.withLock { state in
             state.timer?.cancel()
             state.timer = nil
-            state.running = []
+            (state.running, state.transfer) = ([], nil)
             let count = state.cached
             let text = count > 0 ? "   \(count) \(count == 1 ? "step" : "steps") found in the cache\n" : ""
             Output.raw(TerminalProgress.drawing(&state, above: text))
@@ -104,6 +121,10 @@ final class TerminalProgress: ProgressView {
             state.lines += 1
             guard !step.last.isEmpty else { continue }
             result += "\u{1B}[2m   \(step.last.prefixed(width - 5))\u{1B}[0m\n"
+            state.lines += 1
+        }
+        if let transfer = state.transfer {
+            result += " ⇅ \(transfer.prefixed(width - 4))\n"
             state.lines += 1
         }
         return result

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Archive
+internal import HTTP
+internal import OCI
+internal import Registry
+internal import Store
+
+/// How registries are reached, as flags say it.
+public struct RegistryAccess: Sendable {
+    /// `--insecure`: hosts with which plain HTTP is spoken, or whose certificates are not verified.
+    public var insecureHosts: [String] = []
+    /// `--ca`: files of certificates to trust besides the system's.
+    public var authorityFiles: [String] = []
+    /// `--username`.
+    public var user: String?
+    /// What came on standard input for `--password-stdin`.
+    public var password: String?
+
+    /// As the environment says.
+    public init() {}
+
+    /// Name and password from the command line.
+    func login() throws(ExitReason) -> CredentialChain.Login? {
+        switch (user, password) {
+        case (nil, nil): return nil
+        case (let user?, let password?): return CredentialChain.Login(user: user, password: password)
+        case (nil, _): throw ExitReason(.usage, "--password-stdin is given, and --username is not")
+        case (_, nil): throw ExitReason(.usage, "--username is given, and --password-stdin is not")
+        }
+    }
+}
+
+/// All that is needed to speak with registries in one run.
+struct Registries: Sendable {
+    let client: RegistryClient
+    let credentials: CredentialChain
+    let session: HTTPSession
+
+    /// Prepares to speak with registries; nothing is sent or read before the first request.
+    init(
+        _ access: RegistryAccess,
+        environment: [String: String],
+        repositories: [Repository] = [],
+        store: String? = nil,
+        note: @escaping @Sendable (TransferEvent) -> Void
+    ) throws(ExitReason) {
+        var network = NetworkSettings(environment: environment)
+        network.insecureHosts = Set(access.insecureHosts)
+        network.authorityFiles = access.authorityFiles
+        network.userAgent = "coracle/\(CoracleVersion.number)"
+        CertificateFolders(environment: environment).add(to: &network)
+        var chain = CredentialChain(environment: environment, login: try access.login()) { note(.warning($0)) }
+        chain.repositories = repositories
+        var settings = RegistryClient.Settings()
+        settings.insecureHosts = network.insecureHosts
+        settings.mirrors = try Registries.mirrors(environment["CORACLE_REGISTRY_MIRRORS"] ?? "")
+        settings.journalFolder = store.map { $0 + "/uploads" }
+        credentials = chain
+        let transport = NetworkTransport(network)
+        session = HTTPSession(transport)
+        client = RegistryClient(transport: transport, credentials: chain, settings: settings) { event in
+            switch event {
+            case .warning(let registry, let text): note(.warning("\(registry) says: \(text)"))
+            case .waiting(let registry, let reason, let delay, let attempt):
+                note(.retrying("\(registry): \(reason); attempt \(attempt + 1) in \(Registries.seconds(delay))"))
+            case .mirrorFailed(let mirror, let reason): note(.warning("the mirror \(mirror) is passed over: \(reason)"))
+            }
+        }
+    }
+
+    private static func seconds(_ delay: Duration) -> String {
+        let tenths = Int((delay / .milliseconds(100)).rounded(.up))
+        return "\(tenths / 10).\(tenths % 10) s"
+    }
+
+    /// `HOST=MIRROR[/PREFIX][,HOST=MIRROR…]`; several mirrors of one host are asked in order.
+    static func mirrors(_ text: String) throws(ExitReason) -> [String: [String]] {
+        var mirrors: [String: [String]] = [:]
+        for part in text.split(separator: ",") {
+            let pair = part.split(separator: "=", maxSplits: 1).map(String.init)
+            guard pair.count == 2 else {
+                throw ExitReason(.usage, "CORACLE_REGISTRY_MIRRORS: \"\(part)\" is not HOST=MIRROR[/PREFIX]")
+            }
+            mirrors[pair[0], default: []].append(pair[1])
+        }
+        return mirrors
+    }
+}
+
+extension ExitReason {
+    /// What any part of Coracle could not do, with the exit code for it.
+    static func of(_ error: any Error) -> any Error {
+        switch error {
+        case let error as RegistryError:
+            let isRefused = error.kind == .auth || error.kind == .denied
+            return ExitReason(isRefused ? .credentials : .registry, error.message, hint: error.hint)
+        case let error as ServerError: return ExitReason(.registry, error.message, hint: error.hint)
+        case let error as ContentError: return ExitReason(.registry, error.message)
+        case let error as StoreError: return ExitReason(error)
+        case let error as ArchiveError: return ExitReason(.step, error.message)
+        default: return error
+        }
+    }
+
+    /// Does something, and says why it could not in words of the command line.
+    static func explaining<Result>(_ body: () async throws -> Result) async throws -> Result {
+        do {
+            return try await body()
+        } catch {
+            throw of(error)
+        }
+    }
+}

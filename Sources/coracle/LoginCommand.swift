@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import ArgumentParser
+internal import CoracleKit
+
+/// `coracle login`.
+struct LoginCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "login",
+        abstract: "Log in to a registry, and keep the password where docker does.",
+        discussion: """
+            The password goes to the credential helper that ~/.docker/config.json names, else into that file. \
+            REGISTRY_AUTH_FILE and DOCKER_CONFIG name others.
+            """
+    )
+
+    @OptionGroup var registry: RegistryFlags
+
+    @Option(name: .shortAndLong, help: "The password; other users of this machine can see it: use --password-stdin.")
+    var password: String?
+
+    @Argument(help: "The registry: HOST[:PORT]; docker.io by default.")
+    var host = ""
+
+    mutating func run() async throws {
+        var access = try registry.access
+        if let password {
+            guard access.password == nil else {
+                throw ExitReason(.usage, "--password and --password-stdin are given both")
+            }
+            Output.note("warning: --password shows the password to every user of this machine: use --password-stdin")
+            access.password = password
+        }
+        if Prompt.isPossible, access.user == nil { access.user = Prompt.line("Username: ") }
+        if Prompt.isPossible, access.user != nil, access.password == nil {
+            access.password = Prompt.secret("Password: ")
+        }
+        var login = RegistryLogin(environment: Environment.all) { Output.note($0) }
+        login.access = access
+        try Output.result(await login.login(host) + "\n")
+    }
+}
+
+/// `coracle logout`.
+struct LogoutCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "logout",
+        abstract: "Forget the password of a registry, in every file and helper that has it."
+    )
+
+    @Argument(help: "The registry: HOST[:PORT]; docker.io by default.")
+    var host = ""
+
+    mutating func run() async throws {
+        try Output.result(await RegistryLogin(environment: Environment.all) { Output.note($0) }.logout(host) + "\n")
+    }
+}

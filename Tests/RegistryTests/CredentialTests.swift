@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Registry
+
+/// Where credentials are found and kept, with real files and real helper programs.
+@Suite struct CredentialTests {
+    let folder: TemporaryFolder
+    let home: String
+
+    init() throws {
+        folder = try TemporaryFolder()
+        home = folder.url.path
+    }
+
+    private func auth(_ user: String, _ password: String) -> String {
+        Data("\(user):\(password)".utf8).base64EncodedString()
+    }
+
+    private func config(_ text: String) throws { try folder.write(".docker/config.json", text) }
+
+    /// A helper that keeps what it is told in files, and writes down what it was called with.
+    private func helper(_ name: String, _ script: String? = nil) throws {
+        let store = """
+            #!/bin/sh
+            echo "$# $*" >> "$HOME/calls"
+            env | grep -c CORACLE_REGISTRY >> "$HOME/leaked"
+            ls /proc/self/fd >> "$HOME/open"
+            case "$1" in
+            store) cat > "$HOME/kept" ;;
+            get) read -r host
+                if [ -f "$HOME/kept" ]; then cat "$HOME/kept"
+                else echo "credentials not found in native keychain"; exit 1; fi ;;
+            erase) cat > /dev/null; rm -f "$HOME/kept" ;;
+            list) echo '{"a.example":"ada"}' ;;
+            esac
+            """
+        let file = try folder.write("bin/docker-credential-\(name)", script ?? store)
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: file.path)
+    }
+
+    private func chain(_ variables: [String: String] = [:], login: CredentialChain.Login? = nil) -> CredentialChain {
+        let path = "\(home)/bin:/usr/bin:/bin"
+        return CredentialChain(environment: ["HOME": home, "PATH": path].merging(variables) { $1 }, login: login)
+    }
+
+    private func find(
+        _ host: String,
+        _ repository: String? = nil,
+        _ variables: [String: String] = [:]
+    ) async throws -> Credentials? {
+        try await chain(variables).find(RegistryHost(host), repository: repository)
+    }
+
+    // MARK: Files
+
+    @Test func dockerHubHasManyNamesAndOneEntry() async throws {
+        for key in ["https://index.docker.io/v1/", "index.docker.io", "docker.io", "https://registry-1.docker.io/v2/"] {
+            try config(#"{"auths":{"\#(key)":{"auth":"\#(auth("ada", "pä:ss"))"}}}"#)
+            #expect(
+                try await find("docker.io", "library/busybox") == .basic(user: "ada", password: "pä:ss"),
+                "\(key)"
+            )
+            #expect(try await find("example.org") == nil)
+        }
+    }
+
+    @Test func theLongestBeginningOfTheRepositoryWins() async throws {
+        try config(
+            """
+            {"auths": {
+              "r.example:5000": {"auth": "\(auth("all", "1"))"},
+              "r.example:5000/team": {"auth": "\(auth("team", "2"))"},
+              "r.example:5000/team/app": {"auth": "\(auth("app", "3"))"},
+              "https://r.example:5000/v1/": {"auth": "\(auth("old", "4"))"}
+            }}
+            """
+        )
+        let user = { (repository: String?) in "\(try await find("r.example:5000", repository)?.description ?? "-")" }
+        #expect(try await user("team/app") == "user \"app\"")
+        #expect(try await user("team/application") == "user \"team\"")
+        #expect(try await user("team") == "user \"team\"")
+        #expect(try await user("teams/app") == "user \"all\"")
+        #expect(try await user(nil) == "user \"all\"")
+        #expect(try await find("r.example", "team/app") == nil)
+    }
+
+    @Test func tokensOfEveryKindAreTold() async throws {
+        try config(
+            """
+            {"auths": {
+              "a.example": {"auth": "\(auth("00000000-0000-0000-0000-000000000000", ""))", "identitytoken": "it"},
+              "b.example": {"registrytoken": "rt"},
+              "c.example": {"username": "u", "password": "p"},
+              "d.example": {}
+            }}
+            """
+        )
+        let nobody = "00000000-0000-0000-0000-000000000000"
+        #expect(try await find("a.example") == .identityToken("it"))
+        #expect(try await find("b.example") == .registryToken("rt"))
+        #expect(try await find("c.example") == .basic(user: "u", password: "p"))
+        #expect(try await find("d.example") == nil)
+        #expect(
+            "\(Credentials.registryToken("rt"))\(Credentials.identityToken("rt"))".contains("rt")
+                == false
+        )
+    }
+
+    @Test func filesAreAskedInTheirOrder() async throws {
+        let file = { (user: String) in #"{"auths":{"r.example":{"auth":"\#(auth(user, "p"))"}}}"# }
+        try folder.write("explicit.json", file("explicit"))
+        try folder.write("run/containers/auth.json", file("run"))
+        try folder.write(".config/containers/auth.json", file("home"))
+        let run = ["XDG_RUNTIME_DIR": home + "/run"]
+        let explicit = run.merging(["REGISTRY_AUTH_FILE": home + "/explicit.json"]) { $1 }
+        let variables = explicit.merging([
+            "CORACLE_REGISTRY_USER_R_EXAMPLE": "variable", "Coracle_Registry_Password_r_example": "p",
+        ]) { $1 }
+
+        #expect(try await find("r.example") == .basic(user: "home", password: "p"))
+        #expect(try await find("r.example", nil, run) == .basic(user: "run", password: "p"))
+        try config(file("docker"))
+        #expect(try await find("r.example", nil, run) == .basic(user: "docker", password: "p"))
+        #expect(try await find("r.example", nil, explicit) == .basic(user: "explicit", password: "p"))
+        #expect(try await find("r.example", nil, variables) == .basic(user: "variable", password: "p"))
+        let login = CredentialChain.Login(user: "typed", password: "p", host: "r.example")
+        let typed = try await chain(variables, login: login).find(RegistryHost("r.example"), repository: nil)
+        #expect(typed == .basic(user: "typed", password: "p"))
+        #expect(try await chain(variables, login: login).find(RegistryHost("other.example"), repository: nil) == nil)
+    }
+
+    @Test func aTokenInAVariableComesFirstAndHalfALoginIsAnError() async throws {
+        let token = ["CORACLE_REGISTRY_TOKEN_LOCALHOST_5000": "t"]
+        #expect(try await find("localhost:5000", nil, token) == .registryToken("t"))
+        let error = await #expect(throws: RegistryError.self) {
+            try await find("my-acr.azurecr.io", nil, ["CORACLE_REGISTRY_PASSWORD_MY_ACR_AZURECR_IO": "hidden"])
+        }
+        #expect(
+            error?.message
+                == "CORACLE_REGISTRY_PASSWORD_MY_ACR_AZURECR_IO is set, and CORACLE_REGISTRY_USER_MY_ACR_AZURECR_IO is not"
+        )
+    }
+
+    @Test(arguments: [
+        ("{", "malformed JSON at byte 1: a member has no name"), ("[]", "expected a JSON object"),
+        (#"{"auths":[]}"#, "\"auths\" should be an object"),
+        (#"{"auths":{"r.example":{"auth":"c2VjcmV0"}}}"#, "\"auth\" of \"r.example\" is not base 64 of USER:PASSWORD"),
+    ])
+    func aBrokenFileIsNamedAndShowsNoSecret(text: String, fault: String) async throws {
+        try config(text)
+        let error = await #expect(throws: RegistryError.self) { try await find("r.example") }
+        #expect(error?.message == "\(home)/.docker/config.json: \(fault)")
+        #expect(error?.hint?.contains("CORACLE_REGISTRY_USER_<HOST>") ?? false)
+        let variables = ["CORACLE_REGISTRY_TOKEN_R_EXAMPLE": "t"]
+        #expect(try await find("r.example", nil, variables) == .registryToken("t"))
+    }
+
+    // MARK: Helpers
+
+    @Test func aHelperKeepsGivesAndForgets() async throws {
+        try helper("shelf")
+        try config(#"{"credsStore":"shelf","psFormat":"x","nested":{"a":[1,null]}}"#)
+        let secrets = ["CORACLE_REGISTRY_PASSWORD_OTHER": "p"]
+        let chain = chain(secrets)
+
+        let place = try await chain.keep(.basic(user: "ada", password: "s3cret"), for: "docker.io")
+
+        #expect(place == .helper("docker-credential-shelf"))
+        let kept = try JSON(contentsOf: folder.url.appending(path: "kept"))
+        #expect(kept["ServerURL"].string == "https://index.docker.io/v1/" && kept["Secret"].string == "s3cret")
+        #expect(try await find("docker.io") == .basic(user: "ada", password: "s3cret"))
+        let file = try String(contentsOf: folder.url.appending(path: ".docker/config.json"), encoding: .utf8)
+        #expect(!file.contains("s3cret") && file.contains("psFormat") && file.contains("nested"))
+        #expect(try await CredentialHelper("shelf", environment: chain.environment).list() == ["a.example": "ada"])
+        #expect(try await chain.forget("docker.io") == ["docker-credential-shelf", home + "/.docker/config.json"])
+        #expect(try await find("docker.io") == nil)
+        #expect(try await chain.forget("docker.io") == [])
+
+        let read = { (name: String) in try String(contentsOf: folder.url.appending(path: name), encoding: .utf8) }
+        #expect(try !read("calls").contains("s3cret"), "a secret is never an argument")
+        #expect(try Set(read("leaked").split(separator: "\n")) == ["0"], "other secrets are none of its business")
+        // `ls` opens the folder as 3.
+        #expect(try Set(read("open").split(separator: "\n")).subtracting(["0", "1", "2", "3"]) == [])
+    }
+
+    @Test func aHelperOfOneHostComesBeforeTheHelperOfAll() async throws {
+        try helper("one", "#!/bin/sh\ncat > /dev/null; echo '{\"Username\":\"<token>\",\"Secret\":\"t\"}'")
+        try helper("all", "#!/bin/sh\ncat > /dev/null; echo '{\"Username\":\"u\",\"Secret\":\"p\"}'")
+        try config(#"{"credsStore":"all","credHelpers":{"r.example":"one"}}"#)
+        #expect(try await find("r.example") == .identityToken("t"))
+        #expect(try await find("s.example") == .basic(user: "u", password: "p"))
+    }
+
+    @Test func aHelperThatFailsIsNamedWithItsOwnWords() async throws {
+        try helper("bad", "#!/bin/sh\nread -r x; echo 'the keyring is locked'; echo more; exit 3")
+        try helper("odd", "#!/bin/sh\nread -r x; echo 'hello'")
+        try helper("rude", "#!/bin/sh\nx=$(cat); echo \"cannot keep $x\"; exit 1")
+        try config(#"{"credHelpers":{"a.example":"bad","b.example":"odd","c.example":"gone","d.example":"rude"}}"#)
+        let message = { (host: String) in
+            await #expect(throws: RegistryError.self) { try await find(host) }?.message ?? ""
+        }
+        #expect(await message("a.example") == "docker-credential-bad get for a.example: the keyring is locked (exit 3)")
+        #expect(
+            await message("b.example")
+                == "docker-credential-odd get for b.example: its answer is not the JSON it should be"
+        )
+        #expect(
+            await message("c.example")
+                == "docker-credential-gone, which \(home)/.docker/config.json names for c.example, is not in PATH"
+        )
+        let error = await #expect(throws: RegistryError.self) {
+            try await chain().keep(.basic(user: "u", password: "s3cret"), for: "d.example")
+        }
+        #expect(error?.message.contains("cannot keep") ?? false)
+        #expect(!(error?.message.contains("s3cret") ?? true))
+    }
+
+    @Test func aStoreThatIsNotInstalledIsToldAndGoneWithout() async throws {
+        try config(#"{"credsStore":"desktop","auths":{"r.example":{"auth":"\#(auth("u", "p"))"}}}"#)
+        let warnings = Warnings()
+        let environment = ["HOME": home, "PATH": "/usr/bin"]
+        let chain = CredentialChain(environment: environment) { warnings.add($0) }
+        let found = try await chain.find(RegistryHost("r.example"), repository: nil)
+        #expect(found == .basic(user: "u", password: "p"))
+        #expect(
+            warnings.lines == [
+                "docker-credential-desktop, which \(home)/.docker/config.json names, is not in PATH: going on without it"
+            ]
+        )
+    }
+
+    // MARK: Login
+
+    @Test func aLoginGoesToAFileForTheOwnerAloneAndKeepsTheRest() async throws {
+        let place = try await chain().keep(.basic(user: "u", password: "p:q"), for: "r.example:5000")
+        let file = folder.url.appending(path: ".docker/config.json")
+        #expect(place == .file(file.path))
+        let mode = try FileManager.default.attributesOfItem(atPath: file.path)[.posixPermissions] as? Int
+        #expect(mode == 0o600)
+        #expect(try await find("r.example:5000") == .basic(user: "u", password: "p:q"))
+
+        // A link stays one, what others keep in the file stays, and another login replaces only its own.
+        let real = try folder.write("real.json", #"{"HttpHeaders":{"a":"b"},"auths":{"x.example":{"auth":"YTpi"}}}"#)
+        try FileManager.default.removeItem(at: file)
+        try FileManager.default.createSymbolicLink(at: file, withDestinationURL: real)
+        _ = try await chain().keep(.basic(user: "v", password: "w"), for: "r.example:5000")
+        let json = try JSON(contentsOf: real)
+        #expect(json["HttpHeaders"]["a"].string == "b" && json["auths"]["x.example"]["auth"].string == "YTpi")
+        #expect(try await chain().forget("r.example:5000") == [file.path])
+        #expect(try JSON(contentsOf: real)["auths"].keys == ["x.example"])
+    }
+
+    @Test func manyLoginsAtOnceLoseNone() async throws {
+        let chain = chain()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<24 {
+                group.addTask {
+                    _ = try await chain.keep(.basic(user: "u", password: "p"), for: "r\(number).example")
+                }
+            }
+            try await group.waitForAll()
+        }
+        let json = try JSON(contentsOf: folder.url.appending(path: ".docker/config.json"))
+        #expect(json["auths"].keys.count == 24)
+    }
+}
+
+/// Lines that were told, from any thread.
+private final class Warnings: Sendable {
+    private let all = Mutex<[String]>([])
+    var lines: [String] { all.withLock { $0 } }
+    func add(_ line: String) { all.withLock { $0.append(line) } }
+}
