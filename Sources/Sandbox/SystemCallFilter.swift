@@ -23,8 +23,9 @@ struct SystemCallFilter: Sendable {
         }
     }
 
-    /// One program for each architecture, behind a few instructions that choose: libseccomp needs seven times as long
-    /// for one program of three. The third, x32, is answered as by kernels without it.
+    /// One program for each architecture, behind a few instructions that choose.
+    ///
+    /// libseccomp needs seven times as long for one program of three. The third, x32, is answered as by kernels without it.
     private init(_ profile: SystemCallProfile) throws {
         let native = try Self.program(profile, for: SystemCallProfile.nativeArchitecture)
         let compatible = try Self.program(profile, for: SystemCallProfile.compatibleArchitecture)
