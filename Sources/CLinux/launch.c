@@ -90,6 +90,12 @@ static void execute(struct clinux_launch *launch) {
 static int child(void *context) {
     struct clinux_launch *launch = context;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    // By the child itself: the caller may be killed before it runs again.
+    int self = launch->warden >= 0 ? (int)syscall(SYS_pidfd_open, getpid(), 0) : -1;
+    if (self >= 0) {
+        clinux_send_descriptor(launch->warden, self, launch->ward);
+        close(self);
+    }
     for (size_t index = 0; index < launch->group_count; index += 1) {
         if (write(launch->groups_to_join[index], "0", 1) != 1) fail(launch, CLINUX_AT_CGROUP, errno);
     }

@@ -35,10 +35,11 @@ struct ChrootLauncher: Launcher {
         call.hasNoNewPrivileges = !mayFilter && !spec.isInsecure
         let furniture = try RootFurniture(root: root, files: EtcFile.all(for: spec))
         do {
-            let (pid, descriptor) = try call.start(in: 0)
+            let (pid, descriptor, ward) = try call.start(in: 0)
             return Launched(
                 pid: pid,
                 descriptor: descriptor,
+                ward: ward,
                 notes: ["chroot only: " + Self.weaknesses] + furniture.notes,
                 isGroup: true,
                 afterExit: { Self.endAll(in: root, group: pid) },

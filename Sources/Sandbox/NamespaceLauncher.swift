@@ -6,6 +6,8 @@ internal import Glibc
 struct Launched: Sendable {
     let pid: pid_t
     let descriptor: Int32
+    /// Its number at the warden.
+    let ward: UInt64
     var stubs: [Stub] = []
     var notes: [String] = []
     /// Whether the process is not alone in a namespace of processes: signals go to its group.
@@ -42,10 +44,11 @@ struct NamespaceLauncher: Launcher {
         defer { group.closeDescriptors() }
         do {
             let namespaces = clinux_namespaces(spec.network == .none ? 1 : 0, ControlGroup.isUnified ? 1 : 0)
-            let (pid, descriptor) = try call.start(in: namespaces)
+            let (pid, descriptor, ward) = try call.start(in: namespaces)
             return Launched(
                 pid: pid,
                 descriptor: descriptor,
+                ward: ward,
                 stubs: plan.stubs(),
                 notes: group.notes,
                 afterWait: { group.remove() }
@@ -56,6 +59,9 @@ struct NamespaceLauncher: Launcher {
         }
     }
 }
+
+/// A process that runs: its number, its descriptor, and its number at the warden.
+typealias Started = (pid: pid_t, descriptor: Int32, ward: UInt64)
 
 /// The call that starts a process, and its errors in words.
 struct ProcessCall {
@@ -70,7 +76,7 @@ struct ProcessCall {
     var hasNoNewPrivileges = false
 
     /// Starts the process.
-    func start(in namespaces: UInt) throws -> (pid: pid_t, descriptor: Int32) {
+    func start(in namespaces: UInt) throws -> Started {
         try check()
         var launch = clinux_launch()
         launch.namespaces = namespaces
@@ -90,11 +96,16 @@ struct ProcessCall {
         let limits = try spec.limits.map { try ResourceLimit.value(of: $0) }
         launch.limits = UnsafePointer(plan.array(limits))
         launch.limit_count = limits.count
+        let ticket = Warden.ticket()
+        (launch.warden, launch.ward) = (ticket.socket, ticket.number)
         let error = clinux_launch(&launch)
         // What the call points at lives in the plan.
         withExtendedLifetime(plan) {}
-        guard error == 0 else { throw LaunchFailure(spec: spec, plan: plan, launch: launch, error: error).error }
-        return (launch.pid, launch.pidfd)
+        guard error == 0 else {
+            Warden.forget(ticket.number)
+            throw LaunchFailure(spec: spec, plan: plan, launch: launch, error: error).error
+        }
+        return (launch.pid, launch.pidfd, ticket.number)
     }
 
     private func setIdentity(_ launch: inout clinux_launch) throws {

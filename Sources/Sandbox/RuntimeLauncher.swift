@@ -33,10 +33,11 @@ struct RuntimeLauncher: Launcher {
         outer.isInsecure = true
         var call = ProcessCall(spec: outer, plan: plan)
         (call.streams, call.terminal, call.isLenient) = (streams, terminal, true)
-        let (pid, descriptor) = try call.start(in: clinux_namespaces(0, 0))
+        let (pid, descriptor, ward) = try call.start(in: clinux_namespaces(0, 0))
         return Launched(
             pid: pid,
             descriptor: descriptor,
+            ward: ward,
             stubs: stubs,
             notes: lacksGroups
                 ? ["crun has no control groups here (CAP_SYS_RESOURCE is missing): no limits, no mknod"] : [],

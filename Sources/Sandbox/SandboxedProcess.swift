@@ -25,6 +25,15 @@ public final class SandboxedProcess: Sendable {
         (self.run, stubs, notes, identifier) = (run, launched.stubs, launched.notes, launched.pid)
     }
 
+    /// Makes ready what all processes share, so that the first one starts as fast as the others: some milliseconds.
+    ///
+    /// Not needed; call it on another thread while the first root is being made.
+    public static func prepare() {
+        Warden.start()
+        // Where it can't be made, the first process says why.
+        _ = try? SystemCallFilter.standard()
+    }
+
     /// Starts a process.
     ///
     /// - Parameters:
@@ -161,9 +170,8 @@ final class ProcessRun: Sendable {
             streams.closeChilds()
             state.withLock { $0.launched = .success(launched) }
             started.signal()
-            let number = Warden.watch(launched.descriptor)
             let result = finish(launched, streams)
-            Warden.forget(number)
+            Warden.forget(launched.ward)
             state.withLock { state in
                 state.result = result
                 close(launched.descriptor)

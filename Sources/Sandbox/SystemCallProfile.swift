@@ -32,30 +32,25 @@ struct SystemCallProfile {
     }
 
     let rules: [Rule]
-    /// Architectures whose programs this machine runs besides its own.
-    let compatible: [UInt32]
-    /// Those and its own, as runtimes spell them.
+    /// The machine's own architecture and those whose programs it runs besides, as runtimes spell them.
     let architectures: [String]
 
     #if arch(arm64)
     static let nativeArchitecture: UInt32 = 0xC000_00B7
-    private static let others: (numbers: [UInt32], names: [String]) = (
-        [0x4000_0028], ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"]
-    )
+    static let compatibleArchitecture: UInt32 = 0x4000_0028
+    private static let names = ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"]
     private static let native = "arm_fadvise64_64 arm_sync_file_range sync_file_range2 breakpoint cacheflush set_tls"
     #else
     static let nativeArchitecture: UInt32 = 0xC000_003E
-    private static let others: (numbers: [UInt32], names: [String]) = (
-        [0x4000_0003, 0x4000_003E], ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"]
-    )
+    static let compatibleArchitecture: UInt32 = 0x4000_0003
+    private static let names = ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"]
     private static let native = "arch_prctl modify_ldt"
     #endif
 
     /// Docker's default profile.
     static let standard = SystemCallProfile(
         rules: plain + sockets + personalities + threads,
-        compatible: others.numbers,
-        architectures: others.names
+        architectures: names
     )
 
     private static let plain: [Rule] = [

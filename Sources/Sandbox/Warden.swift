@@ -20,12 +20,11 @@ enum Warden {
         }
     }
 
-    /// Has a process killed when this program ends; returns a number to forget it by.
-    static func watch(_ descriptor: Int32) -> UInt64 {
+    /// The socket through which a process that is being started is made known, and a number for it.
+    static func ticket() -> (socket: Int32, number: UInt64) {
         state.withLock { state in
             state.last += 1
-            if let socket = state.socket, socket >= 0 { clinux_send_descriptor(socket, descriptor, state.last) }
-            return state.last
+            return (state.socket ?? -1, state.last)
         }
     }
 

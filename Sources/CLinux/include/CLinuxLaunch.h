@@ -152,6 +152,10 @@ struct clinux_launch {
     const void *filter;
     unsigned short filter_length;
 
+    /// The socket of the warden that kills the child when the caller is killed, or -1; and the child's number there.
+    int warden;
+    uint64_t ward;
+
     const struct clinux_limit *limits;
     size_t limit_count;
 
