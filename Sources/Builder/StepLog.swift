@@ -71,7 +71,7 @@ final class StepLog: @unchecked Sendable {
         if bytes.isEmpty { return }
         var offset = 0
         while offset < bytes.count {
-            let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + offset, $0.count - offset) }
+            let count = bytes[offset...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
             // A full disk ends the step soon enough; what was said is still shown.
             if count < 0, errno != EINTR { break }
             offset += max(0, count)
