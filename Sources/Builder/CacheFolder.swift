@@ -16,11 +16,7 @@ struct CacheFolder {
 
     /// Finds the folder of a mount, made by `fill` where it is new; waits for others where they must not share it.
     ///
-    /// - Parameters:
-    ///   - mount: The mount.
-    ///   - origin: What its first content comes from, as a key.
-    ///   - store: Where it is kept.
-    ///   - fill: Puts its first content into an empty folder.
+    /// `origin` tells what its first content comes from; another origin makes another folder.
     init(_ mount: RunMount, origin: String, in store: ImageStore, fill: (String) throws -> Void) throws {
         var key = KeyHasher("cache-1")
         key.add(mount.id)
