@@ -79,6 +79,13 @@ final class BuildPlace {
         return target
     }
 
+    /// The samples that have a Dockerfile, by name.
+    static func samples() throws -> [String] {
+        let root = ConformanceData.projectRoot.appending(path: "samples")
+        return try FileManager.default.contentsOfDirectory(atPath: root.path).sorted()
+            .filter { FileManager.default.fileExists(atPath: root.appending(path: "\($0)/Dockerfile").path) }
+    }
+
     /// The entries of an archive.
     static func entries(_ file: URL) throws -> [TarEntry] {
         let descriptor = open(file.path, O_RDONLY)
