@@ -119,6 +119,16 @@ public struct HTTPURL: Hashable, Sendable, CustomStringConvertible {
         return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
     }
 
+    /// Whether a name in settings means this server.
+    ///
+    /// - Parameter name: `HOST`, or `HOST:PORT` for that port only; an IPv6 address with or without brackets.
+    /// - Returns: Whether it does.
+    public func isNamed(_ name: String) -> Bool {
+        let name = name.lowercased()
+        let bracketed = host.contains(":") ? "[\(host)]" : host
+        return name == host || name == bracketed || name == "\(bracketed):\(port)"
+    }
+
     /// Text as a query or a form holds it.
     ///
     /// - Parameter text: Any text.

@@ -52,13 +52,6 @@ public struct NetworkSettings: Sendable {
     /// - Parameter url: The host and port.
     /// - Returns: Whether the host was named, alone or with this port.
     public func isInsecure(_ url: HTTPURL) -> Bool {
-        insecureHosts.contains { NetworkSettings.matches($0, url) }
-    }
-
-    /// Whether `HOST` or `HOST:PORT` means an address.
-    static func matches(_ name: String, _ url: HTTPURL) -> Bool {
-        let name = name.lowercased()
-        let host = url.host.contains(":") ? "[\(url.host)]" : url.host
-        return name == url.host || name == host || name == "\(host):\(url.port)"
+        insecureHosts.contains { url.isNamed($0) }
     }
 }

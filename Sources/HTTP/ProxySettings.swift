@@ -72,7 +72,7 @@ public struct ProxySettings: Sendable {
                 return address.isWithin(network, bits: bits)
             }
             if let address = IPAddress(url.host), let other = IPAddress(entry) { return address == other }
-            if NetworkSettings.matches(entry, url) { return true }
+            if url.isNamed(entry) { return true }
             // "example.com" means its subdomains too, ".example.com" and "*.example.com" only these, as in Go.
             var domain = entry.hasPrefix("*.") ? String(entry.dropFirst()) : entry
             if let colon = domain.lastIndex(of: ":"), let port = Int(domain[domain.index(after: colon)...]) {

@@ -27,12 +27,12 @@ final class TrustSettings: Sendable {
             configuration.trustRoots = .certificates(try TrustSettings.certificates(file, "SSL_CERT_FILE"))
         }
         var files = settings.authorityFiles
-        for (name, more) in settings.authorityFilesByHost where NetworkSettings.matches(name, url) { files += more }
+        for (name, more) in settings.authorityFilesByHost where url.isNamed(name) { files += more }
         var authorities: [NIOSSLCertificate] = []
         for file in files { authorities += try TrustSettings.certificates(file, "--ca") }
         if !authorities.isEmpty { configuration.additionalTrustRoots = [.certificates(authorities)] }
         if settings.isInsecure(url) { configuration.certificateVerification = .none }
-        for (name, ours) in settings.clientCertificates where NetworkSettings.matches(name, url) {
+        for (name, ours) in settings.clientCertificates where url.isNamed(name) {
             let chain = try TrustSettings.certificates(ours.certificateFile, "the client certificate of \(name)")
             configuration.certificateChain = chain.map { .certificate($0) }
             do {

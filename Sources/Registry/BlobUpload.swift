@@ -240,7 +240,8 @@ struct BlobUpload {
             }
             if try await !askOffset() { try await startOver() }
         case .refused(let error):
-            guard error.kind == .invalid, manner != .single else { throw error }
+            let isOfManner = [400, 405, 411, 415, 501].contains(error.status ?? 0)
+            guard isOfManner, manner != .single else { throw error }
             manner = manner == .chunks && chunkSize < blob.size ? .whole : .single
             try await startOver()
         }

@@ -29,7 +29,11 @@ struct Operation: Sendable {
         if let id = response.headers["x-ms-correlation-request-id"] {
             message += " (x-ms-correlation-request-id \(Redaction.text(id)))"
         }
-        let hint = hint(kind, response.status, answer.text ?? "")
+        var hint = hint(kind, response.status, answer.text ?? "")
+        if kind == .throttled, let wait = RetryPolicy.retryAfter(response.headers), wait > .seconds(1) {
+            hint =
+                "the registry asks to be left alone for \(wait.components.seconds) s" + (hint.map { "; \($0)" } ?? "")
+        }
         return RegistryError(kind, message, hint: hint, status: response.status, codes: answer.codes)
     }
 

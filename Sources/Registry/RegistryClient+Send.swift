@@ -13,33 +13,33 @@ extension RegistryClient {
 
     /// Whether plain HTTP may be spoken with a server: this machine, or one that was named.
     func mayBePlain(_ url: HTTPURL) -> Bool {
-        url.isLoopback
-            || settings.insecureHosts.contains { name in
-                let name = name.lowercased()
-                return name == url.host || name == "\(url.host):\(url.port)" || name == url.authority
-            }
+        url.isLoopback || settings.insecureHosts.contains { url.isNamed($0) }
     }
 
     /// Finds out, once, where a registry is and what it wants to be shown.
     func endpoint(_ operation: Operation) async throws -> RegistryState.Endpoint {
         try await state.endpoint(operation.registry) {
-            let host = RegistryClient.host(operation.registry)
             do {
-                let secure = try HTTPURL(isSecure: true, authority: host, target: "/v2/")
-                let plain = try HTTPURL(isSecure: false, authority: host, target: "/v2/")
-                do {
-                    return try await probe(operation, secure)
-                } catch let error as ServerError where mayBePlain(plain) {
-                    let isHopeless = error.code == .unreachable && secure.port == plain.port
-                    guard !isHopeless, [.handshake, .unreachable, .cut, .malformed, .timedOut].contains(error.code)
-                    else {
-                        throw error
-                    }
-                    return try await probe(operation, plain)
-                }
+                return try await find(operation)
             } catch let error as ServerError {
                 throw operation.error(error)
             }
+        }
+    }
+
+    /// Tries TLS first, so that nothing goes in the clear where it need not; then, where that is allowed, plain HTTP.
+    private func find(_ operation: Operation) async throws -> RegistryState.Endpoint {
+        let host = RegistryClient.host(operation.registry)
+        let secure = try HTTPURL(isSecure: true, authority: host, target: "/v2/")
+        let plain = try HTTPURL(isSecure: false, authority: host, target: "/v2/")
+        do {
+            return try await probe(operation, secure)
+        } catch let error as ServerError where mayBePlain(plain) {
+            // Nobody listens on a port that was written, whatever is spoken.
+            let isHopeless = error.code == .unreachable && secure.port == plain.port
+            let mayBeNoTLS: [ServerError.Code] = [.handshake, .unreachable, .cut, .malformed, .timedOut]
+            guard !isHopeless, mayBeNoTLS.contains(error.code) else { throw error }
+            return try await probe(operation, plain)
         }
     }
 
@@ -102,37 +102,37 @@ extension RegistryClient {
         let endpoint = try await endpoint(operation)
         let request = try make(endpoint.base)
         let isOurs = request.url.authority == endpoint.base.authority && request.url.isSecure == endpoint.base.isSecure
+        guard isOurs else { return try await session.send(request, policy: policy) }
+        let isAnonymous = operation.access == .pull && state.refusedCredentials(operation.registry) != nil
         var (challenges, refused): ([Challenge], String?) = (endpoint.challenges, nil)
-        var isAnonymous = false
         while true {
             let token: Token?
             do {
-                token =
-                    isOurs
-                    ? try await self.token(operation, endpoint, challenges, refused: refused, isAnonymous: isAnonymous)
-                    : nil
-            } catch let error as RegistryError where error.kind == .auth && operation.access == .pull && !isAnonymous {
-                guard error.status != nil else { throw error }
-                isAnonymous = true
-                if let found = try? await self.anonymous(operation, endpoint, challenges, request, policy) {
-                    return found
-                }
-                throw error
+                token = try await self.token(
+                    operation,
+                    endpoint,
+                    challenges,
+                    refused: refused,
+                    isAnonymous: isAnonymous
+                )
+            } catch let error as RegistryError where error.kind == .auth && error.status != nil && !isAnonymous {
+                // The token server does not take the credentials.
+                let found = try await withoutCredentials(operation, endpoint, challenges, request, policy)
+                guard let found else { throw error }
+                return found
             }
             var attempt = request
-            if isOurs { attempt.headers["Authorization"] = token?.header }
+            attempt.headers["Authorization"] = token?.header
             let response = try await session.send(attempt, policy: policy)
             warn(operation.registry, response)
             guard response.status == 401, response.url.authority == endpoint.base.authority else { return response }
             let asked = Challenge.parse(response.headers.values(of: "WWW-Authenticate"))
-            let isNews = refused == nil && (token == nil || token?.header != nil) && !isAnonymous
-            guard isNews, isOurs else {
+            guard refused == nil, token == nil || token?.header != nil else {
                 let failure = await refusal(operation, response, token)
-                let mayHelp = operation.access == .pull && !isAnonymous && token?.credentials != .anonymous
-                if mayHelp, let found = try? await anonymous(operation, endpoint, asked, request, policy) {
-                    return found
-                }
-                throw failure
+                guard !isAnonymous, let token, token.credentials != .anonymous,
+                    let found = try await withoutCredentials(operation, endpoint, asked, request, policy)
+                else { throw failure }
+                return found
             }
             await response.discard()
             if !asked.isEmpty { challenges = asked }
@@ -140,20 +140,32 @@ extension RegistryClient {
         }
     }
 
-    /// The request without credentials; fails where that is not enough either.
-    private func anonymous(
+    /// A pull without credentials, as those we have are not accepted; `nil` where that is not enough either.
+    private func withoutCredentials(
         _ operation: Operation,
         _ endpoint: RegistryState.Endpoint,
         _ challenges: [Challenge],
         _ request: HTTPRequest,
         _ policy: RetryPolicy
-    ) async throws -> HTTPResponse {
-        let token = try await token(operation, endpoint, challenges, isAnonymous: true)
-        var attempt = request
-        attempt.headers["Authorization"] = token?.header
-        let response = try await session.send(attempt, policy: policy)
-        guard response.status != 401 else { throw await refusal(operation, response, token) }
-        return response
+    ) async throws -> HTTPResponse? {
+        guard operation.access == .pull else { return nil }
+        do {
+            let token = try await token(operation, endpoint, challenges, isAnonymous: true)
+            var attempt = request
+            attempt.headers["Authorization"] = token?.header
+            let response = try await session.send(attempt, policy: policy)
+            guard response.status != 401 else {
+                await response.discard()
+                return nil
+            }
+            let credentials = try await credentials.credentials(for: operation.registry)
+            state.refuse(credentials: credentials.description, by: operation.registry)
+            return response
+        } catch {
+            // What went wrong first is what people should hear of.
+            try Task.checkCancellation()
+            return nil
+        }
     }
 
     /// What a 401 means: nobody known, or somebody with too few rights.
@@ -172,6 +184,9 @@ extension RegistryClient {
                 status: 401,
                 codes: answer.codes
             )
+        }
+        if credentials == .anonymous, let known = state.refusedCredentials(operation.registry) {
+            return error(.auth, "\(operation.registry) does not accept \(known)")
         }
         guard credentials != .anonymous else {
             return error(.auth, "\(operation.registry) wants to know who asks, and there are no credentials for it")

@@ -3,8 +3,9 @@ internal import HTTP
 internal import OCI
 
 extension RegistryClient {
-    /// What to show for an operation: a token for its scopes, a name and password, or nothing. `refused` is what the
-    /// registry did not accept just now; `isAnonymous` leaves out credentials that are not accepted.
+    /// What to show for an operation: a token for its scopes, a name and password, or nothing.
+    ///
+    /// `refused` is what the registry did not accept just now; `isAnonymous` leaves out credentials that are not accepted.
     func token(
         _ operation: Operation,
         _ endpoint: RegistryState.Endpoint,

@@ -17,6 +17,8 @@ final class RegistryState: Sendable {
         var failedMirrors: Set<String> = []
         var warnings: Set<String> = []
         var secrets: [String] = []
+        /// Credentials that were not accepted where going without was enough, by registry, in words for people.
+        var refusedCredentials: [String: String] = [:]
         /// Registries whose referrers API is not there.
         var withoutReferrers: Set<String> = []
     }
@@ -56,6 +58,12 @@ final class RegistryState: Sendable {
             for secret in secrets where !facts.secrets.contains(secret) { facts.secrets.append(secret) }
             facts.secrets.removeFirst(max(0, facts.secrets.count - 200))
         }
+    }
+
+    func refusedCredentials(_ registry: String) -> String? { facts.withLock { $0.refusedCredentials[registry] } }
+
+    func refuse(credentials: String, by registry: String) {
+        facts.withLock { $0.refusedCredentials[registry] = credentials }
     }
 
     func lacksReferrers(_ registry: String) -> Bool { facts.withLock { $0.withoutReferrers.contains(registry) } }

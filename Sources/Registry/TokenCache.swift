@@ -13,8 +13,9 @@ final class TokenCache: Sendable {
 
     private let shelves = Mutex<[String: Shelf]>([:])
 
-    /// A token that is good for all the scopes. The key says where it is good: registry, service, and whose it is; a
-    /// header that was refused is not given out again.
+    /// A token that is good for all the scopes.
+    ///
+    /// The key says where it is good: registry, service, and whose it is; a header that was refused is not given again.
     func token(
         _ key: String,
         scopes: [Scope],

@@ -254,7 +254,7 @@ struct FaultTests {
                 $0.journalFolder = folder.url.path
                 $0.retries = .never
             },
-            { $0.method == "PATCH" && nth.next() == 2 ? .cutBody(1000) : .forward }
+            { $0.method == "PATCH" && nth.next() == 2 ? .answer(500) : .forward }
         ) { client, spoilt, server, direct in
             let memory = Memory()
             let blob = memory.random(Self.size)

@@ -43,13 +43,13 @@ final class Memory: BlobSource, BlobSink {
     }
 
     func open(_ blob: Descriptor, from offset: Int64) -> BlobChunks {
-        let rest = Mutex2((self[blob] ?? []).dropFirst(Int(offset)))
+        let rest = Rest((self[blob] ?? []).dropFirst(Int(offset)))
         return BlobChunks { rest.take() }
     }
 
     func begin(_ blob: Descriptor) -> any BlobWriter { Writer(memory: self, blob: blob) }
 
-    private final class Mutex2: Sendable {
+    private final class Rest: Sendable {
         private let rest: Mutex<ArraySlice<UInt8>>
 
         init(_ bytes: ArraySlice<UInt8>) {

@@ -182,6 +182,11 @@ struct TokenTests {
 
         #expect(try await client.manifest(.tag("1"), in: repository) == image.document)
         #expect(try await client.bytes(of: image.layer, in: repository) == image.memory[image.layer])
+        let hidden = try await Self.error {
+            _ = try await client.manifest(.tag("1"), in: Repository(registry: registry.host, name: "team/app"))
+        }
+        #expect(hidden.kind == .auth)
+        #expect(hidden.message.contains("\(registry.host) does not accept user \"alice\""))
     }
 
     @Test("Credentials show nothing when they are printed or dumped")
