@@ -26,6 +26,9 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
         // The HTTP server of `coracle registry serve`.
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
+        // The types that hummingbird's requests and its logger are made of.
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.14.0"),
     ],
     targets: [
         // The nouns of the image specification, and canonical JSON. Pure.
@@ -79,17 +82,29 @@ let package = Package(
         ),
         // The client side of the distribution specification.
         .target(name: "Registry", dependencies: ["Archive", "HTTP", "OCI"], swiftSettings: settings),
+        // libcrypt: passwords as htpasswd files hold them, bcrypt.
+        .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
         // The server side of it, over a store.
         .target(
             name: "RegistryServer",
-            dependencies: ["OCI", "Store", .product(name: "Hummingbird", package: "hummingbird")],
+            dependencies: [
+                "Archive", "CCrypt", "OCI", "Store",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ],
             swiftSettings: settings
         ),
         // One type per verb; the only place where parts are wired together.
         .target(
             name: "CoracleKit",
             dependencies: [
-                "Archive", "BuildPlan", "Builder", "DockerfileSyntax", "HTTP", "OCI", "Registry", "Rootfs", "Store",
+                "Archive", "BuildPlan", "Builder", "DockerfileSyntax", "HTTP", "OCI", "Registry", "RegistryServer",
+                "Rootfs", "Store",
             ],
             swiftSettings: settings
         ),
@@ -129,7 +144,7 @@ let package = Package(
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "RegistryServerTests",
-            dependencies: ["OCI", "RegistryServer", "Store", "TestSupport"],
+            dependencies: ["Archive", "OCI", "RegistryServer", "Store", "TestSupport"],
             swiftSettings: settings
         ),
         .testTarget(

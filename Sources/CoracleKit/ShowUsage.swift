@@ -35,7 +35,10 @@ public struct ShowUsage: Sendable {
         let path: String
 
         private var parts: [(name: String, part: Collector.Usage.Part)] {
-            [("images", usage.images), ("layers", usage.layers), ("cache", usage.cache), ("other", usage.other)]
+            [
+                ("images", usage.images), ("layers", usage.layers), ("registry", usage.registry),
+                ("cache", usage.cache), ("other", usage.other),
+            ]
         }
 
         var text: String {

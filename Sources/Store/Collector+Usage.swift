@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Glibc
 internal import OCI
 
 extension Collector {
@@ -16,6 +17,8 @@ extension Collector {
         public var images = Part()
         /// Layers that images of the list need.
         public var layers = Part()
+        /// What repositories of a registry need and no image of the list; counts blobs.
+        public var registry = Part()
         /// Records of steps, layers that only they need, what is known of layers and build contexts; counts records.
         public var cache = Part()
         /// Everything else: what nothing refers to, files on their way, folders; counts files.
@@ -37,12 +40,15 @@ extension Collector {
         let images = try store.images()
         let marks = try ImageMarks(images, in: store)
         let cached = cachedLayers()
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        let registry = try RegistryMarks(store, now: Int64(time.tv_sec))
         let items = StoreScan(store.root).items
         var usage = Usage()
         var seen: Set<StoreScan.Inode> = []
         usage.images.count = images.count
-        for part in [\Usage.images, \.layers, \.cache, \.other] {
-            for item in items where Collector.part(of: item, marks, cached) == part {
+        for part in [\Usage.images, \.layers, \.registry, \.cache, \.other] {
+            for item in items where Collector.part(of: item, marks, registry, cached) == part {
                 usage[keyPath: part].bytes += item.blocks.reduce(0) {
                     $0 + (seen.insert($1.inode).inserted ? $1.bytes : 0)
                 }
@@ -59,6 +65,7 @@ extension Collector {
     private static func isCounted(_ item: StoreScan.Item, in part: WritableKeyPath<Usage, Usage.Part>) -> Bool {
         switch part {
         case \.images: false
+        case \.registry: item.area == .blob
         case \.cache: item.area == .step && !item.name.hasSuffix(".any")
         default: true
         }
@@ -67,15 +74,18 @@ extension Collector {
     private static func part(
         of item: StoreScan.Item,
         _ marks: ImageMarks,
+        _ registry: RegistryMarks,
         _ cached: Set<Digest>
     ) -> WritableKeyPath<Usage, Usage.Part> {
         switch item.area {
         case .step, .layerIndex, .fileIndex: return \.cache
         case .temporary, .other: return \.other
+        case .registry: return \.registry
         case .blob:
             guard let digest = try? Digest("sha256:" + item.name) else { return \.other }
             if marks.documents.contains(digest) { return \.images }
             if marks.layers.contains(digest) { return \.layers }
+            if registry.blobs.contains(digest) { return \.registry }
             return cached.contains(digest) ? \.cache : \.other
         }
     }

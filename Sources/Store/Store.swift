@@ -63,6 +63,12 @@ public struct ImageStore: Sendable {
     /// - Returns: Whether it is.
     public func has(_ blob: Descriptor) -> Bool { layout.has(blob) }
 
+    /// Whether a blob is there, whatever its size.
+    ///
+    /// - Parameter digest: Its name.
+    /// - Returns: Whether it is.
+    public func holds(_ digest: Digest) -> Bool { access(path(of: digest), F_OK) == 0 }
+
     /// Reads a small blob and verifies it.
     ///
     /// - Parameter digest: Its name.
@@ -182,6 +188,9 @@ public final class Ingest {
         guard rename(self.path, path) == 0 else { throw StoreError("writing \(path)", errno: errno) }
         isCommitted = true
     }
+
+    /// Leaves the file to who has moved it.
+    func leave() { isCommitted = true }
 
     /// Moves the blob to its place.
     ///

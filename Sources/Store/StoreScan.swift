@@ -6,7 +6,7 @@ internal import OCI
 struct StoreScan {
     /// Which part of a store a file belongs to.
     enum Area: Hashable {
-        case blob, step, layerIndex, fileIndex, temporary, other
+        case blob, step, layerIndex, fileIndex, temporary, registry, other
     }
 
     /// A file by its number: two names of one are hard links.
@@ -40,9 +40,22 @@ struct StoreScan {
             ("blobs", Area.other), ("blobs/sha256", .blob), ("steps", .step), ("layers", .layerIndex),
             ("files", .fileIndex), ("tmp", .temporary), ("locks", .other),
         ] { addFolder(folder, area) }
+        addTree("registry")
     }
 
-    private static let structure: Set<String> = ["blobs", "blobs/sha256", "steps", "layers", "files", "tmp", "locks"]
+    private static let structure: Set<String> = [
+        "blobs", "blobs/sha256", "steps", "layers", "files", "tmp", "locks", "registry",
+    ]
+
+    /// Adds what a registry knows, each file for itself; its folders are other things.
+    private mutating func addTree(_ place: String) {
+        var status = stat()
+        guard lstat(root + "/" + place, &status) == 0 else { return }
+        let isFolder = status.st_mode & S_IFMT == S_IFDIR
+        add(isFolder ? .other : .registry, place, status, [StoreScan.blocks(status)])
+        guard isFolder else { return }
+        for name in DiskFile.names(in: root + "/" + place) { addTree(place + "/" + name) }
+    }
 
     /// Adds a folder of the store's own, and each thing in it.
     private mutating func addFolder(_ place: String, _ area: Area) {

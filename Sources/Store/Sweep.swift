@@ -17,6 +17,7 @@ struct Sweep {
     private(set) var removed: [StoreScan.Item] = []
     private(set) var outcome = Collector.Outcome()
     private let marks: ImageMarks
+    private let registry: RegistryMarks
     private var ledger: DiskLedger
     private var blobs: [Digest: Item] = [:]
     /// What is known of layers; several files for one.
@@ -37,6 +38,7 @@ struct Sweep {
         clock_gettime(CLOCK_REALTIME, &time)
         now = Int64(time.tv_sec)
         marks = try ImageMarks(try store.images(), in: store)
+        registry = try RegistryMarks(store, now: now)
         let items = StoreScan(store.root).items
         ledger = DiskLedger(items)
         let before = ledger.total
@@ -69,6 +71,7 @@ struct Sweep {
         case .step where item.name.hasSuffix(".any"): markers.append(item)
         case .step: if digest != nil { keep(record(item, store)) }
         case .fileIndex: if now - item.mtime > Sweep.contextAge { removeIndex(item) }
+        case .registry: if registry.stale.contains(item.place) { remove(item) }
         case .temporary, .other: break
         }
     }
@@ -89,6 +92,10 @@ struct Sweep {
 
     /// Files on their way are called `NAME.PID.NUMBER`, in tmp `PID-NUMBER` or `blob-PID-NUMBER`.
     private func isLeftover(_ item: Item) -> Bool {
+        // The names there are those of tags and uploads, and have no process in them.
+        if item.area == .registry {
+            return item.place.contains("/_uploads/") && now - item.mtime > Sweep.leftoverAge
+        }
         let process: Int32?
         if item.area == .temporary {
             let parts = item.name.split(separator: "-")
@@ -123,7 +130,9 @@ struct Sweep {
         blobs[digest] = nil
     }
 
-    private func isUnused(_ blob: Digest) -> Bool { uses[blob] == nil && !marks.contains(blob) }
+    private func isUnused(_ blob: Digest) -> Bool {
+        uses[blob] == nil && !marks.contains(blob) && !registry.blobs.contains(blob)
+    }
 
     private mutating func remove(_ record: Record) {
         outcome.steps += 1

@@ -5,9 +5,9 @@ internal import ArgumentParser
 struct RegistryCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "registry",
-        abstract: "Look into registries, and be one.",
+        abstract: "Look into registries, or be one.",
         subcommands: [
-            RegistryListCommand.self, RegistryTagsCommand.self, RegistryManifestCommand.self,
+            RegistryServeCommand.self, RegistryListCommand.self, RegistryTagsCommand.self, RegistryManifestCommand.self,
             RegistryRemoveCommand.self,
         ]
     )

@@ -214,8 +214,8 @@ import Testing
         let json = try JSON(parsing: ShowUsage(workspace).run(.json))
 
         #expect(text.contains("PART") && text.contains("can be freed with coracle prune --all"))
-        let parts = ["images", "layers", "cache", "other"].compactMap { json[$0]["size"].int }
-        #expect(parts.count == 4 && parts.reduce(0, +) == json["total"].int)
+        let parts = ["images", "layers", "registry", "cache", "other"].compactMap { json[$0]["size"].int }
+        #expect(parts.count == 5 && parts.reduce(0, +) == json["total"].int)
         #expect(json["images"]["count"].int == 1 && json["layers"]["count"].int == 1)
         #expect(json["store"].string == store.root && json["version"].int == 1)
     }

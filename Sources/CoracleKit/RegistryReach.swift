@@ -6,7 +6,7 @@ internal import Registry
 internal import Store
 
 /// How registries are reached, as flags say it.
-public struct RegistryAccess: Sendable {
+public struct RegistryReach: Sendable {
     /// `--insecure`: hosts with which plain HTTP is spoken, or whose certificates are not verified.
     public var insecureHosts: [String] = []
     /// `--ca`: files of certificates to trust besides the system's.
@@ -38,7 +38,7 @@ struct Registries: Sendable {
 
     /// Prepares to speak with registries; nothing is sent or read before the first request.
     init(
-        _ access: RegistryAccess,
+        _ access: RegistryReach,
         environment: [String: String],
         repositories: [Repository] = [],
         store: String? = nil,

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import OCI
+internal import RegistryServer
+internal import Store
+
+/// `coracle registry serve`: a registry over the store, until somebody ends it.
+public struct ServeRegistry: Sendable {
+    /// `--listen`: the address and the port.
+    public var listen = "127.0.0.1:5000"
+    /// `--htpasswd`: the file of users.
+    public var passwords: String?
+    /// `--token-auth`: how tokens are made, or who makes them.
+    public var tokens: String?
+    /// `--tls-cert`: the certificate chain.
+    public var certificate: String?
+    /// `--tls-key`: its key.
+    public var key: String?
+    /// `--anonymous`: those who say nothing may pull, and push where there are no users.
+    public var anonymous = false
+    /// `--read-only`: nothing is taken in.
+    public var readOnly = false
+    /// `--log`: how requests are reported.
+    public var log = Log.plain
+    private let workspace: Workspace
+
+    /// How requests are reported.
+    public enum Log: String, CaseIterable, Sendable {
+        /// A line of words for each.
+        case plain
+        /// A line of JSON for each.
+        case json
+        /// Not at all.
+        case none
+
+        /// Reads a name.
+        ///
+        /// - Parameter name: `plain`, `json` or `none`.
+        /// - Throws: ``ExitReason`` for another.
+        public init(named name: String) throws(ExitReason) {
+            guard let log = Log(rawValue: name) else {
+                throw ExitReason(.usage, "--log \"\(name)\" is none of plain, json and none")
+            }
+            self = log
+        }
+    }
+
+    /// Serves a store.
+    ///
+    /// - Parameter workspace: Where the store is.
+    public init(_ workspace: Workspace) {
+        self.workspace = workspace
+    }
+
+    /// Serves until it is told to stop; then requests that are under way have ten seconds to end.
+    ///
+    /// - Parameters:
+    ///   - announce: Is given the address, `http://127.0.0.1:5000`, once connections are accepted.
+    ///   - note: Is given a line for each request, and warnings; on any thread.
+    ///   - stop: Returns when serving should end.
+    /// - Throws: ``ExitReason`` where it cannot listen, or the store cannot be used.
+    public func run(
+        announce: @escaping @Sendable (String) throws -> Void,
+        note: @escaping @Sendable (String) -> Void,
+        until stop: @escaping @Sendable () async -> Void
+    ) async throws {
+        let options = try options(note)
+        let store = try workspace.store()
+        do {
+            try await EmbeddedRegistry.run(store, options) { registry in
+                try announce(registry.url)
+                await stop()
+            }
+        } catch let error as RegistryServerError {
+            throw ExitReason(error.isAboutOptions ? .usage : .registry, error.message)
+        }
+    }
+
+    private func options(_ note: @escaping @Sendable (String) -> Void) throws -> RegistryOptions {
+        var options = RegistryOptions()
+        (options.host, options.port) = try ServeRegistry.address(listen)
+        options.isReadOnly = readOnly
+        options.access = try access()
+        if let certificate, let key {
+            options.certificate = (certificate, key)
+        } else if certificate != nil || key != nil {
+            throw ExitReason(.usage, "--tls-cert and --tls-key go together")
+        }
+        let isOpen = passwords == nil && tokens == nil
+        if !ServeRegistry.isLoopback(options.host) {
+            guard !isOpen || anonymous else {
+                throw ExitReason(
+                    .usage,
+                    "\(listen) can be reached from other machines, and nobody would need a password",
+                    hint: "--htpasswd FILE, or --anonymous if that is meant, or --listen 127.0.0.1:5000"
+                )
+            }
+            if !isOpen, certificate == nil {
+                note("coracle: warning: passwords travel in clear text without --tls-cert and --tls-key")
+            }
+        }
+        let style = log
+        if style != .none { options.onRequest = { note(ServeRegistry.line($0, style)) } }
+        return options
+    }
+
+    /// Reads `ADDRESS:PORT`; an IPv6 address stands in brackets.
+    static func address(_ text: String) throws(ExitReason) -> (host: String, port: Int) {
+        let fault = ExitReason(
+            .usage,
+            "--listen \"\(text)\" is not ADDRESS:PORT, for example 127.0.0.1:5000 or [::1]:0"
+        )
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
+            throw fault
+        }
+        var host = String(text[..<colon])
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = String(host.dropFirst().dropLast())
+        } else if host.contains(":") {
+            throw fault
+        }
+        return (host.isEmpty ? "0.0.0.0" : host, Int(port))
+    }
+
+    private static func isLoopback(_ host: String) -> Bool {
+        host == "localhost" || host == "::1" || (host.hasPrefix("127.") && host.split(separator: ".").count == 4)
+    }
+
+    private func access() throws -> RegistryAccess {
+        do {
+            var access = RegistryAccess.anonymous
+            let file = try passwords.map { try PasswordFile($0) }
+            if let tokens {
+                access = try TokenFields(tokens).access(file)
+            } else if let file {
+                access = .passwords(file)
+            }
+            access.anonymousMayPull = anonymous
+            return access
+        } catch let error as RegistryServerError {
+            throw ExitReason(.usage, error.message)
+        }
+    }
+
+    /// What is said of a request.
+    private static func line(_ request: RequestRecord, _ log: Log) -> String {
+        guard log == .json else {
+            let time = "\(request.microseconds / 1000).\((request.microseconds / 100) % 10) ms"
+            let user = (request.user.map { " " + $0 } ?? "") + (request.problem.map { " " + $0 } ?? "")
+            return "\(request.method) \(request.path) \(request.status) in \(request.bytesIn) B out "
+                + "\(request.bytesOut) B \(time)\(user)"
+        }
+        var members: [String: JSONValue] = [
+            "method": .string(request.method), "path": .string(request.path), "status": .int(Int64(request.status)),
+            "bytesIn": .int(request.bytesIn), "bytesOut": .int(request.bytesOut),
+            "microseconds": .int(request.microseconds),
+        ]
+        members["user"] = request.user.map { .string($0) }
+        members["problem"] = request.problem.map { .string($0) }
+        return JSONValue.object(members).canonical
+    }
+}
+
+/// `--token-auth`: `NAME=VALUE` with commas between.
+private struct TokenFields {
+    private var fields: [String: String] = [:]
+    private static let names: Set<String> = ["realm", "service", "issuer", "certificate", "lifetime"]
+
+    init(_ text: String) throws(ExitReason) {
+        for item in text.split(separator: ",") {
+            let parts = item.split(separator: "=", maxSplits: 1).map(String.init)
+            guard parts.count == 2, TokenFields.names.contains(parts[0]) else {
+                throw ExitReason(
+                    .usage,
+                    "--token-auth \"\(item)\" is none of realm=URL, service=NAME, issuer=NAME, certificate=FILE and "
+                        + "lifetime=SECONDS"
+                )
+            }
+            fields[parts[0]] = parts[1]
+        }
+    }
+
+    /// With a realm somebody else makes the tokens; without one we do, for the users of a file.
+    func access(_ file: PasswordFile?) throws -> RegistryAccess {
+        guard let realm = fields["realm"] else {
+            guard let file else {
+                throw ExitReason(
+                    .usage,
+                    "--token-auth without realm= makes tokens for users, who are in --htpasswd FILE"
+                )
+            }
+            guard fields["issuer"] == nil, fields["certificate"] == nil else {
+                throw ExitReason(.usage, "--token-auth issuer= and certificate= are for tokens of a realm= elsewhere")
+            }
+            var tokens = RegistryAccess.Tokens()
+            tokens.service = fields["service"] ?? tokens.service
+            if let text = fields["lifetime"] {
+                guard let seconds = Int64(text), (1...86400).contains(seconds) else {
+                    throw ExitReason(.usage, "--token-auth lifetime=\(text) is not 1 to 86400 seconds")
+                }
+                tokens.lifetime = seconds
+            }
+            return .tokens(file, tokens)
+        }
+        guard file == nil, fields["lifetime"] == nil else {
+            throw ExitReason(
+                .usage,
+                "with --token-auth realm=URL users and lifetimes are the realm's: no --htpasswd, no lifetime="
+            )
+        }
+        guard let service = fields["service"], let issuer = fields["issuer"], let certificate = fields["certificate"]
+        else {
+            throw ExitReason(.usage, "--token-auth realm= takes service=NAME, issuer=NAME and certificate=FILE too")
+        }
+        return try .tokens(of: realm, service: service, issuer: issuer, certificate: certificate)
+    }
+}

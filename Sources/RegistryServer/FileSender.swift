@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
+internal import NIOCore
+
+/// Sends files by sendfile(2), past what makes bytes of answers: the head of the answer says how many come.
+///
+/// Of connections without TLS only, as it stands next to the socket.
+final class FileSender: ChannelOutboundHandler, RemovableChannelHandler {
+    typealias OutboundIn = IOData
+    typealias OutboundOut = IOData
+
+    private var context: ChannelHandlerContext?
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+
+    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+    /// Sends a part of a file, behind all that was written to the connection before.
+    static func send(_ file: OpenFile, _ range: Range<Int64>, on channel: any Channel) async throws {
+        let promise = channel.eventLoop.makePromise(of: Void.self)
+        channel.eventLoop.execute {
+            let copy = fcntl(file.descriptor, F_DUPFD_CLOEXEC, 0)
+            guard copy >= 0, let sender = try? channel.pipeline.syncOperations.handler(type: FileSender.self),
+                let context = sender.context
+            else {
+                if copy >= 0 { _ = Glibc.close(copy) }
+                return promise.fail(CutConnection())
+            }
+            let handle = NIOFileHandle(_deprecatedTakingOwnershipOfDescriptor: copy)
+            let region = FileRegion(
+                fileHandle: handle,
+                readerIndex: Int(range.lowerBound),
+                endIndex: Int(range.upperBound)
+            )
+            // The region keeps the handle until it is sent, or the connection has ended.
+            promise.futureResult.whenComplete { _ in try? handle.close() }
+            context.writeAndFlush(sender.wrapOutboundOut(.fileRegion(region)), promise: promise)
+        }
+        try await withTaskCancellationHandler {
+            try await promise.futureResult.get()
+        } onCancel: {
+            channel.close(promise: nil)
+        }
+    }
+}
+
+/// Makes a connection fit for large bodies.
+final class ConnectionSetup: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = Never
+
+    private static let readSize = 128 << 10
+    private let isEncrypted: Bool
+
+    init(isEncrypted: Bool) {
+        self.isEncrypted = isEncrypted
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        let buffers = FixedSizeRecvByteBufferAllocator(capacity: ConnectionSetup.readSize)
+        _ = context.channel.setOption(ChannelOptions.recvAllocator, value: buffers)
+        if !isEncrypted { try? context.pipeline.syncOperations.addHandler(FileSender(), position: .first) }
+    }
+}

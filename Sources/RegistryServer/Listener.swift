@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
+internal import HTTPTypes
+internal import HummingbirdCore
+internal import HummingbirdTLS
+internal import Logging
+internal import NIOCore
+internal import NIOPosix
+internal import NIOSSL
+
+/// One address that is listened on.
+enum Listener {
+    /// What a server is to the code that starts and stops it.
+    private struct Running: Sendable {
+        let run: @Sendable () async throws -> Void
+        let stop: @Sendable () async throws -> Void
+    }
+
+    /// What came to its end.
+    private enum Ended: Sendable {
+        case server, patience
+    }
+
+    /// How long requests may take to end once the server should.
+    private static let patience = Duration.seconds(10)
+    /// A connection on which nothing moves for so long is closed.
+    private static let idleTime = TimeAmount.seconds(180)
+
+    /// Listens while a function runs, which is given the port.
+    static func run<Value: Sendable>(
+        _ options: RegistryOptions,
+        _ logger: Logger,
+        _ respond: @escaping HTTPChannelHandler.Responder,
+        _ body: @Sendable (Int) async throws -> Value
+    ) async throws -> Value {
+        let (ports, port) = AsyncStream.makeStream(of: Int.self, bufferingPolicy: .bufferingNewest(1))
+        let server = try make(options, logger, respond) { port.yield($0) }
+        return try await withThrowingTaskGroup(of: Ended.self) { group in
+            group.addTask {
+                defer { port.finish() }
+                do {
+                    try await server.run()
+                    return .server
+                } catch {
+                    let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
+                    throw RegistryServerError(message: "listening on \(options.host):\(options.port): \(reason)")
+                }
+            }
+            var waiting = ports.makeAsyncIterator()
+            guard let port = await waiting.next() else {
+                try await group.waitForAll()
+                throw RegistryServerError(message: "listening on \(options.host):\(options.port): it ended at once")
+            }
+            let result = await Listener.result { try await body(port) }
+            group.addTask {
+                try await server.stop()
+                return .server
+            }
+            group.addTask {
+                try? await Task.sleep(for: patience)
+                return .patience
+            }
+            // The server stops once its requests have ended; those that do not are cut.
+            var left = 2
+            while left > 0, let ended = await group.nextResult() {
+                left = if case .success(.patience) = ended { 0 } else { left - 1 }
+            }
+            group.cancelAll()
+            while await group.nextResult() != nil {}
+            return try result.get()
+        }
+    }
+
+    private static func result<Value>(_ body: () async throws -> Value) async -> Result<Value, any Error> {
+        do {
+            return .success(try await body())
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private static func make(
+        _ options: RegistryOptions,
+        _ logger: Logger,
+        _ respond: @escaping HTTPChannelHandler.Responder,
+        _ onPort: @escaping @Sendable (Int) -> Void
+    ) throws -> Running {
+        let channel = HTTP1Channel(
+            responder: respond,
+            configuration: .init(
+                additionalChannelHandlers: [ConnectionSetup(isEncrypted: options.certificate != nil)],
+                idleTimeout: idleTime
+            )
+        )
+        guard let certificate = options.certificate else { return running(channel, options, logger, onPort) }
+        return running(try TLSChannel(channel, tlsConfiguration: tls(certificate)), options, logger, onPort)
+    }
+
+    private static func tls(_ files: (chain: String, key: String)) throws -> TLSConfiguration {
+        do {
+            let chain = try NIOSSLCertificate.fromPEMFile(files.chain).map { NIOSSLCertificateSource.certificate($0) }
+            let key = try NIOSSLPrivateKey(file: files.key, format: .pem)
+            return TLSConfiguration.makeServerConfiguration(certificateChain: chain, privateKey: .privateKey(key))
+        } catch {
+            throw RegistryServerError(
+                message: "reading the certificate \(files.chain) and its key \(files.key): \(error)",
+                isAboutOptions: true
+            )
+        }
+    }
+
+    private static func running<Channel: ServerChildChannel>(
+        _ channel: Channel,
+        _ options: RegistryOptions,
+        _ logger: Logger,
+        _ onPort: @escaping @Sendable (Int) -> Void
+    ) -> Running {
+        let server = Server(
+            childChannelSetup: channel,
+            configuration: ServerConfiguration(address: .hostname(options.host, port: options.port), backlog: 1024),
+            onServerRunning: { onPort($0.localAddress?.port ?? options.port) },
+            eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
+            logger: logger
+        )
+        return Running(run: { try await server.run() }, stop: { try await server.shutdownGracefully() })
+    }
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Synchronization
+
+/// A request as it was answered; without credentials.
+public struct RequestRecord: Hashable, Sendable {
+    /// `GET`, `HEAD`, `POST`, `PATCH`, `PUT` or `DELETE`.
+    public var method: String
+    /// The path with its query, as it was sent; the values of secrets in a query are left out.
+    public var path: String
+    /// The status of the answer; 0 where the connection was cut before one.
+    public var status = 0
+    /// Bytes of the request's body that arrived.
+    public var bytesIn: Int64 = 0
+    /// Bytes of the answer's body that were sent.
+    public var bytesOut: Int64 = 0
+    /// Who asked; `nil` where nobody said so.
+    public var user: String?
+    /// Whether the request had an `Authorization` header.
+    public var isAuthorized = false
+    /// What the registry could not do, as it told the client; `nil` where nothing was its own fault.
+    public var problem: String?
+    /// From the request's head to the answer's end, in microseconds.
+    public var microseconds: Int64 = 0
+}
+
+/// The latest requests; a lock guards the list.
+final class RequestLog: Sendable {
+    private let records = Mutex<[RequestRecord]>([])
+    private let limit: Int
+
+    init(limit: Int) {
+        self.limit = limit
+    }
+
+    func add(_ record: RequestRecord) {
+        guard limit > 0 else { return }
+        records.withLock { list in
+            list.append(record)
+            if list.count > 2 * limit { list.removeFirst(list.count - limit) }
+        }
+    }
+
+    var all: [RequestRecord] { records.withLock { Array($0.suffix(limit)) } }
+
+    func clear() { records.withLock { $0 = [] } }
+}
