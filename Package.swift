@@ -64,7 +64,7 @@ let package = Package(
         // A graph of steps to an image in the store.
         .target(
             name: "Builder",
-            dependencies: ["Archive", "BuildPlan", "DockerfileSyntax", "OCI", "Rootfs", "Store"],
+            dependencies: ["Archive", "BuildPlan", "DockerfileSyntax", "OCI", "Rootfs", "Sandbox", "Store"],
             swiftSettings: settings
         ),
         // Requests, retries, proxies, TLS; the only importer of AsyncHTTPClient.
@@ -104,7 +104,7 @@ let package = Package(
             name: "CoracleKit",
             dependencies: [
                 "Archive", "BuildPlan", "Builder", "DockerfileSyntax", "HTTP", "OCI", "Registry", "RegistryServer",
-                "Rootfs", "Store",
+                "Rootfs", "Sandbox", "Store",
             ],
             swiftSettings: settings
         ),
@@ -140,7 +140,18 @@ let package = Package(
             dependencies: ["BuildPlan", "DockerfileSyntax", "OCI", "TestSupport"],
             swiftSettings: settings
         ),
-        .testTarget(name: "SandboxTests", dependencies: ["Sandbox", "TestSupport"], swiftSettings: settings),
+        // A program of its own for tests of the sandbox: run as other users, and killed.
+        .executableTarget(
+            name: "SandboxProbe",
+            dependencies: ["Sandbox"],
+            path: "Tests/SandboxProbe",
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "SandboxTests",
+            dependencies: ["Sandbox", "SandboxProbe", "TestSupport"],
+            swiftSettings: settings
+        ),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "RegistryServerTests",

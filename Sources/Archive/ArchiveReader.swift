@@ -8,6 +8,7 @@ public final class ArchiveReader {
     private let archive: OpaquePointer
     private let name: String
     private let locale: locale_t?
+    private let source: StreamSource?
 
     /// Opens an archive.
     ///
@@ -17,7 +18,7 @@ public final class ArchiveReader {
     ///   - tarOnly: Whether other kinds than tar (zip, cpio…) are refused.
     /// - Throws: ``ArchiveError`` where it is no archive.
     public init(descriptor: Int32, name: String, tarOnly: Bool) throws(ArchiveError) {
-        self.name = name
+        (self.name, source) = (name, nil)
         // Null only where memory is exhausted.
         archive = archive_read_new()
         // Names in pax headers are UTF-8, and libarchive hands them out in the thread's locale.
@@ -39,19 +40,51 @@ public final class ArchiveReader {
     /// - Returns: The digest of the bytes before compression.
     /// - Throws: ``ArchiveError`` where it is damaged.
     public static func contentDigest(descriptor: Int32, name: String) throws(ArchiveError) -> Digest {
-        let reader = try ArchiveReader(raw: descriptor, name: name)
         let hash = ContentHash()
+        try decompress(descriptor: descriptor, name: name, to: hash)
+        return Digest(sha256: hash.finish())
+    }
+
+    /// Copies what a compressed file holds.
+    static func decompress(descriptor: Int32, name: String, to sink: any ByteSink) throws(ArchiveError) {
+        let reader = try ArchiveReader(raw: descriptor, name: name)
         var entry: OpaquePointer?
         let status = archive_read_next_header(reader.archive, &entry)
-        if status == ARCHIVE_EOF { return Digest(sha256: hash.finish()) }
+        if status == ARCHIVE_EOF { return }
         guard status == ARCHIVE_OK else { throw reader.fault("reading") }
-        try reader.copyContent(to: hash, limit: .max)
-        return Digest(sha256: hash.finish())
+        try reader.copyContent(to: sink, limit: .max)
+    }
+
+    /// Opens a layer that is decompressed elsewhere.
+    ///
+    /// - Parameters:
+    ///   - stream: The tar archive.
+    ///   - name: Its name for messages.
+    /// - Throws: ``ArchiveError`` where it is no tar archive.
+    public init(_ stream: LayerStream, name: String) throws(ArchiveError) {
+        let source = StreamSource(stream)
+        (self.name, self.source) = (name, source)
+        archive = archive_read_new()
+        locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", nil)
+        archive_read_support_format_empty(archive)
+        archive_read_support_format_tar(archive)
+        let status = archive_read_open(
+            archive,
+            // SAFETY: the source lives as long as this reader, which frees the archive first.
+            Unmanaged.passUnretained(source).toOpaque(),
+            nil,
+            { _, context, bytes in
+                guard let context else { return -1 }
+                return Unmanaged<StreamSource>.fromOpaque(context).takeUnretainedValue().next(bytes)
+            },
+            nil
+        )
+        guard status == ARCHIVE_OK else { throw fault("opening") }
     }
 
     /// Reads a file as one piece, whatever is in it.
     private init(raw descriptor: Int32, name: String) throws(ArchiveError) {
-        self.name = name
+        (self.name, source) = (name, nil)
         archive = archive_read_new()
         locale = nil
         ArchiveReader.supportFilters(archive)
@@ -93,6 +126,7 @@ public final class ArchiveReader {
     }
 
     private func fault(_ what: String) -> ArchiveError {
+        if let failure = source?.failure { return failure }
         let reason = archive_error_string(archive).map { String(cString: $0) } ?? "it is damaged"
         return ArchiveError("\(what) the archive \(name): \(reason)")
     }
@@ -179,6 +213,41 @@ public final class ArchiveReader {
                 throw ArchiveError("the archive \(name) unpacks to more than \(limit) bytes, the limit")
             }
             try sink.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+        }
+    }
+
+    /// Goes through the content of the entry read last, holes left out.
+    ///
+    /// - Parameter body: Is given bytes that are valid during the call, and where in the file they are.
+    /// - Throws: ``ArchiveError`` where the archive is damaged; what `body` throws.
+    public func forEachBlock(_ body: (UnsafeRawBufferPointer, Int64) throws -> Void) throws {
+        while true {
+            var (bytes, size, offset) = (UnsafeRawPointer?.none, 0, Int64(0))
+            let status = archive_read_data_block(archive, &bytes, &size, &offset)
+            if status == ARCHIVE_EOF { return }
+            guard status == ARCHIVE_OK || status == ARCHIVE_WARN else { throw fault("reading") }
+            if size > 0 { try body(UnsafeRawBufferPointer(start: bytes, count: size), offset) }
+        }
+    }
+}
+
+/// What libarchive reads a stream through.
+private final class StreamSource {
+    private let stream: LayerStream
+    private(set) var failure: ArchiveError?
+
+    init(_ stream: LayerStream) {
+        self.stream = stream
+    }
+
+    func next(_ bytes: UnsafeMutablePointer<UnsafeRawPointer?>?) -> Int {
+        do throws(ArchiveError) {
+            let block = try stream.next()
+            bytes?.pointee = block.baseAddress
+            return block.count
+        } catch {
+            failure = error
+            return -1
         }
     }
 }

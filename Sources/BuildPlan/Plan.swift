@@ -20,6 +20,12 @@ public struct Plan: Sendable {
     /// The image's configuration, without layers: those are known only after building.
     public var image: ImageConfig { stages[target].image }
 
+    /// Whether it runs any command.
+    public var hasCommands: Bool { firstCommand != nil }
+
+    /// The first step that runs a command; `nil` where none does.
+    public var firstCommand: Step? { steps.first { if case .run = $0.action { true } else { false } } }
+
     /// How far each step is from a step without inputs; steps of one level may run at the same time.
     public var levels: [Int] {
         var levels: [Int] = []

@@ -10,10 +10,14 @@ public enum BuildEvent: Sendable {
     case started(Step)
     /// A step's layer grew to so many bytes before compression.
     case progress(Step, bytes: Int64)
+    /// A step's command wrote something; secrets are blotted out.
+    case output(Step, [UInt8])
     /// A step was done before; its layer was found.
     case cached(Step, layer: Descriptor)
     /// A step is done; its layer has so many bytes before compression.
     case finished(Step, layer: Descriptor, size: Int64)
+    /// A shell opens on the terminal in the state before a step that failed.
+    case shell(Step)
     /// Something that is probably not what was meant.
     case warning(Step, String)
     /// A step failed.

@@ -16,6 +16,9 @@ public struct BuildSettings: Sendable {
     /// Bytes that archives may unpack to in all.
     public var unpackLimit: Int64 = 64 << 30
 
+    /// What commands are given, and what they are allowed.
+    public var run = RunSettings()
+
     /// The settings of a plain build.
     public init() {}
 

@@ -3,20 +3,28 @@ internal import Archive
 public import BuildPlan
 internal import OCI
 internal import Rootfs
+internal import Sandbox
 public import Store
 
 /// Does the steps of a plan, and makes an image of the result.
 ///
-/// Steps are done one after the other, each of them on all cores. It blocks: run it on a thread of its own.
+/// Commands run at the same time where they do not need each other; everything else is done one after the other, each
+/// of it on all cores. It blocks: run it on a thread of its own.
 public final class ImageBuilder {
     let plan: Plan
     let store: ImageStore
     let sources: BuildSources
     let settings: BuildSettings
-    private let events: (BuildEvent) -> Void
+    private let events: @Sendable (BuildEvent) -> Void
     let content: FileContent
     let digests: FileDigests
-    private let cache: StepCache
+    let cache: StepCache
+    /// Made when the first command needs it.
+    private var madeSnapshots: Snapshots?
+    /// Held by the thread that works on the members below.
+    let turn = Turn()
+    /// The commands that run now; stopping them ends the build.
+    public let commands = RunningCommands()
     /// The layers that each step's result has, the lowest first.
     private var results: [Int: [Layer]] = [:]
     /// The file tree of the last step that was done, by its layers: the next step most often goes on with it.
@@ -31,13 +39,13 @@ public final class ImageBuilder {
     ///   - store: Where layers go.
     ///   - sources: Where files come from.
     ///   - settings: What else the build depends on.
-    ///   - events: Is told what happens.
+    ///   - events: Is told what happens, from several threads.
     public init(
         _ plan: Plan,
         in store: ImageStore,
         sources: BuildSources,
         settings: BuildSettings,
-        events: @escaping (BuildEvent) -> Void
+        events: @escaping @Sendable (BuildEvent) -> Void
     ) {
         (self.plan, self.store, self.sources, self.settings, self.events) = (plan, store, sources, settings, events)
         content = FileContent(store, limit: settings.unpackLimit, bring: sources.bring)
@@ -51,19 +59,25 @@ public final class ImageBuilder {
     /// - Throws: ``BuildError`` where a step fails.
     public func build() throws -> BuiltImage {
         events(.planned(plan))
-        for step in plan.steps {
-            do {
-                results[step.index] = try result(of: step)
-            } catch {
-                let failure = BuildError.of(error, step, sources)
-                events(.failed(step, failure.message))
-                throw failure
-            }
-        }
+        let schedule = StepSchedule(plan.steps, turn) { try self.take($0) }
+        try schedule.run(width: plan.hasCommands ? settings.run.width : 1)
         try digests.save()
         let target = plan.stages[plan.target]
         let layers = target.result.flatMap { results[$0] } ?? []
         return try ImageAssembler(store: store, settings: settings).assemble(target.image, layers)
+    }
+
+    private func take(_ step: Step) throws {
+        do {
+            if commands.isStopped { throw BuildError("the build was ended") }
+            results[step.index] = try result(of: step)
+        } catch {
+            // What else is running is for nothing now.
+            commands.stop()
+            let failure = BuildError.of(error, step, sources)
+            events(.failed(step, failure.message))
+            throw failure
+        }
     }
 
     private func result(of step: Step) throws -> [Layer] {
@@ -78,11 +92,7 @@ public final class ImageBuilder {
             }
             return try layers(of: base)
         case .config: return step.inputs.first.flatMap { results[$0] } ?? []
-        case .run:
-            throw BuildError(
-                "RUN is not supported by this version of coracle: it builds images of COPY, ADD and configuration",
-                at: step.range
-            )
+        case .run(let run): return try ran(step, run)
         case .copy, .directory: return try layered(step)
         }
     }
@@ -102,32 +112,72 @@ public final class ImageBuilder {
         let below = step.inputs.first.flatMap { results[$0] } ?? []
         let runner = StepRunner(self, step, below)
         let definition = runner.definition()
-        let isRepeated = settings.ignoresCache || step.stage.map { isIgnored($0) } ?? false
-        if !isRepeated, cache.mayHave(definition: definition),
-            let record = cache.find(try runner.key(definition))
-        {
-            events(.cached(step, layer: record.layer))
-            content.know(record.layer)
-            return below + [Layer(descriptor: record.layer, diffID: record.diffID, size: record.size)]
-        }
+        if let known = try found(step, definition, { try runner.key(definition) }) { return below + [known] }
         let tree = try tree(of: below, keeps: true)
         try runner.run(on: tree)
         let maker = LayerMaker(store, content, digests, settings) { [events] in events(.progress(step, bytes: $0)) }
         let layer = try maker.make(tree)
         try tree.forgetTouched()
-        let layers = below + [layer]
+        current = (below + [layer], tree)
+        try keep(layer, step, definition, runner.key(definition))
+        return below + [layer]
+    }
+
+    /// Runs a command, or finds what it made before; of several that would run the same, one does.
+    private func ran(_ step: Step, _ run: RunAction) throws -> [Layer] {
+        events(.started(step))
+        let below = step.inputs.first.flatMap { results[$0] } ?? []
+        let runner = RunStep(builder: self, step: step, run: run, below: below)
+        let definition = runner.definition()
+        if let known = try found(step, definition, { try runner.key(definition) }) { return below + [known] }
+        let key = try runner.key(definition)
+        let lock = try turn.away { try FileLock("\(store.root)/locks/step-\(key.hex.prefix(3))") }
+        defer { withExtendedLifetime(lock) {} }
+        if let known = try found(step, definition, { key }) { return below + [known] }
+        let layer = try runner.make(tell: events)
+        try keep(layer, step, definition, key)
+        return below + [layer]
+    }
+
+    /// What a step made before; `nil` where nothing is known, or nothing may be.
+    private func found(_ step: Step, _ definition: Digest, _ key: () throws -> Digest) throws -> Layer? {
+        let isRepeated = settings.ignoresCache || step.stage.map { isIgnored($0) } ?? false
+        guard !isRepeated, cache.mayHave(definition: definition), let record = cache.find(try key()) else { return nil }
+        events(.cached(step, layer: record.layer))
+        content.know(record.layer)
+        return Layer(descriptor: record.layer, diffID: record.diffID, size: record.size)
+    }
+
+    private func keep(_ layer: Layer, _ step: Step, _ definition: Digest, _ key: Digest) throws {
         content.know(layer.descriptor)
-        current = (layers, tree)
         let record = StepCache.Record(layer: layer.descriptor, diffID: layer.diffID, size: layer.size)
-        try cache.keep(record, runner.key(definition), definition: definition, text: step.text)
+        try cache.keep(record, key, definition: definition, text: step.text)
         events(.finished(step, layer: layer.descriptor, size: layer.size))
-        return layers
     }
 
     private func isIgnored(_ stage: Int) -> Bool {
         // BuildKit compares with `strings.EqualFold`.
         let names = [String(stage), plan.stages[stage].name?.lowercased()]
         return settings.ignoredStages.contains { names.contains($0.lowercased()) }
+    }
+
+    /// Unpacked layers; called by the thread that holds the turn.
+    func snapshots() throws -> Snapshots {
+        if let madeSnapshots { return madeSnapshots }
+        let made = try Snapshots(store, limit: settings.unpackLimit)
+        madeSnapshots = made
+        return made
+    }
+
+    /// The folders of some layers, unpacked; others may have the turn meanwhile.
+    func folders(of layers: [Layer]) throws -> [String] {
+        let snapshots = try snapshots()
+        return try turn.away {
+            try snapshots.directories(
+                of: layers.map { Snapshots.Layer($0.descriptor, diffID: $0.diffID) },
+                cores: settings.cores
+            )
+        }
     }
 
     func warn(_ step: Step, _ message: String) { events(.warning(step, message)) }
@@ -169,6 +219,17 @@ public final class ImageBuilder {
             namedTrees[name] = tree
             return tree
         case .step(let index): return try tree(of: layers(ofStep: index), keeps: false)
+        }
+    }
+
+    /// The layers that files come from; `nil` where they come from a folder.
+    func layers(of origin: CopyAction.Origin) throws -> [Layer]? {
+        switch origin {
+        case .context: return nil
+        case .namedContext(let name):
+            if sources.namedContexts[name] != nil { return nil }
+            return try layers(of: BaseAction(origin: .namedContext(name), platform: plan.platform))
+        case .step(let index): return layers(ofStep: index)
         }
     }
 

@@ -42,6 +42,11 @@ public struct ImageFiles {
         }
     }
 
+    /// Takes a tree whose content is known.
+    init(tree: FileTree, content: FileContent) {
+        (self.tree, self.content) = (tree, content)
+    }
+
     /// Everything, folders before their content.
     private func all() throws -> [(path: [UInt8], node: FileNode)] {
         var result: [(path: [UInt8], node: FileNode)] = []
@@ -85,11 +90,13 @@ public struct ImageFiles {
         try writer.finish()
     }
 
-    /// Writes everything below a folder; owners are kept where this process may give files away.
+    /// Writes everything below a folder.
     ///
-    /// - Parameter folder: The folder; made where it is not there.
+    /// - Parameters:
+    ///   - folder: The folder; made where it is not there.
+    ///   - keepsOwners: Whether owners are kept where this process may give files away; else all is the user's own.
     /// - Throws: ``StoreError`` where something is in the way; what reading layers throws.
-    public func extract(to folder: String) throws {
+    public func extract(to folder: String, keepsOwners: Bool = true) throws {
         try DiskFile.makeFolder(folder)
         let all = try all()
         try content.unpack(all.map(\.node))
@@ -103,10 +110,10 @@ public struct ImageFiles {
                 continue
             }
             names[ObjectIdentifier(node)] = place
-            try make(node, place)
+            try make(node, place, keepsOwners)
         }
         for (path, node) in all.reversed() where node.isDirectory {
-            try finish(node, root + path)
+            try finish(node, root + path, keepsOwners)
         }
     }
 
@@ -135,7 +142,7 @@ public struct ImageFiles {
         try check(path.withCString { mkdir($0, 0o700) }, path)
     }
 
-    private func make(_ node: FileNode, _ path: [UInt8]) throws {
+    private func make(_ node: FileNode, _ path: [UInt8], _ keepsOwners: Bool) throws {
         if node.isDirectory { return try makeFolder(path) }
         try clear(path)
         switch node.kind {
@@ -147,7 +154,7 @@ public struct ImageFiles {
             return
         case .file, .hardLink: try makeFile(node, path)
         }
-        try finish(node, path)
+        try finish(node, path, keepsOwners)
     }
 
     private func makeFile(_ node: FileNode, _ path: [UInt8]) throws {
@@ -162,8 +169,8 @@ public struct ImageFiles {
         try FileSink(descriptor: target, name: text).copy(descriptor: file, size: node.size, name: text)
     }
 
-    private func finish(_ node: FileNode, _ path: [UInt8]) throws {
-        if geteuid() == 0 { try check(path.withCString { lchown($0, node.uid, node.gid) }, path) }
+    private func finish(_ node: FileNode, _ path: [UInt8], _ keepsOwners: Bool) throws {
+        if keepsOwners, geteuid() == 0 { try check(path.withCString { lchown($0, node.uid, node.gid) }, path) }
         if node.kind != .symlink { try check(path.withCString { chmod($0, node.mode) }, path) }
         // After the owner: who gives a file away takes its capabilities.
         DiskTree.set(node.attributes, at: path)

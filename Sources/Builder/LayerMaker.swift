@@ -45,7 +45,45 @@ final class LayerMaker {
             cores: settings.cores
         )
         let entries = try write(tree, to: layer)
-        let result = try layer.finish()
+        return try LayerMaker.keep(layer.finish(), ingest, entries, in: store)
+    }
+
+    /// Writes what a command changed.
+    static func write(
+        _ changes: Changes,
+        in store: ImageStore,
+        _ settings: BuildSettings,
+        progress: (Int64) -> Void
+    ) throws -> Layer {
+        let ingest = try store.ingest()
+        let layer = LayerWriter(
+            descriptor: ingest.descriptor,
+            name: ingest.path,
+            compression: settings.compression,
+            cores: settings.cores
+        )
+        let (writer, entries) = (TarWriter(layer), try LayerIndex.Encoder(store))
+        var total: Int64 = 0
+        try changes.forEach { entry, file in
+            let entry = settings.clamped(entry)
+            try entries.add(entry)
+            try writer.write(entry) { (sink) throws(ArchiveError) in
+                if let file { try sink.copy(descriptor: file, size: entry.size, name: entry.name) }
+            }
+            let before = total
+            total += entry.size
+            if total >> 20 != before >> 20 { progress(total) }
+        }
+        try writer.finish()
+        return try keep(layer.finish(), ingest, entries, in: store)
+    }
+
+    private static func keep(
+        _ result: LayerWriter.Result,
+        _ ingest: Ingest,
+        _ entries: LayerIndex.Encoder,
+        in store: ImageStore
+    ) throws -> Layer {
         if !store.has(result.descriptor) { try ingest.commit(result.descriptor.digest) }
         try LayerIndex.keep(entries, of: result.descriptor.digest, in: store)
         return Layer(descriptor: result.descriptor, diffID: result.diffID, size: result.size)

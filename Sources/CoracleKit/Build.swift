@@ -35,6 +35,8 @@ public struct Build: Sendable {
     public var ignoresCache = false
     /// `--no-cache-filter`.
     public var ignoredStages: [String] = []
+    /// What commands are given, and what they are allowed.
+    public var run = RunOptions()
     /// `--push`, `--pull` and how registries are reached.
     public var registries = BuildRegistries()
     /// The folder of the store.
@@ -103,6 +105,7 @@ public struct Build: Sendable {
             git: git,
             remote: remote,
             downloads: downloads,
+            commands: try CommandPlace(run, environment: environment, in: store),
             environment: environment,
             events: events
         )
@@ -135,6 +138,7 @@ public struct Build: Sendable {
         let git: GitFetcher
         let remote: RemoteImages
         let downloads: Downloads
+        let commands: CommandPlace
         let environment: [String: String]
         let events: @Sendable (BuildEvent) -> Void
     }
@@ -192,7 +196,7 @@ public struct Build: Sendable {
         let outcome = try await ShowPlan(common.context.input).run(common.files, options, resolver: images)
         guard let plan = outcome.plan else { return .failed(.failed(CheckFormat.text.write(outcome.errors), .usage)) }
         // A step that runs needs all the files below it.
-        let runs = plan.steps.contains { if case .run = $0.action { true } else { false } }
+        let runs = plan.hasCommands
         let isLazy = !runs && registries.pushes && outputs.isEmpty
         let loader = helpers.loader
         try await images.resolve(imagesOf: plan, loader: isLazy ? loader : nil, events: registries.fetched)
@@ -207,9 +211,15 @@ public struct Build: Sendable {
         let early = helpers.session.map { EarlyLayers($0) }
         early?.begin(plan, images.layers)
         let events = common.events
+        var settings = try buildSettings(plan)
+        if let first = plan.firstCommand {
+            settings.run = try common.commands.settings()
+            for note in common.commands.takeNotes() { events(.warning(first, note)) }
+            settings.run.hostname = options.buildArguments["BUILDKIT_SANDBOX_HOSTNAME"]
+        }
         do {
             sources.downloads = try await common.downloads.fetch(plan)
-            let image = try await Build.run(plan, common.store, sources, buildSettings(plan)) { event in
+            let image = try await Build.run(plan, common.store, sources, settings) { event in
                 early?.take(event)
                 events(event)
             }
@@ -242,9 +252,12 @@ public struct Build: Sendable {
         _ store: ImageStore,
         _ sources: BuildSources,
         _ settings: BuildSettings,
-        _ events: @escaping (BuildEvent) -> Void
+        _ events: @escaping @Sendable (BuildEvent) -> Void
     ) throws -> BuiltImage {
-        try ImageBuilder(plan, in: store, sources: sources, settings: settings, events: events).build()
+        let builder = ImageBuilder(plan, in: store, sources: sources, settings: settings, events: events)
+        let interruption = Interruption { [commands = builder.commands] in commands.stop() }
+        defer { interruption.end() }
+        return try builder.build()
     }
 
     // MARK: Flags

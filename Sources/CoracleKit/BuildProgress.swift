@@ -14,10 +14,14 @@ public struct BuildProgress: Sendable {
         case started
         /// A step wrote so many bytes.
         case progress
+        /// A step's command wrote something.
+        case output
         /// A step was done before.
         case cached
         /// A step is done.
         case finished
+        /// A shell opens in the state before a step that failed.
+        case shell
         /// Something is probably not what was meant.
         case warning
         /// A step failed.
@@ -34,7 +38,7 @@ public struct BuildProgress: Sendable {
     public let bytes: Int64
     /// Bytes of the finished layer; `nil` where there is none.
     public let layerSize: Int64?
-    /// What is wrong; empty where nothing is.
+    /// What is wrong, or what the command wrote; empty where there is nothing.
     public let message: String
     /// The same as one line of JSON, which docs/formats.md describes.
     public let json: String
@@ -63,8 +67,10 @@ final class ProgressTeller: Sendable {
             )
         case .started(let step): tell(.started, step)
         case .progress(let step, let bytes): tell(.progress, step, bytes: bytes)
+        case .output(let step, let bytes): tell(.output, step, message: String(decoding: bytes, as: UTF8.self))
         case .cached(let step, let layer): tell(.cached, step, layer: layer)
         case .finished(let step, let layer, let size): tell(.finished, step, bytes: size, layer: layer)
+        case .shell(let step): tell(.shell, step)
         case .warning(let step, let message): tell(.warning, step, message: message)
         case .failed(let step, let message): tell(.failed, step, message: message)
         }

@@ -9,7 +9,7 @@ internal import Synchronization
 /// What a build has to do with registries.
 public struct BuildRegistries: Sendable {
     /// Flags about registries.
-    public var access = RegistryReach()
+    public var access = RegistryAccess()
     /// `--push`: the image goes to the registries of its names.
     public var pushes = false
     /// `--pull`: registries are asked for base images that are in the store.

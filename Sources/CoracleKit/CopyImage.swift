@@ -9,7 +9,7 @@ internal import Store
 /// Between registries nothing touches the disk; within one registry nothing is moved.
 public struct CopyImage: Sendable {
     /// Flags about registries.
-    public var access = RegistryReach()
+    public var access = RegistryAccess()
     /// `--platform`; `nil` for this machine's where the image is for several.
     public var platform: String?
     /// `--all-platforms`.

@@ -99,7 +99,7 @@ struct ImageOutput {
         case .image: return
         case .oci, .docker: try writeLayout(image, names, store)
         case .tar: try writeFiles(image, store) { files in try withSink { try files.write(to: $0) } }
-        case .local: try writeFiles(image, store) { try $0.extract(to: destination) }
+        case .local: try writeFiles(image, store) { try $0.extract(to: destination, keepsOwners: UserRights.isRoot) }
         }
     }
 

@@ -38,7 +38,7 @@ public struct InspectImage: Sendable {
     /// - Throws: ``ExitReason`` where there is no such image, or the registry cannot be reached or refuses.
     public static func run(
         remote name: String,
-        _ access: RegistryReach,
+        _ access: RegistryAccess,
         environment: [String: String],
         _ format: OutputFormat,
         note: @escaping @Sendable (String) -> Void

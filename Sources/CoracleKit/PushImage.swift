@@ -4,7 +4,7 @@ internal import OCI
 /// `coracle push`: an image of the store goes to a registry.
 public struct PushImage: Sendable {
     /// Flags about registries.
-    public var access = RegistryReach()
+    public var access = RegistryAccess()
     /// `--platform`; `nil` for the image as it is.
     public var platform: String?
     /// `--tag`: further tags in the same repository.
@@ -55,7 +55,7 @@ public struct PushImage: Sendable {
 /// `coracle pull`: an image of a registry comes into the store.
 public struct PullImage: Sendable {
     /// Flags about registries.
-    public var access = RegistryReach()
+    public var access = RegistryAccess()
     /// `--platform`; `nil` for this machine's where the image is for several.
     public var platform: String?
     /// `--all-platforms`.

@@ -5,7 +5,7 @@ internal import Registry
 /// `coracle registry ls`, `tags`, `manifest` and `rm`: what a registry holds, without pulling it.
 public struct RegistryContent: Sendable {
     /// Flags about registries.
-    public var access = RegistryReach()
+    public var access = RegistryAccess()
     private let environment: [String: String]
     private let note: @Sendable (String) -> Void
 

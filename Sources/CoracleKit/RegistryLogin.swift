@@ -6,7 +6,7 @@ internal import Registry
 /// `coracle login` and `coracle logout`.
 public struct RegistryLogin: Sendable {
     /// Flags about registries; name and password among them.
-    public var access = RegistryReach()
+    public var access = RegistryAccess()
     private let environment: [String: String]
     private let note: @Sendable (String) -> Void
 

@@ -125,9 +125,9 @@ public struct ServeRegistry: Sendable {
         host == "localhost" || host == "::1" || (host.hasPrefix("127.") && host.split(separator: ".").count == 4)
     }
 
-    private func access() throws -> RegistryAccess {
+    private func access() throws -> RegistryServer.RegistryAccess {
         do {
-            var access = RegistryAccess.anonymous
+            var access = RegistryServer.RegistryAccess.anonymous
             let file = try passwords.map { try PasswordFile($0) }
             if let tokens {
                 access = try TokenFields(tokens).access(file)
@@ -180,7 +180,7 @@ private struct TokenFields {
     }
 
     /// With a realm somebody else makes the tokens; without one we do, for the users of a file.
-    func access(_ file: PasswordFile?) throws -> RegistryAccess {
+    func access(_ file: PasswordFile?) throws -> RegistryServer.RegistryAccess {
         guard let realm = fields["realm"] else {
             guard let file else {
                 throw ExitReason(
@@ -191,7 +191,7 @@ private struct TokenFields {
             guard fields["issuer"] == nil, fields["certificate"] == nil else {
                 throw ExitReason(.usage, "--token-auth issuer= and certificate= are for tokens of a realm= elsewhere")
             }
-            var tokens = RegistryAccess.Tokens()
+            var tokens = RegistryServer.RegistryAccess.Tokens()
             tokens.service = fields["service"] ?? tokens.service
             if let text = fields["lifetime"] {
                 guard let seconds = Int64(text), (1...86400).contains(seconds) else {

@@ -159,8 +159,9 @@ public struct DiskTree: Sendable {
         return buffer[..<count].map { UInt8(bitPattern: $0) }
     }
 
-    private static func isPortable(_ attribute: String) -> Bool {
-        attribute == "security.capability" || attribute.hasPrefix("user.")
+    /// What overlayfs keeps on disk for itself would change other files if a layer brought it.
+    static func isPortable(_ attribute: String) -> Bool {
+        attribute == "security.capability" || attribute.hasPrefix("user.") && !attribute.hasPrefix("user.overlay.")
     }
 
     /// Gives a file the attributes that it may have here; where it may not have them, it does without.
@@ -202,14 +203,21 @@ public struct DiskTree: Sendable {
 
 /// A name of bytes as C functions take it.
 struct CName {
-    private let bytes: [CChar]
+    private let text: [CChar]
 
     init(_ name: [UInt8]) {
-        bytes = name.map { CChar(bitPattern: $0) } + [0]
+        text = [CChar](unsafeUninitializedCapacity: name.count + 1) { buffer, count in
+            for (index, byte) in name.enumerated() { buffer[index] = CChar(bitPattern: byte) }
+            buffer[name.count] = 0
+            count = name.count + 1
+        }
     }
 
+    /// The name without the byte that ends it.
+    var bytes: [UInt8] { text.dropLast().map { UInt8(bitPattern: $0) } }
+
     func with<Result>(_ body: (UnsafePointer<CChar>) -> Result) -> Result {
-        bytes.withUnsafeBufferPointer { buffer in
+        text.withUnsafeBufferPointer { buffer in
             // SAFETY: the buffer has at least the byte that ends it.
             body(buffer.baseAddress.unsafelyUnwrapped)
         }

@@ -181,7 +181,10 @@ public struct FileTree {
     public func add(_ entries: [TarEntry], of layer: Digest) throws {
         for entry in entries where FileTree.isWhiteout(entry) {
             let path = try FileTree.checked(entry.path, entry)
-            if let parent = try node(at: path.dropLast()), parent.isDirectory, let name = path.last {
+            let folder =
+                try node(at: path.dropLast()).map { $0.isDirectory } ?? false
+                ? path.dropLast() : try resolve(path.dropLast())
+            if let parent = try node(at: folder), parent.isDirectory, let name = path.last {
                 try FileTree.applyWhiteout(name, in: parent)
             }
         }
@@ -197,7 +200,7 @@ public struct FileTree {
         }
     }
 
-    private static func checked(_ path: [UInt8], _ entry: TarEntry) throws -> [Name] {
+    static func checked(_ path: [UInt8], _ entry: TarEntry) throws -> [Name] {
         guard path.count <= longestPath else {
             throw TreeError(
                 "an entry's path has \(path.count) bytes, more than \(longestPath): \(entry.name.prefix(40))…"
@@ -212,7 +215,7 @@ public struct FileTree {
 
     private static let whiteoutMark = Array(".wh.".utf8)
 
-    private static func isWhiteout(_ entry: TarEntry) -> Bool {
+    static func isWhiteout(_ entry: TarEntry) -> Bool {
         var path = entry.path[...]
         while path.last == UInt8(ascii: "/") { path.removeLast() }
         let start = path.lastIndex(of: UInt8(ascii: "/")).map { $0 + 1 } ?? path.startIndex
@@ -230,7 +233,9 @@ public struct FileTree {
     private func add(_ entry: TarEntry, _ name: Name, to parent: FileNode, _ content: FileNode.Content) throws {
         if entry.kind == .hardLink {
             let target = try FileTree.checked(entry.target, entry)
-            guard let node = try node(at: target) else {
+            // The last name may be a link, which gets a second name then.
+            let place = try resolve(target.dropLast()) + target.suffix(1)
+            guard let node = try node(at: place) else {
                 throw TreeError(
                     "the hard link \"\(entry.name)\" names \"\(FileTree.text(target))\", which is not there"
                 )
@@ -252,12 +257,15 @@ public struct FileTree {
         try parent.set(name, node)
     }
 
-    /// The folder at a path, made where it is not there.
+    /// The folder at a path, made where it is not there; links are followed, as whoever unpacks a layer does.
     private func folder(_ path: some Sequence<Name>) throws -> FileNode {
         var node = root
         for name in path {
             if let next = try node.child(name), next.isDirectory {
                 node = next
+            } else if let next = try node.child(name), next.kind == .symlink {
+                // What it leads to has no links, so that this comes once.
+                return try folder(try resolve(Array(path)))
             } else {
                 let next = FileNode(.directory, mode: 0o755)
                 try node.set(name, next)

@@ -100,6 +100,24 @@ public enum LayerIndex {
         }
     }
 
+    /// Whether the entries of a layer are remembered.
+    static func isKept(_ layer: Digest, in store: ImageStore) -> Bool { access(path(layer, store), F_OK) == 0 }
+
+    /// Reads a layer to its end; its digest before compression.
+    static func stream(
+        _ layer: Descriptor,
+        in store: ImageStore,
+        _ body: (LayerStream) throws -> Void
+    ) throws -> Digest {
+        let path = store.path(of: layer.digest)
+        let file = OpenFile(open(path, O_RDONLY | O_CLOEXEC))
+        guard file.isOpen else { throw StoreError("opening the layer \(path)", errno: errno) }
+        let stream = try LayerStream(descriptor: file.descriptor, name: "layer \(layer.digest.short)")
+        defer { withExtendedLifetime(file) {} }
+        try body(stream)
+        return try stream.finish()
+    }
+
     private static func path(_ layer: Digest, _ store: ImageStore) -> String { "\(store.root)/layers/\(layer.hex)" }
 
     // MARK: Form

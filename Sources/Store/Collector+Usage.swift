@@ -21,11 +21,13 @@ extension Collector {
         public var registry = Part()
         /// Records of steps, layers that only they need, what is known of layers and build contexts; counts records.
         public var cache = Part()
+        /// Unpacked layers.
+        public var snapshots = Part()
         /// Everything else: what nothing refers to, files on their way, folders; counts files.
         public var other = Part()
         /// Bytes on disk of everything.
         public var total: Int64 = 0
-        /// Bytes on disk that would be free if every record of a step were removed.
+        /// Bytes on disk that would be free if every record of a step and every unpacked layer were removed.
         public var reclaimable: Int64 = 0
 
         /// Nothing.
@@ -47,7 +49,7 @@ extension Collector {
         var usage = Usage()
         var seen: Set<StoreScan.Inode> = []
         usage.images.count = images.count
-        for part in [\Usage.images, \.layers, \.registry, \.cache, \.other] {
+        for part in [\Usage.images, \.layers, \.registry, \.cache, \.snapshots, \.other] {
             for item in items where Collector.part(of: item, marks, registry, cached) == part {
                 usage[keyPath: part].bytes += item.blocks.reduce(0) {
                     $0 + (seen.insert($1.inode).inserted ? $1.bytes : 0)
@@ -67,6 +69,7 @@ extension Collector {
         case \.images: false
         case \.registry: item.area == .blob
         case \.cache: item.area == .step && !item.name.hasSuffix(".any")
+        case \.snapshots: !item.name.contains(".")
         default: true
         }
     }
@@ -79,6 +82,7 @@ extension Collector {
     ) -> WritableKeyPath<Usage, Usage.Part> {
         switch item.area {
         case .step, .layerIndex, .fileIndex: return \.cache
+        case .snapshot: return \.snapshots
         case .temporary, .other: return \.other
         case .registry: return \.registry
         case .blob:

@@ -7,11 +7,12 @@
 public struct Collector: Sendable {
     /// What to remove besides what nothing refers to.
     public struct Policy: Hashable, Sendable {
-        /// Remove records of steps, those out of use for longest first, until the store takes at most so many bytes.
+        /// Remove unpacked layers and then records of steps, those out of use for longest first, until the store takes
+        /// at most so many bytes.
         public var maxSize: Int64?
-        /// Remove records of steps that were of no use for longer than so many seconds.
+        /// Remove records of steps and unpacked layers that were of no use for longer than so many seconds.
         public var olderThan: Int64?
-        /// Which records of steps to remove whatever their age.
+        /// Which records of steps and unpacked layers to remove whatever their age.
         public var records = Records.none
 
         /// Records that are removed whatever their age.
@@ -38,6 +39,8 @@ public struct Collector: Sendable {
         public var blobs = 0
         /// Indexes of layers whose layer is gone, and of build contexts unused for 30 days.
         public var indexes = 0
+        /// Unpacked layers.
+        public var snapshots = 0
         /// Files that killed processes left.
         public var leftovers = 0
     }
@@ -56,6 +59,7 @@ public struct Collector: Sendable {
     /// - Parameter policy: What to remove besides what nothing refers to.
     /// - Returns: What was removed.
     /// - Throws: ``StoreError`` where a build is using the store, or a manifest is damaged; then nothing was removed.
+    ///   And where unpacked files belong to others; then all else was removed.
     public func prune(_ policy: Policy) throws(StoreError) -> Outcome {
         guard let use = try FileLock.ifFree(store.root + "/locks/use") else {
             throw StoreError("a build is using the store \(store.root); try again when it is done")
@@ -66,7 +70,12 @@ public struct Collector: Sendable {
         defer { withExtendedLifetime(index) {} }
         let sweep = try Sweep(store, policy)
         for item in sweep.removed { DiskFile.remove(store.root + "/" + item.place) }
-        return sweep.outcome
+        let left = sweep.removed.first { $0.area == .snapshot && DiskFile.exists(store.root + "/" + $0.place) }
+        guard let left else { return sweep.outcome }
+        throw StoreError(
+            "removing \(store.root)/\(left.place): files in it belong to other users, as it was unpacked by another user or "
+                + "in a user namespace; prune as who built, or remove it with: unshare --map-auto --map-root-user rm -rf"
+        )
     }
 
     /// What ``prune(_:)`` would remove now.

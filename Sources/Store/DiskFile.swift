@@ -97,21 +97,47 @@ public enum DiskFile {
         return names.sorted()
     }
 
+    /// Whether something is at a path; a link is not followed.
+    static func exists(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0
+    }
+
     /// Removes a file or a folder with all that is in it.
     ///
     /// - Parameter path: What is removed; nothing happens where there is nothing.
     public static func remove(_ path: String) { remove(path, in: AT_FDCWD) }
 
-    /// Names are taken as the system gives them, which need not be UTF-8.
-    private static func remove(_ name: UnsafePointer<CChar>, in parent: Int32) {
+    /// Removes a file or a folder with all that is in it; names need not be UTF-8.
+    ///
+    /// - Parameters:
+    ///   - name: What is removed; nothing happens where there is nothing.
+    ///   - parent: The open folder that it is in.
+    public static func remove(_ name: UnsafePointer<CChar>, in parent: Int32) {
+        remove(name, in: parent, depth: 0, top: parent)
+    }
+
+    /// Folders deeper than so many stay open at the same time nowhere: a process may open 1,024 files.
+    private static let mostDepth = 200
+
+    private static func remove(_ name: UnsafePointer<CChar>, in parent: Int32, depth: Int, top: Int32) {
         if unlinkat(parent, name, 0) == 0 || errno == ENOENT { return }
+        if depth == mostDepth {
+            // Named as temporary files are, so that it is found if this is interrupted.
+            let near = "\(getpid())-\(UInt64.random(in: 0...UInt64.max))"
+            if renameat(parent, name, top, near) == 0 { return remove(near, in: top) }
+        }
         let descriptor = openFolder(name, in: parent)
         if descriptor >= 0, let folder = fdopendir(descriptor) {
             defer { closedir(folder) }
+            // An owner who may not write in a folder may not remove what is in it either.
+            if geteuid() != 0 { fchmod(descriptor, 0o700) }
             while let entry = readdir(folder) {
                 withUnsafePointer(to: &entry.pointee.d_name) { pointer in
                     pointer.withMemoryRebound(to: CChar.self, capacity: 256) { below in
-                        if strcmp(below, ".") != 0, strcmp(below, "..") != 0 { remove(below, in: descriptor) }
+                        if strcmp(below, ".") != 0, strcmp(below, "..") != 0 {
+                            remove(below, in: descriptor, depth: depth + 1, top: top)
+                        }
                     }
                 }
             }

@@ -34,6 +34,19 @@ public struct ImageMarks: Sendable {
         }
     }
 
+    /// The diff IDs of all layers, as the images' configurations have them.
+    ///
+    /// - Parameter store: Where they are.
+    /// - Returns: The diff IDs as text; a configuration that is not there, or damaged, has none.
+    func diffIDs(in store: ImageStore) -> Set<String> {
+        var found: Set<String> = []
+        for document in documents {
+            let json = (try? store.read(document)).flatMap { try? JSONValue(parsing: $0) }
+            found.formUnion((json?["rootfs"]?["diff_ids"]?.array ?? []).compactMap(\.string))
+        }
+        return found
+    }
+
     /// Whether an image needs a blob.
     ///
     /// - Parameter blob: The blob.

@@ -6,7 +6,7 @@ internal import OCI
 struct StoreScan {
     /// Which part of a store a file belongs to.
     enum Area: Hashable {
-        case blob, step, layerIndex, fileIndex, temporary, registry, other
+        case blob, step, layerIndex, fileIndex, snapshot, temporary, registry, other
     }
 
     /// A file by its number: two names of one are hard links.
@@ -38,13 +38,14 @@ struct StoreScan {
         addFolder("", .other)
         for (folder, area) in [
             ("blobs", Area.other), ("blobs/sha256", .blob), ("steps", .step), ("layers", .layerIndex),
-            ("files", .fileIndex), ("tmp", .temporary), ("locks", .other),
+            ("files", .fileIndex), ("tmp", .temporary), ("locks", .other), ("snapshots", .other),
         ] { addFolder(folder, area) }
+        for system in DiskFile.names(in: root + "/snapshots") { addFolder("snapshots/" + system, .snapshot) }
         addTree("registry")
     }
 
     private static let structure: Set<String> = [
-        "blobs", "blobs/sha256", "steps", "layers", "files", "tmp", "locks", "registry",
+        "blobs", "blobs/sha256", "steps", "layers", "files", "tmp", "locks", "registry", "snapshots",
     ]
 
     /// Adds what a registry knows, each file for itself; its folders are other things.
@@ -65,7 +66,9 @@ struct StoreScan {
         add(.other, place, status, [StoreScan.blocks(status)])
         for name in DiskFile.names(in: path) {
             let below = place.isEmpty ? name : place + "/" + name
-            guard !StoreScan.structure.contains(below), lstat(root + "/" + below, &status) == 0 else { continue }
+            // Unpacked layers are in folders of their own, one for each user namespace.
+            guard !StoreScan.structure.contains(below), place != "snapshots", lstat(root + "/" + below, &status) == 0
+            else { continue }
             var blocks = [StoreScan.blocks(status)]
             if status.st_mode & S_IFMT == S_IFDIR {
                 StoreScan.walk(root + "/" + below, in: AT_FDCWD) { blocks.append(StoreScan.blocks($0)) }

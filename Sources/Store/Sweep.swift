@@ -11,6 +11,7 @@ struct Sweep {
         let item: Item
         let layer: Digest?
         let definition: String?
+        let diffID: String?
     }
 
     /// What to remove, in order.
@@ -24,6 +25,8 @@ struct Sweep {
     private var layerIndexes: [Digest: [Item]] = [:]
     private var records: [Record] = []
     private var markers: [Item] = []
+    /// Unpacked layers, and beside each its diff ID; its time is when it was of use last.
+    private var snapshots: [String: [Item]] = [:]
     /// How many records name a layer.
     private var uses: [Digest: Int] = [:]
     private let now: Int64
@@ -45,6 +48,7 @@ struct Sweep {
         for item in items { sort(item, store) }
         records.sort { $0.item.mtime < $1.item.mtime }
         removeRecords(policy)
+        removeSnapshots(policy, store)
         for (digest, item) in blobs.sorted(by: { $0.value.place < $1.value.place }) where isUnused(digest) {
             removeBlob(digest, item)
         }
@@ -70,6 +74,7 @@ struct Sweep {
         case .layerIndex: if let layer { layerIndexes[layer, default: []].append(item) }
         case .step where item.name.hasSuffix(".any"): markers.append(item)
         case .step: if digest != nil { keep(record(item, store)) }
+        case .snapshot: snapshots[String(item.place.prefix { $0 != "." }), default: []].append(item)
         case .fileIndex: if now - item.mtime > Sweep.contextAge { removeIndex(item) }
         case .registry: if registry.stale.contains(item.place) { remove(item) }
         case .temporary, .other: break
@@ -80,7 +85,12 @@ struct Sweep {
         let bytes = try? DiskFile.read(store.root + "/" + item.place, limit: 1 << 20)
         let json = bytes.flatMap { try? JSONValue(parsing: $0) }
         let layer = json?["layer"]?["digest"]?.string.flatMap { try? Digest($0) }
-        return Record(item: item, layer: layer, definition: json?["definition"]?.string)
+        return Record(
+            item: item,
+            layer: layer,
+            definition: json?["definition"]?.string,
+            diffID: json?["diffID"]?.string
+        )
     }
 
     private mutating func keep(_ record: Record) {
@@ -99,7 +109,9 @@ struct Sweep {
         let process: Int32?
         if item.area == .temporary {
             let parts = item.name.split(separator: "-")
-            process = parts.first == "blob" && parts.count > 1 ? Int32(parts[1]) : parts.first.flatMap { Int32($0) }
+            process =
+                ["blob", "step"].contains(parts.first) && parts.count > 1
+                ? Int32(parts[1]) : parts.first.flatMap { Int32($0) }
         } else {
             let parts = item.name.split(separator: ".")
             // What people put beside the store's own files is theirs.
@@ -155,7 +167,35 @@ struct Sweep {
         for record in old { remove(record) }
     }
 
+    // MARK: Unpacked layers
+
+    /// Removes those that no image and no record of a step has a use for.
+    private mutating func removeSnapshots(_ policy: Collector.Policy, _ store: ImageStore) {
+        if snapshots.isEmpty { return }
+        let needed = Set(records.compactMap(\.diffID)).union(marks.diffIDs(in: store))
+        let last = policy.olderThan.map { now - $0 } ?? .min
+        for (_, items) in snapshots {
+            let note = items.first { $0.name.hasSuffix(".diff") }
+            let bytes = note.flatMap { try? DiskFile.read(store.root + "/" + $0.place, limit: 4096) }
+            let diffID = bytes.map { String(decoding: $0, as: UTF8.self) }
+            let isNeeded = items.count == 2 && policy.records == .none && diffID.map { needed.contains($0) } ?? false
+            if !isNeeded || Sweep.lastUse(items) < last { removeSnapshot(items) }
+        }
+    }
+
+    private static func lastUse(_ items: [Item]) -> Int64 { items.first { $0.name.hasSuffix(".diff") }?.mtime ?? 0 }
+
+    private mutating func removeSnapshot(_ items: [Item]) {
+        outcome.snapshots += 1
+        for item in items {
+            remove(item)
+            snapshots[String(item.place.prefix { $0 != "." })] = nil
+        }
+    }
+
     private mutating func shrink(to most: Int64) {
+        for (_, items) in snapshots.sorted(by: { Sweep.lastUse($0.value) < Sweep.lastUse($1.value) })
+        where ledger.total > most { removeSnapshot(items) }
         var kept = records[...]
         while ledger.total > most, let record = kept.popFirst() {
             remove(record)

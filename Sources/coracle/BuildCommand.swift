@@ -22,6 +22,8 @@ struct BuildCommand: AsyncParsableCommand {
     @OptionGroup var flags: BuildFlags
     @OptionGroup var registry: BuildRegistryFlags
 
+    @OptionGroup(title: "Commands") var runFlags: RunFlags
+
     @Option(name: .shortAndLong, help: "Where the image goes besides the store: type=oci|docker|tar|local,dest=PATH.")
     var output: [String] = []
 
@@ -55,6 +57,7 @@ struct BuildCommand: AsyncParsableCommand {
             store: try Workspace(store: store, environment: environment).path
         )
         flags.apply(to: &build)
+        runFlags.apply(to: &build)
         (build.tags, build.outputs) = (tag, output)
         let view = progress.view(isQuiet: quiet)
         build.registries = try registry.settings { view.show($0) }

@@ -1,10 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import ArgumentParser
 internal import CoracleKit
+internal import Dispatch
 internal import Glibc
 
-/// Builds, pushes and launches container images without a Docker daemon.
+/// The program: what must be done while the process has one thread, and then the command.
 @main
+enum Program {
+    static func main() {
+        UserRights.prepare(CommandLine.arguments)
+        Task { Glibc.exit(await Coracle.run()) }
+        dispatchMain()
+    }
+}
+
+/// Builds, pushes and launches container images without a Docker daemon.
 struct Coracle: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "coracle",
@@ -22,7 +32,8 @@ struct Coracle: AsyncParsableCommand {
         ]
     )
 
-    static func main() async {
+    /// Runs the command that the arguments name, and gives its exit code.
+    static func run() async -> Int32 {
         do {
             var command = try parseAsRoot()
             if var waiting = command as? any AsyncParsableCommand {
@@ -30,8 +41,11 @@ struct Coracle: AsyncParsableCommand {
             } else {
                 try command.run()
             }
+            return 0
         } catch {
-            Glibc.exit(Coracle.report(error))
+            let code = Coracle.report(error)
+            UserRights.passSignal()
+            return code
         }
     }
 

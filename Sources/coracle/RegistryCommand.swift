@@ -5,10 +5,10 @@ internal import ArgumentParser
 struct RegistryCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "registry",
-        abstract: "Look into registries, or be one.",
+        abstract: "Look into registries, and be one.",
         subcommands: [
-            RegistryServeCommand.self, RegistryListCommand.self, RegistryTagsCommand.self, RegistryManifestCommand.self,
-            RegistryRemoveCommand.self,
+            RegistryListCommand.self, RegistryTagsCommand.self, RegistryManifestCommand.self,
+            RegistryRemoveCommand.self, RegistryServeCommand.self,
         ]
     )
 }

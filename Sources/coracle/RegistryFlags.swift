@@ -23,9 +23,9 @@ struct RegistryFlags: ParsableArguments {
     @Flag(name: .customLong("password-stdin"), help: "Read the password from standard input.")
     var passwordStdin = false
 
-    var access: RegistryReach {
+    var access: RegistryAccess {
         get throws {
-            var access = RegistryReach()
+            var access = RegistryAccess()
             (access.insecureHosts, access.authorityFiles, access.user) = (insecure, ca, username)
             if passwordStdin { access.password = try Prompt.password() }
             return access

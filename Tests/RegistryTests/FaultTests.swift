@@ -206,6 +206,27 @@ struct FaultTests {
         }
     }
 
+    @Test("An upload that is lost at its very end is begun again from the first byte")
+    func lostAtTheEnd() async throws {
+        let nth = Nth()
+        let gone = "{\"errors\":[{\"code\":\"BLOB_UPLOAD_UNKNOWN\",\"message\":\"gone\"}]}"
+        try await Self.with({ $0.method == "PUT" && nth.next() == 0 ? .answer(404, [:], gone) : .forward }) {
+            client,
+            spoilt,
+            server,
+            direct in
+            let memory = Memory()
+            let blob = memory.random(Self.size)
+
+            let outcome = try await client.upload(blob, from: memory, to: spoilt)
+
+            #expect(outcome == .uploaded)
+            #expect(try await client.exists(blob, in: direct))
+            let starts = server.requests.filter { $0.fields["content-range"] == "0-1048575" }
+            #expect(starts.count == 2)
+        }
+    }
+
     @Test(
         "What fails for good ends with the kind of failure, the registry and the repository",
         arguments: [

@@ -2,18 +2,27 @@
 internal import CoracleKit
 internal import Synchronization
 
-/// Lines that stay: `#4 [build 2/5] COPY . /app`, and `#4 DONE 0.3s 1.2 MB`.
+/// Lines that stay: `#4 [build 2/5] COPY . /app`, and `#4 DONE 0.3s 1.2 MB`; what commands write comes with the time
+/// since their start: `#5 0.213 hello`.
 final class PlainProgress: ProgressView {
+    private struct Running {
+        let number: Int
+        let start = ContinuousClock.now
+        /// The beginning of a line whose end is still to come.
+        var open = ""
+    }
+
     private struct State {
-        var numbers: [Int: Int] = [:]
-        var starts: [Int: ContinuousClock.Instant] = [:]
+        var running: [Int: Running] = [:]
         var next = 1
     }
 
     private let state = Mutex(State())
 
     func show(_ event: BuildProgress) {
-        if let line = state.withLock({ PlainProgress.line(event, &$0) }) { Output.note(line) }
+        state.withLock { state in
+            for line in PlainProgress.lines(event, &state) { Output.note(line) }
+        }
     }
 
     func show(_ event: TransferProgress) {
@@ -23,26 +32,40 @@ final class PlainProgress: ProgressView {
 
     func finish() {}
 
-    private static func line(_ event: BuildProgress, _ state: inout State) -> String? {
-        let number = state.numbers[event.step].map { "#\($0)" } ?? "#0"
+    private static func lines(_ event: BuildProgress, _ state: inout State) -> [String] {
+        let number = state.running[event.step].map { "#\($0.number)" } ?? "#0"
+        let elapsed = state.running[event.step].map { ContinuousClock.now - $0.start } ?? .zero
         switch event.kind {
         case .planned:
             state = State()
-            return nil
+            return []
         case .started:
-            state.numbers[event.step] = state.next
-            state.starts[event.step] = .now
+            state.running[event.step] = Running(number: state.next)
             state.next += 1
-            return "#\(state.next - 1) \(event.title)"
-        case .progress: return nil
-        case .cached: return "\(number) CACHED"
-        case .finished:
-            let time = state.starts[event.step].map { Elapsed.text(.now - $0) } ?? ""
-            let made = event.layerSize.map { ", layer of \(ByteCount.text($0)) (\(ByteCount.text(event.bytes)))" }
-            return "\(number) DONE \(time)\(made ?? ", nothing changed")"
-        case .warning: return "\(number) WARNING: \(event.message)"
-        case .failed: return "\(number) ERROR: \(event.message)"
+            return ["#\(state.next - 1) \(event.title)"]
+        case .progress: return []
+        case .output:
+            var lines = ((state.running[event.step]?.open ?? "") + event.message)
+                .split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+            state.running[event.step]?.open = String(lines.removeLast())
+            return lines.map { "\(number) \(Elapsed.precise(elapsed)) \($0)" }
+        case .warning: return ["\(number) WARNING: \(event.message)"]
+        case .shell: return ["\(number) failed; a shell in the state before it; end it with exit"]
+        case .cached, .finished, .failed: break
         }
+        var lines: [String] = []
+        if let open = state.running[event.step]?.open, !open.isEmpty {
+            lines.append("\(number) \(Elapsed.precise(elapsed)) \(open)")
+            state.running[event.step]?.open = ""
+        }
+        switch event.kind {
+        case .cached: lines.append("\(number) CACHED")
+        case .failed: lines.append("\(number) ERROR: \(event.message)")
+        default:
+            let made = event.layerSize.map { ", layer of \(ByteCount.text($0)) (\(ByteCount.text(event.bytes)))" }
+            lines.append("\(number) DONE \(Elapsed.text(elapsed))\(made ?? ", nothing changed")")
+        }
+        return lines
     }
 }
 
@@ -52,5 +75,12 @@ enum Elapsed {
     static func text(_ duration: Duration) -> String {
         let tenths = Int((duration / .milliseconds(100)).rounded())
         return "\(tenths / 10).\(tenths % 10)s"
+    }
+
+    /// Seconds with three digits after the point: `0.213`.
+    static func precise(_ duration: Duration) -> String {
+        let thousandths = Int((duration / .milliseconds(1)).rounded())
+        let fraction = String(thousandths % 1000)
+        return "\(thousandths / 1000)." + String(repeating: "0", count: 3 - fraction.count) + fraction
     }
 }

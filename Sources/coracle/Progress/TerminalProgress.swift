@@ -1,73 +1,152 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CoracleKit
+internal import Dispatch
+internal import Glibc
 internal import Synchronization
 
-/// A line that is drawn again while a step runs, and one that stays when it is done.
+/// Running steps in lines that are drawn again, each with what its command wrote last; finished ones in lines that
+/// stay.
 final class TerminalProgress: ProgressView {
+    private struct Running {
+        let step: Int
+        let title: String
+        let start = ContinuousClock.now
+        var bytes: Int64 = 0
+        var last = ""
+    }
+
     private struct State {
-        var start = ContinuousClock.now
+        var running: [Running] = []
+        /// Lines that the next drawing goes over.
+        var lines = 0
         var drawn = ContinuousClock.now
+        let start = ContinuousClock.now
         var cached = 0
-        /// Whether a line stands there that no newline ended.
-        var isDrawn = false
+        /// What goes to or comes from registries; `nil` where nothing does.
+        var transfer: String?
+        var timer: (any DispatchSourceTimer)?
     }
 
     private let state = Mutex(State())
 
     func show(_ event: BuildProgress) {
-        if let text = state.withLock({ TerminalProgress.text(event, &$0) }) { Output.raw(text) }
+        state.withLock { state in
+            if state.timer == nil { state.timer = makeTimer() }
+            let stays = TerminalProgress.take(event, &state)
+            let isQuick = event.kind == .progress || event.kind == .output
+            if isQuick, ContinuousClock.now - state.drawn < .milliseconds(80) { return }
+            Output.raw(TerminalProgress.drawing(&state, above: stays))
+        }
     }
 
     func show(_ event: TransferProgress) {
         state.withLock { state in
-            let clear = "\r\u{1B}[K"
             switch event.kind {
-            case .done: return
-            case .warning: Output.raw(clear + " ! \(event.line)\n")
+            case .done: state.transfer = nil
+            case .warning: Output.raw(TerminalProgress.drawing(&state, above: " ! \(event.line)\n"))
             case .moved:
-                guard ContinuousClock.now - state.drawn > .milliseconds(100) else { return }
-                state.drawn = .now
-                state.isDrawn = true
                 let total = event.total > 0 ? " of \(ByteCount.text(event.total))" : ""
-                Output.raw(clear + " → \(ByteCount.text(event.moved))\(total)  \(Elapsed.text(.now - state.start))")
+                state.transfer = "\(ByteCount.text(event.moved))\(total)  \(Elapsed.text(.now - state.start))"
+                guard ContinuousClock.now - state.drawn > .milliseconds(100) else { return }
+                Output.raw(TerminalProgress.drawing(&state, above: ""))
             }
         }
     }
 
     func finish() {
-        if state.withLock({ $0.isDrawn }) { Output.raw("\r\u{1B}[K") }
-        let cached = state.withLock { $0.cached }
-        if cached > 0 { Output.raw("\r\u{1B}[K   \(cached) \(cached == 1 ? "step" : "steps") found in the cache\n") }
+        state.withLock { state in
+            state.timer?.cancel()
+            state.timer = nil
+            (state.running, state.transfer) = ([], nil)
+            let count = state.cached
+            let text = count > 0 ? "   \(count) \(count == 1 ? "step" : "steps") found in the cache\n" : ""
+            Output.raw(TerminalProgress.drawing(&state, above: text))
+        }
     }
 
-    /// What is written for an event; begins by clearing the line that is drawn again.
-    private static func text(_ event: BuildProgress, _ state: inout State) -> String? {
-        let clear = "\r\u{1B}[K"
-        switch event.kind {
-        case .planned: return nil
-        case .started:
-            (state.start, state.drawn) = (.now, .now)
-            return clear + " → " + event.title.prefixed(70)
-        case .progress:
-            guard ContinuousClock.now - state.drawn > .milliseconds(100) else { return nil }
-            state.drawn = .now
-            let facts = "\(Elapsed.text(.now - state.start)) \(ByteCount.text(event.bytes))"
-            return clear + " → " + event.title.prefixed(54) + "  " + facts
-        case .cached:
-            state.cached += 1
-            return clear
-        case .finished:
-            let size = event.layerSize.map { ByteCount.text($0) } ?? "nothing changed"
-            return clear + " ✓ \(event.title.prefixed(54))  \(Elapsed.text(.now - state.start)) \(size)\n"
-        case .warning: return clear + " ! \(event.message)\n"
-        case .failed: return clear + " ✗ \(event.title.prefixed(70))\n"
+    /// Draws again now and then, as a step that says nothing still takes its time.
+    private func makeTimer() -> any DispatchSourceTimer {
+        let timer = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "coracle.progress"))
+        timer.schedule(deadline: .now() + .milliseconds(250), repeating: .milliseconds(250))
+        timer.setEventHandler { [weak self] in
+            self?.state.withLock { if !$0.running.isEmpty { Output.raw(TerminalProgress.drawing(&$0, above: "")) } }
         }
+        timer.resume()
+        return timer
+    }
+
+    /// Takes an event, and gives the line that it leaves.
+    private static func take(_ event: BuildProgress, _ state: inout State) -> String {
+        let place = state.running.firstIndex { $0.step == event.step }
+        switch event.kind {
+        case .planned: return ""
+        case .started:
+            state.running.append(Running(step: event.step, title: event.title))
+            return ""
+        case .progress:
+            if let place { state.running[place].bytes = event.bytes }
+            return ""
+        case .output:
+            let lines = event.message.split(whereSeparator: \.isNewline)
+            if let place, let last = lines.last { state.running[place].last = TerminalProgress.plain(last) }
+            return ""
+        case .warning: return " ! \(event.message)\n"
+        case .shell:
+            // Nothing may be drawn while somebody types.
+            state.running = []
+            return " ✗ \(event.title.prefixed(width - 4))\n   a shell in the state before it; end it with exit\n"
+        case .cached, .finished, .failed: break
+        }
+        let time = place.map { Elapsed.text(.now - state.running[$0].start) } ?? ""
+        if let place { state.running.remove(at: place) }
+        if event.kind == .cached {
+            state.cached += 1
+            return ""
+        }
+        if event.kind == .failed { return " ✗ \(event.title.prefixed(width - 4))\n" }
+        let size = event.layerSize.map { ByteCount.text($0) } ?? "nothing changed"
+        return " ✓ \(event.title.prefixed(width - 26))  \(time) \(size)\n"
+    }
+
+    /// Goes over what was drawn, with a text that stays and the running steps below it.
+    private static func drawing(_ state: inout State, above text: String) -> String {
+        var result = state.lines > 0 ? "\u{1B}[\(state.lines)A\r\u{1B}[J" : "\r\u{1B}[J"
+        result += text
+        state.lines = 0
+        state.drawn = .now
+        let width = width
+        for step in state.running.prefix(8) {
+            let bytes = step.bytes > 0 ? " " + ByteCount.text(step.bytes) : ""
+            result += " → \(step.title.prefixed(width - 24))  \(Elapsed.text(.now - step.start))\(bytes)\n"
+            state.lines += 1
+            guard !step.last.isEmpty else { continue }
+            result += "\u{1B}[2m   \(step.last.prefixed(width - 5))\u{1B}[0m\n"
+            state.lines += 1
+        }
+        if let transfer = state.transfer {
+            result += " ⇅ \(transfer.prefixed(width - 4))\n"
+            state.lines += 1
+        }
+        return result
+    }
+
+    /// Columns of the terminal; what a terminal had once where it does not say.
+    private static var width: Int {
+        var size = winsize()
+        return ioctl(2, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 30 ? Int(size.ws_col) : 80
+    }
+
+    /// Text without control characters, which would draw somewhere else.
+    private static func plain(_ text: Substring) -> String {
+        // Of a line that was drawn several times, the last state.
+        let last = text.split(separator: "\r").last ?? ""
+        return String(last.unicodeScalars.filter { $0.properties.generalCategory != .control }.map(Character.init))
     }
 }
 
 extension String {
     /// At most so many characters, so that no line is broken.
     fileprivate func prefixed(_ count: Int) -> String {
-        self.count > count ? prefix(count - 1) + "…" : self
+        self.count > count ? prefix(max(0, count - 1)) + "…" : self
     }
 }

@@ -6,7 +6,7 @@ internal import Registry
 internal import Store
 
 /// How registries are reached, as flags say it.
-public struct RegistryReach: Sendable {
+public struct RegistryAccess: Sendable {
     /// `--insecure`: hosts with which plain HTTP is spoken, or whose certificates are not verified.
     public var insecureHosts: [String] = []
     /// `--ca`: files of certificates to trust besides the system's.
@@ -38,7 +38,7 @@ struct Registries: Sendable {
 
     /// Prepares to speak with registries; nothing is sent or read before the first request.
     init(
-        _ access: RegistryReach,
+        _ access: RegistryAccess,
         environment: [String: String],
         repositories: [Repository] = [],
         store: String? = nil,

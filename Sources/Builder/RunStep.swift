@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Archive
+internal import BuildPlan
+internal import DockerfileSyntax
+internal import Glibc
+internal import OCI
+internal import Rootfs
+internal import Sandbox
+internal import Store
+
+/// Does one RUN: a command in a place of its own, and a layer of what it changed.
+struct RunStep {
+    let builder: ImageBuilder
+    let step: Step
+    let run: RunAction
+    /// The layers it builds on.
+    let below: [Layer]
+
+    // MARK: Keys
+
+    /// The step without the content of what it mounts.
+    func definition() -> Digest {
+        var key = KeyHasher("run-1 \(TarHeader.version)")
+        key.add(builder.plan.ownKey(of: step).description)
+        key.add(builder.settings.compression.identity)
+        key.add(builder.settings.epoch.map { String($0) } ?? "")
+        key.add(network)
+        key.add(builder.settings.run.hostname ?? "")
+        // Addresses change from day to day; names are what the command was written for.
+        for host in builder.settings.run.hosts { key.add(host.name) }
+        for layer in below { key.add(layer.diffID.description) }
+        return key.finish()
+    }
+
+    /// The network it gets.
+    var network: String { run.network == "default" ? builder.settings.run.network : run.network }
+
+    /// The step with the content of what it mounts.
+    func key(_ definition: Digest) throws -> Digest {
+        guard run.mounts.contains(where: { $0.origin != .none }) else { return definition }
+        var key = KeyHasher("mounts-1")
+        key.add(definition.description)
+        for mount in run.mounts where mount.origin != .none {
+            guard let origin = CopyAction.Origin(mount.origin) else { continue }
+            let tree = try builder.tree(of: origin)
+            let names = try tree.resolve(FileTree.names(mount.mount.source.utf8))
+            guard let node = try tree.node(at: names) else { throw CopyFault.missing(names) }
+            try builder.digests.describe(node, CopyRules(), into: &key)
+        }
+        return key.finish()
+    }
+
+    // MARK: Doing
+
+    /// Runs the command and makes a layer of what it changed; called by the thread that holds the turn.
+    func make(tell: @escaping (BuildEvent) -> Void) throws -> Layer {
+        let settings = builder.settings.run
+        guard settings.isolation != nil else {
+            throw BuildError("this build runs no commands", at: step.range)
+        }
+        try checkRights()
+        let scratch = try Scratch(builder.store)
+        let snapshots = try builder.snapshots()
+        let folders = try builder.folders(of: below)
+        let root = try builder.turn.away {
+            try StepRoot(over: folders, in: snapshots, mounts: settings.mountsOverlays)
+        }
+        let mounts = RunMounts(self, scratch)
+        var spec = try spec(root.spec(over: folders), folders)
+        spec.mounts = try mounts.specs()
+        spec.environment += mounts.environment
+        let log = try StepLog(logPath(), hiding: mounts.secretValues) { tell(.output(step, $0)) }
+        let status = try builder.turn.away {
+            defer { mounts.finish() }
+            let status = try execute(&spec, root, scratch, snapshots, log, keeps: mounts.caches, tell)
+            if !status.isSuccess, settings.opensShell { try openShell(spec, folders, snapshots, tell) }
+            return status
+        }
+        guard status.isSuccess else { throw failure(status, log) }
+        return try builder.turn.away {
+            let layer = try LayerMaker.write(
+                root.changes(over: folders, in: snapshots),
+                in: builder.store,
+                builder.settings
+            ) { tell(.progress(step, bytes: $0)) }
+            try root.adopt(in: snapshots, as: layer.diffID, over: below.map(\.diffID))
+            return layer
+        }
+    }
+
+    /// Runs the command, and takes away what was put into its root for it.
+    private func execute(
+        _ spec: inout ProcessSpec,
+        _ root: StepRoot,
+        _ scratch: Scratch,
+        _ snapshots: Snapshots,
+        _ log: StepLog,
+        keeps caches: Set<String>,
+        _ tell: (BuildEvent) -> Void
+    ) throws -> ExitStatus {
+        guard let isolation = builder.settings.run.isolation else { return .exited(0) }
+        let standIns = MountStandIns(in: root.folder, scratch, snapshots)
+        if isolation == .chroot {
+            try standIns.place(spec.mounts, keeps: caches)
+            spec.mounts = []
+        }
+        let (status, stubs) = try builder.commands.run(spec, isolation, log) { tell(.warning(step, $0)) }
+        try standIns.remove()
+        Stub.remove(stubs, from: root.folder)
+        return status
+    }
+
+    /// Opens a shell in the state before the step, for a person to find out what is wrong.
+    private func openShell(
+        _ spec: ProcessSpec,
+        _ folders: [String],
+        _ snapshots: Snapshots,
+        _ tell: (BuildEvent) -> Void
+    ) throws {
+        guard let isolation = builder.settings.run.isolation else { return }
+        tell(.shell(step))
+        let root = try StepRoot(over: folders, in: snapshots, mounts: builder.settings.run.mountsOverlays)
+        var spec = spec
+        spec.root = root.spec(over: folders)
+        spec.arguments = [run.arguments.first.flatMap { $0.hasSuffix("sh") ? $0 : nil } ?? "/bin/sh"]
+        spec.hasTerminal = true
+        _ = try SandboxedProcess.start(spec, isolation: isolation) { _, _ in }.wait()
+    }
+
+    private func checkRights() throws {
+        if run.security == "insecure", !builder.settings.run.allowsInsecure {
+            throw BuildError(
+                "RUN --security=insecure gives the command every right, and this build does not allow it",
+                at: step.range,
+                notes: ["allow it with --allow security.insecure, where you trust the Dockerfile"]
+            )
+        }
+        if let device = run.devices.first(where: { $0.isRequired }) {
+            throw BuildError("the device \"\(device.name)\" is not here: coracle knows no CDI devices", at: step.range)
+        }
+    }
+
+    /// Who runs what, where and with what around it.
+    private func spec(_ root: ProcessSpec.Root, _ folders: [String]) throws -> ProcessSpec {
+        let settings = builder.settings.run
+        let snapshots = try builder.snapshots()
+        let user = try RunUser(run.user) { try snapshots.read(Array($0.utf8), in: folders, limit: 10 << 20) }
+        var spec = ProcessSpec(root: root, arguments: run.arguments)
+        spec.user = ProcessSpec.User(uid: user.uid, gid: user.gid, groups: user.groups)
+        spec.workingDirectory = run.workingDirectory
+        var environment = builder.plan.environment(of: run)
+        let has = { (name: String) in environment.contains { $0.hasPrefix(name + "=") } }
+        if !has("PATH") { environment.append("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") }
+        for proxy in run.proxies where !has(String(proxy.prefix { $0 != "=" })) { environment.append(proxy) }
+        if !has("HOME") { environment.append("HOME=\(user.home)") }
+        spec.environment = environment
+        spec.network = network == "none" ? .none : .host
+        spec.isInsecure = run.security == "insecure"
+        spec.hosts = settings.hosts
+        if let hostname = settings.hostname { spec.hostname = hostname }
+        (spec.sharedMemorySize, spec.limits) = (settings.sharedMemory, settings.limits)
+        spec.resources = settings.resources
+        return spec
+    }
+
+    private func logPath() throws -> String {
+        let folder = builder.settings.run.logs
+        try DiskFile.makeFolder(folder)
+        return "\(folder)/step-\(step.index).log"
+    }
+
+    // MARK: Results
+
+    private func failure(_ status: ExitStatus, _ log: StepLog) -> BuildError {
+        let reason: String
+        switch status {
+        case .exited(let code): reason = "the command ended with exit code \(code)"
+        case .signaled(let number):
+            // The kernel's own way to end what takes too much memory.
+            let hint = number == 9 ? ", as when memory runs out" : ""
+            reason = "the command was ended by signal \(number) (\(String(cString: strsignal(number))))\(hint)"
+        }
+        var notes: [String] = []
+        let lines = log.lastLines(30)
+        if !lines.isEmpty { notes.append((["the last it wrote:"] + lines.map { "    " + $0 }).joined(separator: "\n")) }
+        notes.append("it was run as: \(RunStep.quoted(run.arguments))")
+        notes.append("everything it wrote is in \(log.path)")
+        return BuildError(reason, at: step.range, notes: notes)
+    }
+
+    /// A command as a shell would take it.
+    static func quoted(_ arguments: [String]) -> String {
+        let plain = { (text: String) in
+            !text.isEmpty
+                && text.utf8.allSatisfy { byte in
+                    (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+                        || "_-./:=,+@%".utf8.contains(byte)
+                }
+        }
+        return arguments.map { plain($0) ? $0 : "'" + $0.replacing("'", with: "'\\''") + "'" }.joined(separator: " ")
+    }
+}
+
+extension CopyAction.Origin {
+    /// Where a mount's files come from; `nil` from nowhere.
+    init?(_ origin: RunMount.Origin) {
+        switch origin {
+        case .none: return nil
+        case .context: self = .context
+        case .namedContext(let name): self = .namedContext(name)
+        case .step(let index): self = .step(index)
+        }
+    }
+}
+
+/// A folder of a step's own for a while.
+final class Scratch {
+    let path: String
+
+    init(_ store: ImageStore) throws {
+        path = try store.temporaryFolder()
+    }
+
+    deinit { DiskFile.remove(path) }
+}

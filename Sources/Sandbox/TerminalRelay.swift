@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
+
+/// Ties the caller's terminal to the one in a sandbox.
+///
+/// A class, for the caller's terminal has to be set back once.
+final class TerminalRelay {
+    /// What is read from the caller; -1 once that has ended.
+    private(set) var input: Int32 = 0
+    private let sandbox: Int32
+    private var original: termios?
+    private var size = winsize()
+
+    /// Puts the caller's terminal, if it is one, in a state that passes every key on.
+    init(sandbox: Int32) {
+        self.sandbox = sandbox
+        var settings = termios()
+        if tcgetattr(0, &settings) == 0 {
+            original = settings
+            cfmakeraw(&settings)
+            tcsetattr(0, TCSADRAIN, &settings)
+        }
+        followSize()
+    }
+
+    /// Gives the sandbox's terminal the caller's size, where that has changed.
+    func followSize() {
+        var current = winsize()
+        guard ioctl(0, UInt(TIOCGWINSZ), &current) == 0 else { return }
+        guard current.ws_row != size.ws_row || current.ws_col != size.ws_col else { return }
+        size = current
+        _ = ioctl(sandbox, UInt(TIOCSWINSZ), &current)
+    }
+
+    /// Passes on what the caller typed.
+    func passInput(_ buffer: UnsafeMutableRawBufferPointer) {
+        let count = read(input, buffer.baseAddress, 4_096)
+        if count < 0, errno == EINTR || errno == EAGAIN { return }
+        guard count > 0 else {
+            input = -1
+            // The terminal's own sign for an end of input.
+            _ = write(sandbox, [4 as UInt8], 1)
+            return
+        }
+        var written = 0
+        while written < count {
+            let step = write(sandbox, buffer.baseAddress?.advanced(by: written), count - written)
+            if step > 0 { written += step } else if errno != EINTR { return }
+        }
+    }
+
+    /// Sets the caller's terminal back.
+    func restore() {
+        guard var settings = original else { return }
+        tcsetattr(0, TCSADRAIN, &settings)
+        original = nil
+    }
+}
