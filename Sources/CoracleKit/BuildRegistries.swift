@@ -101,6 +101,14 @@ struct BuildPush: Sendable {
 
     /// Builds, sends layers to the first repository meanwhile, then the image to all.
     private func run(_ build: (PushSession) async throws -> BuildMade) async throws -> BuildMade {
+        // Who may not push should hear it before the first step, and not after the last.
+        for place in places {
+            _ = try await registries.client.resolve(
+                .tag(place.tags.first ?? "latest"),
+                in: place.repository,
+                for: .push
+            )
+        }
         let made = try await transfer(places[0])
             .run(making: build) { made in
                 guard case .image(let image, _) = made else { return nil }

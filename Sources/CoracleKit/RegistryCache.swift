@@ -59,7 +59,7 @@ final class RegistryCache: Sendable {
                     events(.warning("the cache \(name) is not there yet"))
                     continue
                 }
-                events(.note("\(count) steps in the cache \(name)"))
+                events(.note("\(RegistryCache.steps(count)) in the cache \(name)"))
             } catch {
                 events(.warning("the cache \(name) is not used: \(RegistryCache.reason(error))"))
             }
@@ -98,7 +98,7 @@ final class RegistryCache: Sendable {
             let name = target.reference.familiar
             do {
                 let count = try await save(target, image)
-                if let count { events(.note("kept \(count) steps in the cache \(name)")) }
+                if let count { events(.note("kept \(RegistryCache.steps(count)) in the cache \(name)")) }
             } catch {
                 events(.warning("the cache \(name) is not kept: \(RegistryCache.reason(error))"))
             }
@@ -142,6 +142,8 @@ final class RegistryCache: Sendable {
         try await Transfer(from: source, to: place, events: quiet).run(graph)
         return entries.count
     }
+
+    private static func steps(_ count: Int) -> String { count == 1 ? "1 step" : "\(count) steps" }
 
     private static func reason(_ error: any Error) -> String {
         (ExitReason.of(error) as? ExitReason)?.message ?? "\(error)"

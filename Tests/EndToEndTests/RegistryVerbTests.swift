@@ -278,6 +278,14 @@ struct RegistryVerbTests {
         }
     }
 
+    @Test func whoMayNotPushHearsItBeforeTheFirstStep() async throws {
+        let registry = try await TestRegistry(.token)
+        let ca = ["--ca", try #require(registry.authority).path]
+        let program = try coracle(["build", "-t", "\(registry.host)/app:1", "--push"] + ca + [place.context.path])
+        #expect(program.status == 3 && program.output == "", "\(program.errors)")
+        #expect(!program.errors.contains("#1"), "\(program.errors)")
+    }
+
     @Test func aServerThatFailsIsShownNoSecretsOf() async throws {
         let registry = try await TestRegistry(.password)
         let name = "\(registry.host)/app:1"
