@@ -124,7 +124,18 @@ let package = Package(
             dependencies: ["BuildPlan", "DockerfileSyntax", "OCI", "TestSupport"],
             swiftSettings: settings
         ),
-        .testTarget(name: "SandboxTests", dependencies: ["Sandbox", "TestSupport"], swiftSettings: settings),
+        // A program of its own for tests of the sandbox: run as other users, and killed.
+        .executableTarget(
+            name: "SandboxProbe",
+            dependencies: ["Sandbox"],
+            path: "Tests/SandboxProbe",
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "SandboxTests",
+            dependencies: ["Sandbox", "SandboxProbe", "TestSupport"],
+            swiftSettings: settings
+        ),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "RegistryServerTests",

@@ -6,8 +6,10 @@
 #define _GNU_SOURCE
 #include "internal.h"
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 enum { MOST_PROCESSES = 1024 };
 
@@ -61,6 +63,15 @@ static void watch(int socket) {
     _exit(0);
 }
 
+static pid_t warden_process;
+static int warden_socket;
+
+/// A program that ends by itself leaves no zombie, where the machine's first process takes none up.
+static void end_warden(void) {
+    close(warden_socket);
+    while (waitpid(warden_process, NULL, 0) < 0 && errno == EINTR) {}
+}
+
 int clinux_start_warden(void) {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return -1;
@@ -86,5 +97,8 @@ int clinux_start_warden(void) {
         close(ends[0]);
         return -1;
     }
+    warden_process = warden;
+    warden_socket = ends[0];
+    atexit(end_warden);
     return ends[0];
 }

@@ -57,7 +57,11 @@ struct ChrootLauncher: Launcher {
         defer { free(resolved) }
         let path = String(cString: resolved)
         // What is being started while we look is found the next time.
-        for _ in 0..<20 where Self.endProcesses(in: path) > 0 { usleep(2_000) }
+        var attempts = 100
+        while Self.endProcesses(in: path) > 0, attempts > 0 {
+            attempts -= 1
+            usleep(2_000)
+        }
     }
 
     private static func endProcesses(in root: String) -> Int {

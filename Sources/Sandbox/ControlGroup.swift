@@ -57,7 +57,11 @@ struct ControlGroup: Sendable {
     func remove() {
         for folder in folders {
             // The kernel may take a moment to see that the last process is gone.
-            for _ in 0..<50 where rmdir(folder) != 0 && errno == EBUSY { usleep(1_000) }
+            var attempts = 50
+            while rmdir(folder) != 0, errno == EBUSY, attempts > 0 {
+                attempts -= 1
+                usleep(1_000)
+            }
         }
     }
 

@@ -25,7 +25,7 @@ public enum ExitStatus: Sendable, Hashable {
 }
 
 /// Which of its two streams a process wrote to.
-public enum OutputStream: Sendable, Hashable {
+public enum ProcessStream: Sendable, Hashable {
     /// Standard output; of a terminal, everything.
     case output
     /// Standard error.

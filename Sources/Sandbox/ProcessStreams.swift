@@ -101,7 +101,7 @@ final class ProcessStreams {
 
     private static func read(
         _ descriptor: inout Int32,
-        _ stream: OutputStream,
+        _ stream: ProcessStream,
         _ buffer: UnsafeMutableRawBufferPointer,
         _ handler: SandboxedProcess.OutputHandler
     ) {

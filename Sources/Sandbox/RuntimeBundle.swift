@@ -8,6 +8,8 @@ struct RuntimeBundle {
     let plan: LaunchPlan
     let name: String
     let isCrun: Bool
+    /// Whether the runtime makes no control groups, and so does not filter devices.
+    let lacksGroups: Bool
 
     /// A folder that is there, and that the bundle covers in the runtime's own mount table.
     var place: String {
@@ -51,7 +53,14 @@ struct RuntimeBundle {
                 mounts.append(RuntimeConfig.bind(source, target, isReadOnly: isReadOnly))
             }
         }
-        let config = RuntimeConfig(spec: spec, name: name, root: place + "/rootfs", mounts: mounts, limits: limits)
+        let config = RuntimeConfig(
+            spec: spec,
+            name: name,
+            root: place + "/rootfs",
+            mounts: mounts,
+            limits: limits,
+            lacksGroups: lacksGroups
+        )
         files.append((place + "/config.json", Array(config.json.text.utf8), 0o600, .init()))
         addBundle(files, hangings)
     }

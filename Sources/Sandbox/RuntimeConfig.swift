@@ -11,6 +11,7 @@ struct RuntimeConfig {
     let root: String
     let mounts: [JSONText]
     let limits: [ProcessSpec.Limit]
+    let lacksGroups: Bool
 
     static func bind(_ source: String, _ target: String, isReadOnly: Bool) -> JSONText {
         mount("bind", source, target, ["rbind", "nodev", isReadOnly ? "ro" : "rw"])
@@ -40,7 +41,9 @@ struct RuntimeConfig {
     }
 
     private var capabilities: [String] {
-        Capabilities.names(of: spec.isInsecure ? Capabilities.held() : Capabilities.standard)
+        let bits = spec.isInsecure ? Capabilities.held() : Capabilities.standard
+        // Without a filter of devices, who may make one may open any disk.
+        return Capabilities.names(of: lacksGroups && !spec.isInsecure ? bits & ~Capabilities.bits(["MKNOD"]) : bits)
     }
 
     private var process: JSONText {
@@ -113,6 +116,7 @@ struct RuntimeConfig {
     }
 
     private var resources: JSONText {
+        if lacksGroups { return .object([]) }
         let limits = spec.resources
         var members: [(String, JSONText)] = []
         if !spec.isInsecure { members.append(("devices", [["allow": false, "access": "rwm"]])) }

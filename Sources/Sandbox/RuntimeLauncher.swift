@@ -21,7 +21,7 @@ struct RuntimeLauncher: Launcher {
         }
         let plan = LaunchPlan()
         let name = "coracle-\(getpid())-\(Self.count.add(1, ordering: .relaxed).newValue)"
-        let bundle = RuntimeBundle(spec: spec, plan: plan, name: name, isCrun: runtime.hasSuffix("crun"))
+        let bundle = RuntimeBundle(spec: spec, plan: plan, name: name, isCrun: isCrun, lacksGroups: lacksGroups)
         let stubs = bundle.stubs()
         let limits = try spec.limits.map { limit in
             _ = try ResourceLimit.value(of: limit)
@@ -38,14 +38,22 @@ struct RuntimeLauncher: Launcher {
             pid: pid,
             descriptor: descriptor,
             stubs: stubs,
-            notes: [],
+            notes: lacksGroups
+                ? ["crun has no control groups here (CAP_SYS_RESOURCE is missing): no limits, no mknod"] : [],
             afterWait: { Self.removeGroups(name) }
         )
     }
 
     private func arguments(_ place: String, _ name: String) -> [String] {
-        // crun knows no --keep nor needs it; both take these.
-        [runtime, "--root", place + "/state", "run", "--bundle", place, name]
+        let groups = lacksGroups ? ["--cgroup-manager=disabled"] : []
+        return [runtime, "--root", place + "/state"] + groups + ["run", "--bundle", place, name]
+    }
+
+    private var isCrun: Bool { runtime.split(separator: "/").last?.hasPrefix("crun") == true }
+
+    /// crun raises the limit of locked memory for its filter of devices, which not every root may.
+    private var lacksGroups: Bool {
+        isCrun && !UserNamespace.isInside && Capabilities.held() & Capabilities.bits(["SYS_RESOURCE"]) == 0
     }
 
     /// A runtime that was killed leaves its control groups behind.

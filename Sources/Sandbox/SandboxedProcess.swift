@@ -11,7 +11,7 @@ internal import Synchronization
 /// blocking is allowed.
 public final class SandboxedProcess: Sendable {
     /// Takes what a process writes, in order within each stream, on the process's thread; at most 64 KiB at once.
-    public typealias OutputHandler = @Sendable (OutputStream, UnsafeRawBufferPointer) -> Void
+    public typealias OutputHandler = @Sendable (ProcessStream, UnsafeRawBufferPointer) -> Void
 
     /// Mount points that were made in the root, for ``Stub/remove(_:from:)`` once the process has ended.
     public let stubs: [Stub]

@@ -70,7 +70,12 @@ public enum UserNamespace {
     }
 
     /// The command that lets an ordinary user have namespaces, by the setting that is in the way.
-    static var unblocking: String {
+    private static var unblocking: String {
+        blockingSetting.map { "; to allow it: sudo sysctl -w \($0)" } ?? ""
+    }
+
+    /// The setting that keeps user namespaces from being made, with the value that allows them.
+    static var blockingSetting: String? {
         let settings = [
             ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
             ("kernel.unprivileged_userns_clone", "0", "1"),
@@ -79,9 +84,9 @@ public enum UserNamespace {
         for (name, blocking, better) in settings {
             let path = "/proc/sys/" + name.split(separator: ".").joined(separator: "/")
             let value = (try? TextFile.read(path))?.split(separator: "\n").first.map(String.init)
-            if value == blocking { return "; to allow it: sudo sysctl -w \(name)=\(better)" }
+            if value == blocking { return "\(name)=\(better)" }
         }
-        return ""
+        return nil
     }
 
     /// A run of users or groups: `count` of them from `inside` on stand for those from `outside` on.
