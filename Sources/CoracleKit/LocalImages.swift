@@ -27,7 +27,7 @@ final class LocalImages: BaseImageResolver {
     }
 
     /// Finds an image and remembers its layers; `nil` where a name is a folder's.
-    private func resolve(_ base: BaseAction) throws -> ImageConfig? {
+    func resolve(_ base: BaseAction) throws -> ImageConfig? {
         guard let (manifest, config) = try find(base) else { return nil }
         let layers = BaseLayers(layers: manifest.layers, diffIDs: config.diffIDs)
         guard layers.layers.count == layers.diffIDs.count else {

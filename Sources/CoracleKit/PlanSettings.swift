@@ -48,7 +48,7 @@ public struct PlanSettings: Sendable {
         return options
     }
 
-    private static func split(_ text: String) -> (String, String?) {
+    static func split(_ text: String) -> (String, String?) {
         guard let equals = text.firstIndex(of: "=") else { return (text, nil) }
         return (String(text[..<equals]), String(text[text.index(after: equals)...]))
     }

@@ -27,7 +27,9 @@ struct Coracle: AsyncParsableCommand {
         subcommands: [
             BuildCommand.self, CheckCommand.self, PlanCommand.self, ImagesCommand.self, TagCommand.self,
             InspectCommand.self,
-            RemoveCommand.self, PruneCommand.self, UsageCommand.self, VersionCommand.self,
+            RunCommand.self, ContainersCommand.self, LogsCommand.self, StopCommand.self, RemoveCommand.self,
+            PruneCommand.self, UsageCommand.self, DoctorCommand.self,
+            VersionCommand.self,
         ]
     )
 
@@ -63,9 +65,11 @@ struct Coracle: AsyncParsableCommand {
                 Output.note(error)
                 return error.code.rawValue
             }
-        } else {
+        } else if !text.isEmpty {
             Output.note(text)
         }
-        return code == .validationFailure ? ExitReason.Code.usage.rawValue : code.rawValue
+        guard code == .validationFailure else { return code.rawValue }
+        // Any other code may be that of a program that ran.
+        return CommandLine.arguments.dropFirst().first == "run" ? RunCommand.failure : ExitReason.Code.usage.rawValue
     }
 }
