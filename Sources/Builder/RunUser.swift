@@ -4,16 +4,23 @@
 ///
 /// Reads `USER[:GROUP]` as BuildKit does: names are looked up in the image's own files, a number that they do not have
 /// is taken as it is, with group 0.
-struct RunUser: Equatable {
-    var uid: UInt32 = 0
-    var gid: UInt32 = 0
+public struct RunUser: Hashable, Sendable {
+    /// The user.
+    public private(set) var uid: UInt32 = 0
+    /// The group.
+    public private(set) var gid: UInt32 = 0
     /// Further groups.
-    var groups: [UInt32] = []
+    public private(set) var groups: [UInt32] = []
     /// The home directory; `/` where it is not known.
-    var home = "/"
+    public private(set) var home = "/"
 
-    /// Looks a user up; `read` gives a file of the image.
-    init(_ text: String, read: (String) throws -> [UInt8]?) throws {
+    /// Looks a user up.
+    ///
+    /// - Parameters:
+    ///   - text: `USER[:GROUP]`; empty for root.
+    ///   - read: Gives a file of the image; `nil` where there is none.
+    /// - Throws: ``BuildError`` where a name is not in the image's files; what `read` throws.
+    public init(_ text: String, read: (String) throws -> [UInt8]?) throws {
         let parts = (text.isEmpty ? "0" : text)
             .split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
             .map(String.init)

@@ -48,7 +48,7 @@ final class Interruption: @unchecked Sendable {
         if let number = last.withLock({ $0 }) { die(number) }
     }
 
-    private static func isIgnored(_ number: Int32) -> Bool {
+    static func isIgnored(_ number: Int32) -> Bool {
         var action = sigaction()
         guard sigaction(number, nil, &action) == 0 else { return false }
         // SAFETY: a handler is a pointer, and SIG_IGN is the pointer 1.

@@ -43,7 +43,7 @@ final class LocalImages: BaseImageResolver {
     }
 
     /// Finds an image and remembers its layers; `nil` where a name is a folder's.
-    private func resolve(_ base: BaseAction) async throws -> ImageConfig? {
+    func resolve(_ base: BaseAction) async throws -> ImageConfig? {
         guard let (manifest, config, remote) = try await find(base) else { return nil }
         let layers = BaseLayers(layers: manifest.layers, diffIDs: config.diffIDs)
         guard layers.layers.count == layers.diffIDs.count else {
@@ -70,8 +70,7 @@ final class LocalImages: BaseImageResolver {
             guard case .base(let base) = step.action, base.origin != .scratch else { continue }
             needed.insert(base)
         }
-        for case .copy(let copy) in plan.steps.map(\.action) {
-            guard case .namedContext(let name) = copy.origin else { continue }
+        for name in plan.steps.flatMap({ LocalImages.contexts(of: $0.action) }) {
             needed.insert(BaseAction(origin: .namedContext(name), platform: plan.platform))
         }
         for base in needed where layers[base] == nil { _ = try await resolve(base) }
@@ -87,6 +86,16 @@ final class LocalImages: BaseImageResolver {
         for image in images {
             try check(image, isWhole: loader == nil)
             if let (base, reference) = image.remote { await remote?.keep(base, reference) }
+        }
+    }
+
+    /// The contexts given by name that a step takes files from.
+    private static func contexts(of action: Step.Action) -> [String] {
+        switch action {
+        case .copy(let copy): if case .namedContext(let name) = copy.origin { [name] } else { [] }
+        case .run(let run):
+            run.mounts.compactMap { if case .namedContext(let name) = $0.origin { name } else { nil } }
+        case .base, .directory, .config: []
         }
     }
 

@@ -52,7 +52,7 @@ public struct PlanSettings: Sendable {
         }
     }
 
-    private static func split(_ text: String) -> (String, String?) {
+    static func split(_ text: String) -> (String, String?) {
         guard let equals = text.firstIndex(of: "=") else { return (text, nil) }
         return (String(text[..<equals]), String(text[text.index(after: equals)...]))
     }

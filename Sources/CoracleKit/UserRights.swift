@@ -6,7 +6,7 @@ internal import Synchronization
 /// What the person who runs a command may do on this machine.
 public enum UserRights {
     /// Verbs that make or remove files of images, which belong to many users.
-    private static let verbs: Set<String> = ["build", "run", "prune", "rm", "du", "up"]
+    private static let verbs: Set<String> = ["build", "run", "stop", "doctor", "prune", "rm", "du", "up"]
 
     /// Goes into a user namespace where an ordinary user runs a verb that needs one; called while the process has one
     /// thread.
@@ -16,7 +16,8 @@ public enum UserRights {
     /// - Parameter arguments: The arguments of the process.
     public static func prepare(_ arguments: [String]) {
         guard let verb = arguments.dropFirst().first, verbs.contains(verb) else { return }
-        if arguments.contains("--help") || arguments.contains("-h") { return }
+        // Behind an image, these are for the program.
+        if verb != "run", arguments.contains("--help") || arguments.contains("-h") { return }
         let entry = UserNamespace.enter()
         state.withLock { $0 = entry }
     }

@@ -86,8 +86,10 @@ struct ProgramFailure {
         let program = spec.arguments[0]
         if path.isEmpty {
             let place = program.contains("/") ? "in the image" : "in any folder of the PATH"
-            let found = code == EACCES ? "permission denied on the way to it" : "no such file \(place)"
-            return SandboxError(.program, "running \"\(program)\": \(found)", hint: missingHint(program))
+            guard code != EACCES else {
+                return SandboxError(.program, "running \"\(program)\": permission denied on the way to it")
+            }
+            return SandboxError(missing: "running \"\(program)\": no such file \(place)", hint: missingHint(program))
         }
         let machine = ElfHeader.machine(of: header)
         switch code {
@@ -123,11 +125,11 @@ struct ProgramFailure {
             let line = String(decoding: header.dropFirst(2).prefix { $0 != 0x0A }, as: UTF8.self)
             let hint = line.hasSuffix("\r") ? "the line ends in a carriage return: save it with Unix line ends" : nil
             let name = line.split(whereSeparator: { $0 == " " || $0 == "\t" || $0 == "\r" }).first ?? ""
-            return SandboxError(.program, "running \"\(path)\": its interpreter \"\(name)\" is not there", hint: hint)
+            return SandboxError(missing: "running \"\(path)\": its interpreter \"\(name)\" is not there", hint: hint)
         }
         if let machine, machine != ElfHeader.native { return foreign(machine) }
         let hint = "it is linked with another C library than the image has (glibc or musl)"
-        return SandboxError(.program, "running \"\(path)\": the loader it names is not there", hint: hint)
+        return SandboxError(missing: "running \"\(path)\": the loader it names is not there", hint: hint)
     }
 }
 

@@ -141,6 +141,8 @@ public struct ProcessSpec: Sendable {
     public var devices: [String] = []
     /// Whether the process has a terminal of its own, tied to the caller's terminal (its standard input and output).
     public var hasTerminal = false
+    /// Whether what is typed at the caller's terminal goes to that of the process.
+    public var passesKeys = true
     /// What it reads, where it has no terminal.
     public var input = Input.null
 

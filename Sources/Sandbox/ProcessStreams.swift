@@ -14,8 +14,10 @@ final class ProcessStreams {
     private var output: Int32 = -1
     private var errors: Int32 = -1
     private var terminal: TerminalRelay?
+    private let passesKeys: Bool
 
     init(_ spec: ProcessSpec) throws {
+        passesKeys = spec.passesKeys
         if spec.hasTerminal {
             var pair: [Int32] = [-1, -1]
             guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &pair) == 0 else {
@@ -58,7 +60,7 @@ final class ProcessStreams {
         output = clinux_receive_descriptor(ourSocket)
         Glibc.close(ourSocket)
         ourSocket = -1
-        if output >= 0 { terminal = TerminalRelay(sandbox: output) }
+        if output >= 0 { terminal = TerminalRelay(sandbox: output, passesKeys: passesKeys) }
     }
 
     /// Closes everything, where the process did not start.

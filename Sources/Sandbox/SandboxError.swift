@@ -25,6 +25,8 @@ public struct SandboxError: Error, Sendable, CustomStringConvertible {
     public let message: String
     /// The command or setting most likely to put it right, where one is known.
     public let hint: String?
+    /// Whether the program, or what it needs to be loaded, is not in the root.
+    public let isProgramMissing: Bool
 
     /// The message, and the hint behind it.
     public var description: String { hint.map { "\(message); \($0)" } ?? message }
@@ -36,7 +38,12 @@ public struct SandboxError: Error, Sendable, CustomStringConvertible {
     ///   - message: One line, no full stop.
     ///   - hint: Something to type or to change.
     public init(_ code: Code, _ message: String, hint: String? = nil) {
-        (self.code, self.message, self.hint) = (code, message, hint)
+        (self.code, self.message, self.hint, isProgramMissing) = (code, message, hint, false)
+    }
+
+    /// The error for a program that is not there.
+    init(missing message: String, hint: String?) {
+        (code, self.message, self.hint, isProgramMissing) = (.program, message, hint, true)
     }
 
     /// An error of the operating system.

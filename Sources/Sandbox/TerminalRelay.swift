@@ -5,17 +5,17 @@ internal import Glibc
 ///
 /// A class, for the caller's terminal has to be set back once.
 final class TerminalRelay {
-    /// What is read from the caller; -1 once that has ended.
-    private(set) var input: Int32 = 0
+    /// What is read from the caller; -1 for nothing, and once that has ended.
+    private(set) var input: Int32
     private let sandbox: Int32
     private var original: termios?
     private var size = winsize()
 
     /// Puts the caller's terminal, if it is one, in a state that passes every key on.
-    init(sandbox: Int32) {
-        self.sandbox = sandbox
+    init(sandbox: Int32, passesKeys: Bool) {
+        (self.sandbox, input) = (sandbox, passesKeys ? 0 : -1)
         var settings = termios()
-        if tcgetattr(0, &settings) == 0 {
+        if passesKeys, tcgetattr(0, &settings) == 0 {
             original = settings
             cfmakeraw(&settings)
             tcsetattr(0, TCSADRAIN, &settings)

@@ -194,6 +194,42 @@ public final class FileLock {
         return lock
     }
 
+    /// Takes a lock over from another process, which left it to this one as an open file.
+    ///
+    /// - Parameter descriptor: The open file; programs that are started do not inherit it.
+    public init(inherited descriptor: Int32) {
+        self.descriptor = descriptor
+        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+    }
+
+    /// Leaves the lock to a program that is started: it is free when the last of those that hold it has ended.
+    ///
+    /// - Parameter body: Is given the open file.
+    /// - Returns: What the body returns.
+    /// - Throws: What the body throws.
+    public func withDescriptor<Result>(_ body: (Int32) throws -> Result) rethrows -> Result { try body(descriptor) }
+
+    /// Whether a process holds a lock.
+    ///
+    /// - Parameter path: The file; not made where it is not there.
+    /// - Returns: Whether one does; `false` where there is no such file.
+    public static func isHeld(_ path: String) -> Bool {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        return flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK
+    }
+
+    /// Waits until nobody holds a lock alone.
+    ///
+    /// - Parameter path: The file; not made where it is not there.
+    public static func wait(for path: String) {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return }
+        defer { close(descriptor) }
+        while flock(descriptor, LOCK_SH) != 0, errno == EINTR {}
+    }
+
     deinit {
         if descriptor >= 0 { close(descriptor) }
     }

@@ -27,7 +27,8 @@ struct Coracle: AsyncParsableCommand {
         subcommands: [
             BuildCommand.self, CheckCommand.self, PlanCommand.self, PushCommand.self, PullCommand.self,
             CopyCommand.self, LoginCommand.self, LogoutCommand.self, ImagesCommand.self, TagCommand.self,
-            InspectCommand.self, RemoveCommand.self, PruneCommand.self, UsageCommand.self, RegistryCommand.self,
+            InspectCommand.self, RunCommand.self, ContainersCommand.self, LogsCommand.self, StopCommand.self,
+            RemoveCommand.self, PruneCommand.self, UsageCommand.self, DoctorCommand.self, RegistryCommand.self,
             VersionCommand.self,
         ]
     )
@@ -64,9 +65,11 @@ struct Coracle: AsyncParsableCommand {
                 Output.note(error)
                 return error.code.rawValue
             }
-        } else {
+        } else if !text.isEmpty {
             Output.note(text)
         }
-        return code == .validationFailure ? ExitReason.Code.usage.rawValue : code.rawValue
+        guard code == .validationFailure else { return code.rawValue }
+        // Any other code may be that of a program that ran.
+        return CommandLine.arguments.dropFirst().first == "run" ? RunCommand.failure : ExitReason.Code.usage.rawValue
     }
 }

@@ -30,9 +30,16 @@ enum Output {
         }
     }
 
+    /// Writes a piece of what another program wrote; gives whether anybody still reads.
+    static func piece(_ bytes: [UInt8], isError: Bool) -> Bool { write(bytes[...], to: isError ? 2 : 1) == 0 }
+
     /// Gives the system's error number; 0 where everything was written.
     private static func write(_ text: String, to descriptor: Int32) -> Int32 {
-        var rest = Array(text.utf8)[...]
+        write(Array(text.utf8)[...], to: descriptor)
+    }
+
+    private static func write(_ bytes: ArraySlice<UInt8>, to descriptor: Int32) -> Int32 {
+        var rest = bytes
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
             if count < 0, errno != EINTR { return errno }
