@@ -37,7 +37,7 @@ public struct ShowUsage: Sendable {
         private var parts: [(name: String, part: Collector.Usage.Part)] {
             [
                 ("images", usage.images), ("layers", usage.layers), ("cache", usage.cache),
-                ("snapshots", usage.snapshots), ("other", usage.other),
+                ("snapshots", usage.snapshots), ("containers", usage.containers), ("other", usage.other),
             ]
         }
 

@@ -6,7 +6,7 @@ internal import OCI
 struct StoreScan {
     /// Which part of a store a file belongs to.
     enum Area: Hashable {
-        case blob, step, layerIndex, fileIndex, snapshot, temporary, other
+        case blob, step, layerIndex, fileIndex, snapshot, container, temporary, other
     }
 
     /// A file by its number: two names of one are hard links.
@@ -39,12 +39,13 @@ struct StoreScan {
         for (folder, area) in [
             ("blobs", Area.other), ("blobs/sha256", .blob), ("steps", .step), ("layers", .layerIndex),
             ("files", .fileIndex), ("tmp", .temporary), ("locks", .other), ("snapshots", .other),
+            ("containers", .container),
         ] { addFolder(folder, area) }
         for system in DiskFile.names(in: root + "/snapshots") { addFolder("snapshots/" + system, .snapshot) }
     }
 
     private static let structure: Set<String> = [
-        "blobs", "blobs/sha256", "steps", "layers", "files", "tmp", "locks", "snapshots",
+        "blobs", "blobs/sha256", "steps", "layers", "files", "tmp", "locks", "snapshots", "containers",
     ]
 
     /// Adds a folder of the store's own, and each thing in it.

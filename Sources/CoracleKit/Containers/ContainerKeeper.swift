@@ -12,6 +12,8 @@ struct ContainerKeeper {
     let image: RunnableImage
     let folder: ContainerFolder
     let store: ImageStore
+    /// Given up once the program runs.
+    let lease: StoreLease
 
     /// The most bytes that the layers of an image may take on disk.
     private static let unpackLimit: Int64 = 64 << 30
@@ -73,7 +75,6 @@ struct ContainerKeeper {
         output: @escaping SandboxedProcess.OutputHandler,
         began: (ContainerSignals, [String]) -> Void
     ) throws -> Int32 {
-        var lease: FileLock? = try store.lease()
         let choice = try IsolationChoice.probe(.init(plan.run.options.isolation), scratch: store.root + "/tmp")
         let snapshots = try Snapshots(store, limit: ContainerKeeper.unpackLimit)
         let folders = try snapshots.directories(of: image.layers, cores: Build.cores)
@@ -97,8 +98,7 @@ struct ContainerKeeper {
         // From here on these layers are in use without the lease, which would keep others from pruning for days.
         if choice.mountsOverlays { try folder.write(layers: folders, of: store) }
         let process = try SandboxedProcess.start(spec, isolation: choice.isolation, output: output)
-        lease = nil
-        withExtendedLifetime(lease) {}
+        lease.end()
         signals.attach(process)
         var state = ContainerFolder.State()
         (state.process, state.started) = (process.identifier, Moment.now)
@@ -120,4 +120,15 @@ struct ContainerKeeper {
         if let note = UserRights.entry?.note { notes.append(note) }
         return notes
     }
+}
+
+/// Keeps what is in a store from being removed, until it is ended.
+///
+/// A class, for it is ended by another thread than the one that began it.
+final class StoreLease: Sendable {
+    private let lock: Mutex<FileLock?>
+
+    init(_ store: ImageStore) throws { lock = Mutex(try store.lease()) }
+
+    func end() { lock.withLock { $0 = nil } }
 }
