@@ -113,8 +113,9 @@ struct Sweep {
     private func isLeftover(_ item: Item, _ store: ImageStore) -> Bool {
         let process: Int32?
         if item.area == .temporary {
-            // What a container changes is there for as long as it runs.
-            if FileLock.isHeld("\(store.root)/locks/\(item.name)") { return false }
+            // What a command or a container changes is there for as long as it runs.
+            let lock = "\(store.root)/locks/\(item.name)"
+            if DiskFile.exists(lock) { return !FileLock.isHeld(lock) }
             let parts = item.name.split(separator: "-")
             process =
                 ["blob", "step"].contains(parts.first) && parts.count > 1

@@ -89,6 +89,7 @@ struct ContainerKeeper {
         spec.input = input
         let mounts = ContainerMounts(plan: plan, folder: folder.volumes, snapshots: snapshots, layers: folders)
         spec.mounts = try mounts.specs(of: image.config, mountsOverlays: choice.mountsOverlays)
+        if case .oci = choice.isolation { try checkProgram(spec, snapshots, folders) }
         try folder.makeControl()
         let signals = ContainerSignals(
             stopSignal: ContainerSignals.number(of: image.config.stopSignal),
@@ -110,15 +111,29 @@ struct ContainerKeeper {
         return status.code
     }
 
+    /// Says itself that a program is missing, as each runtime has another code and other words for that.
+    private func checkProgram(_ spec: ProcessSpec, _ snapshots: Snapshots, _ folders: [String]) throws {
+        let program = spec.arguments[0]
+        // What is mounted, and what is relative, is for the runtime to find.
+        guard spec.mounts.isEmpty, program.hasPrefix("/") || !program.contains("/") else { return }
+        let search = spec.environment.last { $0.hasPrefix("PATH=") }?.dropFirst(5) ?? ""
+        let places = program.hasPrefix("/") ? [program] : search.split(separator: ":").map { "\($0)/\(program)" }
+        for place in places where try snapshots.locate(Array(place.utf8), in: folders) != nil { return }
+        throw RunFailure(
+            ExitReason(
+                .step,
+                "running \"\(program)\": no such file in \(program.hasPrefix("/") ? "the image" : "any folder of the PATH")",
+                hint: "coracle inspect shows what the image starts"
+            ),
+            status: 127
+        )
+    }
+
     /// What is not as people expect it.
     private func notes(_ choice: IsolationChoice) -> [String] {
-        var notes: [String] = []
-        if choice.isolation != .namespaces || !choice.mountsOverlays {
-            let copies = choice.mountsOverlays ? "" : " on a full copy of its files, which is slower"
-            notes = ["the program is isolated by \(choice.isolation)\(copies)"] + choice.reasons
-        }
-        if let note = UserRights.entry?.note { notes.append(note) }
-        return notes
+        if choice.isolation == .namespaces, choice.mountsOverlays { return [] }
+        let copies = choice.mountsOverlays ? "" : " on a full copy of its files, which is slower"
+        return ["the program is isolated by \(choice.isolation)\(copies)"] + choice.reasons
     }
 }
 
