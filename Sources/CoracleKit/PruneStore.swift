@@ -51,7 +51,8 @@ public struct PruneStore: Sendable {
     private func text(_ outcome: Collector.Outcome, _ effect: Effect) -> String {
         let counts = [
             (outcome.steps, "cached step"), (outcome.blobs, "blob"), (outcome.indexes, "index"),
-            (outcome.snapshots, "unpacked layer"), (outcome.leftovers, "leftover"),
+            (outcome.snapshots, "unpacked layer"), (outcome.containers, "ended container"),
+            (outcome.leftovers, "leftover"),
         ]
         let list = counts.filter { $0.0 > 0 }
             .map { count, noun in "\(count) \(count == 1 ? noun : noun == "index" ? "indexes" : noun + "s")" }

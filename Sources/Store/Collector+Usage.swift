@@ -23,6 +23,8 @@ extension Collector {
         public var cache = Part()
         /// Unpacked layers.
         public var snapshots = Part()
+        /// What is kept of containers: logs, and how they ended.
+        public var containers = Part()
         /// Everything else: what nothing refers to, files on their way, folders; counts files.
         public var other = Part()
         /// Bytes on disk of everything.
@@ -49,7 +51,7 @@ extension Collector {
         var usage = Usage()
         var seen: Set<StoreScan.Inode> = []
         usage.images.count = images.count
-        for part in [\Usage.images, \.layers, \.registry, \.cache, \.snapshots, \.other] {
+        for part in [\Usage.images, \.layers, \.registry, \.cache, \.snapshots, \.containers, \.other] {
             for item in items where Collector.part(of: item, marks, registry, cached) == part {
                 usage[keyPath: part].bytes += item.blocks.reduce(0) {
                     $0 + (seen.insert($1.inode).inserted ? $1.bytes : 0)
@@ -83,6 +85,7 @@ extension Collector {
         switch item.area {
         case .step, .layerIndex, .fileIndex: return \.cache
         case .snapshot: return \.snapshots
+        case .container: return \.containers
         case .temporary, .other: return \.other
         case .registry: return \.registry
         case .blob:

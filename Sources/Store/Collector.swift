@@ -41,6 +41,8 @@ public struct Collector: Sendable {
         public var indexes = 0
         /// Unpacked layers.
         public var snapshots = 0
+        /// What is kept of containers that have ended.
+        public var containers = 0
         /// Files that killed processes left.
         public var leftovers = 0
     }

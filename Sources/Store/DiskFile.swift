@@ -155,7 +155,7 @@ public enum DiskFile {
 }
 
 /// A file that only one process at a time may hold, or several that only read.
-public final class FileLock {
+public final class FileLock: Sendable {
     private let descriptor: Int32
 
     /// Locks a file, waiting for others.

@@ -27,6 +27,8 @@ struct Sweep {
     private var markers: [Item] = []
     /// Unpacked layers, and beside each its diff ID; its time is when it was of use last.
     private var snapshots: [String: [Item]] = [:]
+    /// Unpacked layers that running containers use, by their places.
+    private var inUse: Set<String> = []
     /// How many records name a layer.
     private var uses: [Digest: Int] = [:]
     private let now: Int64
@@ -46,6 +48,7 @@ struct Sweep {
         ledger = DiskLedger(items)
         let before = ledger.total
         for item in items { sort(item, store) }
+        for items in snapshots.filter({ inUse.contains($0.key) }) { snapshots[items.key] = nil }
         records.sort { $0.item.mtime < $1.item.mtime }
         removeRecords(policy)
         removeSnapshots(policy, store)
@@ -62,7 +65,7 @@ struct Sweep {
     }
 
     private mutating func sort(_ item: Item, _ store: ImageStore) {
-        if isLeftover(item) {
+        if isLeftover(item, store) {
             outcome.leftovers += 1
             remove(item)
             return
@@ -77,8 +80,20 @@ struct Sweep {
         case .snapshot: snapshots[String(item.place.prefix { $0 != "." }), default: []].append(item)
         case .fileIndex: if now - item.mtime > Sweep.contextAge { removeIndex(item) }
         case .registry: if registry.stale.contains(item.place) { remove(item) }
+        case .container: sortContainer(item, store)
         case .temporary, .other: break
         }
+    }
+
+    /// Removes what is kept of a container that has ended, and spares what a running one uses.
+    private mutating func sortContainer(_ item: Item, _ store: ImageStore) {
+        let folder = store.root + "/" + item.place
+        guard FileLock.isHeld(folder + "/lock") else {
+            outcome.containers += 1
+            return remove(item)
+        }
+        let layers = (try? DiskFile.read(folder + "/layers", limit: 1 << 20)) ?? []
+        inUse.formUnion(String(decoding: layers, as: UTF8.self).split(separator: "\n").map(String.init))
     }
 
     private func record(_ item: Item, _ store: ImageStore) -> Record {
@@ -101,13 +116,16 @@ struct Sweep {
     private static let documents = ["index.json", "oci-layout", "coracle-store"]
 
     /// Files on their way are called `NAME.PID.NUMBER`, in tmp `PID-NUMBER` or `blob-PID-NUMBER`.
-    private func isLeftover(_ item: Item) -> Bool {
+    private func isLeftover(_ item: Item, _ store: ImageStore) -> Bool {
         // The names there are those of tags and uploads, and have no process in them.
         if item.area == .registry {
             return item.place.contains("/_uploads/") && now - item.mtime > Sweep.leftoverAge
         }
         let process: Int32?
         if item.area == .temporary {
+            // What a command or a container changes is there for as long as it runs.
+            let lock = "\(store.root)/locks/\(item.name)"
+            if DiskFile.exists(lock) { return !FileLock.isHeld(lock) }
             let parts = item.name.split(separator: "-")
             process =
                 ["blob", "step"].contains(parts.first) && parts.count > 1

@@ -66,8 +66,6 @@ struct ContainerFolder {
     static func make(_ config: Config, in store: ImageStore) throws -> (ContainerFolder, FileLock) {
         let all = store.root + "/containers"
         try DiskFile.makeFolder(all)
-        // Output of programs, and what they were given, is for nobody else on this machine.
-        chmod(all, 0o700)
         let naming = try FileLock(store.root + "/locks/containers")
         defer { withExtendedLifetime(naming) {} }
         let others = list(in: store)
@@ -81,6 +79,7 @@ struct ContainerFolder {
             )
         }
         let folder = ContainerFolder(store, id: config.id)
+        // Output of programs, and what they were given, is for nobody else on this machine.
         guard mkdir(folder.path, 0o700) == 0 else {
             throw StoreError("creating the folder \(folder.path)", errno: errno)
         }

@@ -12,6 +12,8 @@ struct ContainerKeeper {
     let image: RunnableImage
     let folder: ContainerFolder
     let store: ImageStore
+    /// Given up once the program runs.
+    let lease: StoreLease
 
     /// The most bytes that the layers of an image may take on disk.
     private static let unpackLimit: Int64 = 64 << 30
@@ -73,7 +75,6 @@ struct ContainerKeeper {
         output: @escaping SandboxedProcess.OutputHandler,
         began: (ContainerSignals, [String]) -> Void
     ) throws -> Int32 {
-        var lease: FileLock? = try store.lease()
         let choice = try IsolationChoice.probe(.init(plan.run.options.isolation), scratch: store.root + "/tmp")
         let snapshots = try Snapshots(store, limit: ContainerKeeper.unpackLimit)
         let folders = try snapshots.directories(of: image.layers, cores: Build.cores)
@@ -88,6 +89,7 @@ struct ContainerKeeper {
         spec.input = input
         let mounts = ContainerMounts(plan: plan, folder: folder.volumes, snapshots: snapshots, layers: folders)
         spec.mounts = try mounts.specs(of: image.config, mountsOverlays: choice.mountsOverlays)
+        if case .oci = choice.isolation { try checkProgram(spec, snapshots, folders) }
         try folder.makeControl()
         let signals = ContainerSignals(
             stopSignal: ContainerSignals.number(of: image.config.stopSignal),
@@ -97,8 +99,7 @@ struct ContainerKeeper {
         // From here on these layers are in use without the lease, which would keep others from pruning for days.
         if choice.mountsOverlays { try folder.write(layers: folders, of: store) }
         let process = try SandboxedProcess.start(spec, isolation: choice.isolation, output: output)
-        lease = nil
-        withExtendedLifetime(lease) {}
+        lease.end()
         signals.attach(process)
         var state = ContainerFolder.State()
         (state.process, state.started) = (process.identifier, Moment.now)
@@ -110,14 +111,39 @@ struct ContainerKeeper {
         return status.code
     }
 
+    /// Says itself that a program is missing, as each runtime has another code and other words for that.
+    private func checkProgram(_ spec: ProcessSpec, _ snapshots: Snapshots, _ folders: [String]) throws {
+        let program = spec.arguments[0]
+        // What is mounted, and what is relative, is for the runtime to find.
+        guard spec.mounts.isEmpty, program.hasPrefix("/") || !program.contains("/") else { return }
+        let search = spec.environment.last { $0.hasPrefix("PATH=") }?.dropFirst(5) ?? ""
+        let places = program.hasPrefix("/") ? [program] : search.split(separator: ":").map { "\($0)/\(program)" }
+        for place in places where try snapshots.locate(Array(place.utf8), in: folders) != nil { return }
+        throw RunFailure(
+            ExitReason(
+                .step,
+                "running \"\(program)\": no such file in \(program.hasPrefix("/") ? "the image" : "any folder of the PATH")",
+                hint: "coracle inspect shows what the image starts"
+            ),
+            status: 127
+        )
+    }
+
     /// What is not as people expect it.
     private func notes(_ choice: IsolationChoice) -> [String] {
-        var notes: [String] = []
-        if choice.isolation != .namespaces || !choice.mountsOverlays {
-            let copies = choice.mountsOverlays ? "" : " on a full copy of its files, which is slower"
-            notes = ["the program is isolated by \(choice.isolation)\(copies)"] + choice.reasons
-        }
-        if let note = UserRights.entry?.note { notes.append(note) }
-        return notes
+        if choice.isolation == .namespaces, choice.mountsOverlays { return [] }
+        let copies = choice.mountsOverlays ? "" : " on a full copy of its files, which is slower"
+        return ["the program is isolated by \(choice.isolation)\(copies)"] + choice.reasons
     }
+}
+
+/// Keeps what is in a store from being removed, until it is ended.
+///
+/// A class, for it is ended by another thread than the one that began it.
+final class StoreLease: Sendable {
+    private let lock: Mutex<FileLock?>
+
+    init(_ store: ImageStore) throws { lock = Mutex(try store.lease()) }
+
+    func end() { lock.withLock { $0 = nil } }
 }

@@ -83,6 +83,9 @@ public struct RunImage: Sendable {
     ) async throws(RunFailure) -> Outcome {
         do {
             let store = try workspace.store()
+            // What is taken from a layout is needed before anything names it.
+            let lease = try StoreLease(store)
+            defer { lease.end() }
             let plan = try ContainerPlan(self, environment: environment, in: store)
             try await RunnableImage.pull(self.image, platform, in: workspace, environment: environment, note: note)
             let image = try await RunnableImage.find(self.image, for: plan.platform, in: workspace)
@@ -96,7 +99,7 @@ public struct RunImage: Sendable {
                 for text in try keeper.start(lock, arguments) { note(text) }
                 return .detached(plan.name)
             }
-            let keeper = ContainerKeeper(plan: plan, image: image, folder: folder, store: store)
+            let keeper = ContainerKeeper(plan: plan, image: image, folder: folder, store: store, lease: lease)
             defer { withExtendedLifetime(lock) {} }
             return .ended(
                 try await RunImage.blocking {
@@ -122,9 +125,11 @@ public struct RunImage: Sendable {
             let store = try workspace.store()
             let folder = ContainerFolder(store, id: id)
             do {
+                let lease = try StoreLease(store)
+                defer { lease.end() }
                 let plan = try ContainerPlan(self, environment: environment, in: store, id: id)
                 let image = try await RunnableImage.find(self.image, for: plan.platform, in: workspace)
-                let keeper = ContainerKeeper(plan: plan, image: image, folder: folder, store: store)
+                let keeper = ContainerKeeper(plan: plan, image: image, folder: folder, store: store, lease: lease)
                 try await RunImage.blocking { try keeper.runDetached(report) }
                 if isRemoved { folder.remove() }
             } catch {

@@ -28,7 +28,7 @@ struct RunnableImage {
         let image =
             name.hasPrefix("oci-layout://")
             ? try await imported(name, platform, workspace) : try stored(name, platform, workspace)
-        try image.check()
+        try image.check(for: platform)
         return image
     }
 
@@ -104,13 +104,17 @@ struct RunnableImage {
         layers = zip(blobs, config.diffIDs).map { Snapshots.Layer($0, diffID: $1) }
     }
 
-    private func check() throws(ExitReason) {
+    private func check(for wanted: Platform) throws(ExitReason) {
         guard !layers.isEmpty else {
             throw ExitReason(.step, "the image \(name) has no files, so there is nothing to run")
         }
         let platform = config.platform
         guard platform.os == "linux" else {
             throw ExitReason(.step, "the image \(name) is for \(platform), and this machine runs Linux")
+        }
+        // One image without an index is taken for any machine, unless another one was asked for.
+        if wanted != .host, !platform.satisfies(wanted) {
+            throw ExitReason(.usage, "the image \(name) is for \(platform), not for \(wanted)")
         }
         if let fault = Emulator.fault(for: platform.architecture) {
             throw ExitReason(.step, "the image \(name) is for \(platform): \(fault)")
