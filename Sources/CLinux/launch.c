@@ -50,7 +50,10 @@ static int place_streams(struct clinux_launch *launch) {
         struct stat status;
         // The program may open /dev/stdout, which asks for rights to the pipe itself.
         if (fstat(index, &status) == 0 && S_ISFIFO(status.st_mode)) {
-            if (fchown(index, launch->uid, (gid_t)-1) != 0 && !launch->is_lenient && errno != EINVAL) return errno;
+            // What is read may be a pipe of somebody else, who keeps it.
+            if (fchown(index, launch->uid, (gid_t)-1) != 0 && index > 0 && !launch->is_lenient && errno != EINVAL) {
+                return errno;
+            }
         }
     }
     return 0;

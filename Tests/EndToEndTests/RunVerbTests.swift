@@ -81,7 +81,8 @@ final class ContainerPlace {
     func keeper(_ name: String) throws -> Int32 {
         let process = try #require(try status(name)["process"].int)
         let text = try String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
-        return try #require(Int32(try #require(text.firstMatch(of: /PPid:\s+(\d+)/)).1))
+        let parent = text.firstMatch(of: /PPid:\s+(\d+)/).flatMap { Int32($0.1) }
+        return try #require(parent)
     }
 }
 
@@ -236,7 +237,7 @@ struct RunVerbTests {
 
     @Test(
         "A signal ends the program as it says, or as it would outside",
-        arguments: [(SIGINT, Int32(130)), (SIGTERM, 9), (SIGHUP, 5)]
+        arguments: zip([SIGINT, SIGTERM, SIGHUP], [130, 9, 5] as [Int32])
     )
     func signals(number: Int32, code: Int32) throws {
         let place = try ContainerPlace()
