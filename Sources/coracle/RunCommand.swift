@@ -66,6 +66,8 @@ struct RunCommand: AsyncParsableCommand {
         guard let image = words.first else {
             throw ExitReason(.usage, "there is no image to run", hint: "coracle run IMAGE")
         }
+        // What takes everything behind the image takes this too.
+        if image == "--help" || image == "-h" { throw CleanExit.helpRequest(self) }
         guard !image.hasPrefix("-") else {
             throw ExitReason(.usage, "the option \"\(image)\" is not known", hint: "coracle run --help")
         }

@@ -116,6 +116,9 @@ struct RunVerbTests {
         #expect(try place.run("run", ["--nosuch", Self.image]).status == 125)
         #expect(try place.container(["--memory", "much"], ["true"]).status == 125)
         #expect(try place.container(["-d"], ["nosuch"]).status == 127)
+        let help = try place.run("run", ["--help"])
+        #expect(help.status == 0)
+        #expect(help.output.contains("--entrypoint"))
         #expect(try place.run("ps", ["-a", "-q"]).output == "")
     }
 

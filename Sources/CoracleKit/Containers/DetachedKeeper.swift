@@ -67,6 +67,10 @@ struct DetachedKeeper {
         for (target, descriptor) in zip([Self.lock, Self.arguments, Self.report], moved) {
             posix_spawn_file_actions_adddup2(&actions, descriptor, target)
         }
+        // Whoever waits for the end of a pipe or socket that we were given would wait for the container.
+        for name in DiskFile.names(in: "/proc/self/fd") {
+            if let descriptor = Int32(name), descriptor > 2 { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
+        }
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
