@@ -27,6 +27,8 @@ struct Sweep {
     private var markers: [Item] = []
     /// Unpacked layers, and beside each its diff ID; its time is when it was of use last.
     private var snapshots: [String: [Item]] = [:]
+    /// What `RUN --mount=type=cache` keeps; the time is that of the last use.
+    private var folders: [Item] = []
     /// How many records name a layer.
     private var uses: [Digest: Int] = [:]
     private let now: Int64
@@ -35,6 +37,9 @@ struct Sweep {
     private static let contextAge: Int64 = 30 * 86400
     /// A process that writes one file for longer is not the one that began it.
     private static let leftoverAge: Int64 = 86400
+
+    /// What commands wrote is read soon or never.
+    private static let logAge: Int64 = 7 * 86400
 
     init(_ store: ImageStore, _ policy: Collector.Policy) throws(StoreError) {
         var time = timespec()
@@ -47,8 +52,10 @@ struct Sweep {
         let before = ledger.total
         for item in items { sort(item, store) }
         records.sort { $0.item.mtime < $1.item.mtime }
+        folders.sort { $0.mtime < $1.mtime }
         removeRecords(policy)
         removeSnapshots(policy, store)
+        removeFolders(policy)
         for (digest, item) in blobs.sorted(by: { $0.value.place < $1.value.place }) where isUnused(digest) {
             removeBlob(digest, item)
         }
@@ -76,6 +83,14 @@ struct Sweep {
         case .step: if digest != nil { keep(record(item, store)) }
         case .snapshot: snapshots[String(item.place.prefix { $0 != "." }), default: []].append(item)
         case .fileIndex: if now - item.mtime > Sweep.contextAge { removeIndex(item) }
+        case .cacheFolder: folders.append(item)
+        case .log:
+            if now - item.mtime > Sweep.logAge {
+                outcome.logs += 1
+                remove(item)
+            }
+        // Whoever holds one of these holds off the collector as well.
+        case .lock: if item.name.hasPrefix("step-") || item.name.hasPrefix("unpack-") { remove(item) }
         case .registry: if registry.stale.contains(item.place) { remove(item) }
         case .temporary, .other: break
         }
@@ -100,7 +115,8 @@ struct Sweep {
 
     private static let documents = ["index.json", "oci-layout", "coracle-store"]
 
-    /// Files on their way are called `NAME.PID.NUMBER`, in tmp `PID-NUMBER` or `blob-PID-NUMBER`.
+    /// Files on their way are called `NAME.PID.NUMBER`, in tmp `PID-NUMBER`, with a word before
+    /// it where they are blobs, roots of steps or tries of what the machine allows.
     private func isLeftover(_ item: Item) -> Bool {
         // The names there are those of tags and uploads, and have no process in them.
         if item.area == .registry {
@@ -110,7 +126,7 @@ struct Sweep {
         if item.area == .temporary {
             let parts = item.name.split(separator: "-")
             process =
-                ["blob", "step"].contains(parts.first) && parts.count > 1
+                ["blob", "step", "probe"].contains(parts.first) && parts.count > 1
                 ? Int32(parts[1]) : parts.first.flatMap { Int32($0) }
         } else {
             let parts = item.name.split(separator: ".")
@@ -151,6 +167,18 @@ struct Sweep {
         remove(record.item)
         guard let layer = record.layer, let count = uses[layer] else { return }
         uses[layer] = count == 1 ? nil : count - 1
+    }
+
+    private mutating func removeFolder(_ item: Item) {
+        outcome.folders += 1
+        remove(item)
+    }
+
+    private mutating func removeFolders(_ policy: Collector.Policy) {
+        let last = policy.records == .all ? .max : policy.olderThan.map { now - $0 } ?? .min
+        let old = folders.prefix { $0.mtime < last }
+        folders.removeFirst(old.count)
+        for item in old { removeFolder(item) }
     }
 
     private mutating func removeRecords(_ policy: Collector.Policy) {
@@ -204,6 +232,8 @@ struct Sweep {
             for index in layerIndexes[layer] ?? [] { removeIndex(index) }
         }
         records = Array(kept)
+        // Nothing makes these again but commands themselves.
+        for item in folders where ledger.total > most { removeFolder(item) }
     }
 
     /// Removes what says that a definition has records, where it has none.
