@@ -7,7 +7,9 @@ public struct RunSettings: Sendable {
     public var isolation: Isolation?
     /// How many commands run at the same time.
     public var width = 1
-    /// Gives the value of a secret; `nil` where there is none of that id. Throws where it cannot be read.
+    /// Gives the value of a secret; `nil` where there is none of that id.
+    ///
+    /// Throws where it cannot be read.
     public var secret: @Sendable (_ id: String) throws -> [UInt8]? = { _ in nil }
     /// The sockets of SSH agents, by id.
     public var agents: [String: String] = [:]
