@@ -131,12 +131,21 @@ public final class ImageBuilder {
         let definition = runner.definition()
         if let known = try found(step, definition, { try runner.key(definition) }) { return below + [known] }
         let key = try runner.key(definition)
-        let lock = try turn.away { try FileLock("\(store.root)/locks/step-\(key.hex.prefix(3))") }
+        let lock = try turn.away { try held("\(store.root)/locks/step-\(key.hex.prefix(3))") }
         defer { withExtendedLifetime(lock) {} }
         if let known = try found(step, definition, { key }) { return below + [known] }
         let layer = try runner.make(tell: events)
         try keep(layer, step, definition, key)
         return below + [layer]
+    }
+
+    /// Waits for a lock until the build is ended.
+    func held(_ path: String, isShared: Bool = false) throws -> FileLock {
+        do {
+            return try FileLock(path, isShared: isShared) { commands.isStopped }
+        } catch {
+            throw commands.isStopped ? BuildError("the build was ended") : error
+        }
     }
 
     /// What a step made before; `nil` where nothing is known, or nothing may be.

@@ -14,7 +14,8 @@ final class RunMounts {
     private let run: RunStep
     private let scratch: Scratch
     private var builder: ImageBuilder { run.builder }
-    private var held: [CacheFolder] = []
+    /// The caches in use, by their place in the store.
+    private var held: [String: CacheFolder] = [:]
     /// The targets of caches, which keep what a command writes.
     private(set) var caches: Set<String> = []
     private var sockets: [AgentSocket] = []
@@ -38,6 +39,7 @@ final class RunMounts {
             chmod(path, 0o755)
             specs.append(MountSpec(.bind(folder, isReadOnly: true), at: "/dev/pipes"))
         }
+        try takeCaches()
         for mount in run.run.mounts { if let spec = try spec(mount) { specs.append(spec) } }
         return specs
     }
@@ -45,7 +47,7 @@ final class RunMounts {
     /// Says that the command ended.
     func finish() {
         for socket in sockets { socket.close() }
-        held = []
+        held = [:]
     }
 
     private func spec(_ mount: RunMount) throws -> MountSpec? {
@@ -110,28 +112,43 @@ final class RunMounts {
         if let layers = try builder.layers(of: origin) {
             let folders = try builder.folders(of: layers)
             if let place = try builder.snapshots().locate(source, in: folders) { return place }
-            throw CopyFault.missing(FileTree.names(source))
+            throw run.missing(mount)
         }
         let tree = try builder.tree(of: origin)
         let names = try tree.resolve(FileTree.names(source))
-        guard let node = try tree.node(at: names) else { throw CopyFault.missing(names) }
+        guard let node = try tree.node(at: names) else { throw run.missing(mount) }
         return try builder.disk(node, scratch)
     }
 
-    private func cache(_ mount: RunMount) throws -> MountSpec {
-        var first: LayerPlace?
-        var origin = ""
-        if mount.origin != .none {
-            first = try place(of: mount)
-            origin = try self.origin(of: mount)
+    /// Takes the caches that the command uses, each once and in the order of their places, which is the same for every
+    /// command: two that want the same caches never wait for each other.
+    private func takeCaches() throws {
+        var wanted: [String: (mount: RunMount, sharing: Mount.Sharing)] = [:]
+        for mount in run.run.mounts where mount.mount.kind == .cache {
+            let place = try cachePlace(mount)
+            let sharing = [mount.mount.sharing ?? .shared, wanted[place]?.sharing ?? .shared]
+            let strictest: Mount.Sharing =
+                sharing.contains(.locked) ? .locked : sharing.contains(.private) ? .private : .shared
+            wanted[place] = (wanted[place]?.mount ?? mount, strictest)
         }
-        let snapshots = try builder.snapshots()
-        let folder = try builder.turn.away {
-            try CacheFolder(mount, origin: origin, in: builder.store) { folder in
-                if let first { try snapshots.copy(first, to: folder) }
+        let snapshots = wanted.isEmpty ? nil : try builder.snapshots()
+        for (place, want) in wanted.sorted(by: { $0.key < $1.key }) {
+            let first = want.mount.origin == .none ? nil : try self.place(of: want.mount)
+            held[place] = try builder.turn.away {
+                try CacheFolder(at: place, want.mount, want.sharing, wait: builder.held) { folder in
+                    if let first { try snapshots?.copy(first, to: folder) }
+                }
             }
         }
-        held.append(folder)
+    }
+
+    private func cachePlace(_ mount: RunMount) throws -> String {
+        let origin = mount.origin == .none ? "" : try origin(of: mount)
+        return CacheFolder.place(of: mount, origin: origin, in: builder.store)
+    }
+
+    private func cache(_ mount: RunMount) throws -> MountSpec {
+        guard let folder = held[try cachePlace(mount)] else { throw BuildError("the cache \(mount.id) is not held") }
         caches.insert(mount.target)
         var path = folder.path
         // With "from", the source is the part of it that fills the cache.
@@ -141,7 +158,7 @@ final class RunMounts {
                 guard
                     case .folders(let found)? = try builder.snapshots()
                         .locate(Array(mount.mount.source.utf8), in: [path])
-                else { throw CopyFault.missing(names) }
+                else { throw run.missing(mount) }
                 path = found.last ?? path
             }
         }

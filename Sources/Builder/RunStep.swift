@@ -44,10 +44,26 @@ struct RunStep {
             guard let origin = CopyAction.Origin(mount.origin) else { continue }
             let tree = try builder.tree(of: origin)
             let names = try tree.resolve(FileTree.names(mount.mount.source.utf8))
-            guard let node = try tree.node(at: names) else { throw CopyFault.missing(names) }
+            guard let node = try tree.node(at: names) else { throw missing(mount) }
             try builder.digests.describe(node, CopyRules(), into: &key)
         }
         return key.finish()
+    }
+
+    /// What to say of a mount whose source is not there.
+    func missing(_ mount: RunMount) -> BuildError {
+        let source = mount.mount.source.isEmpty ? "/" : mount.mount.source
+        let place: String
+        var notes: [String] = []
+        switch mount.origin {
+        case .context:
+            place = "the build context"
+            notes = builder.sources.explain(FileTree.text(FileTree.names(source.utf8)))
+        case .namedContext(let name): place = "the build context \"\(name)\""
+        case .step: place = "\"\(mount.mount.from)\""
+        case .none: place = "the cache \"\(mount.id)\""
+        }
+        return BuildError("\"\(source)\", to be mounted at \(mount.target), is not in \(place)", notes: notes)
     }
 
     // MARK: Doing
@@ -61,7 +77,7 @@ struct RunStep {
         try checkRights()
         let scratch = try Scratch(builder.store)
         let snapshots = try builder.snapshots()
-        let folders = try builder.folders(of: below)
+        let folders = try roots(scratch)
         let root = try builder.turn.away {
             try StepRoot(over: folders, in: snapshots, mounts: settings.mountsOverlays)
         }
@@ -86,6 +102,13 @@ struct RunStep {
             try root.adopt(in: snapshots, as: layer.diffID, over: below.map(\.diffID))
             return layer
         }
+    }
+
+    /// The folders that the root is made of; of an image without layers, an empty one.
+    private func roots(_ scratch: Scratch) throws -> [String] {
+        if !below.isEmpty { return try builder.folders(of: below) }
+        try DiskFile.makeFolder(scratch.path + "/nothing")
+        return [scratch.path + "/nothing"]
     }
 
     /// Runs the command, and takes away what was put into its root for it.
@@ -122,9 +145,23 @@ struct RunStep {
         let root = try StepRoot(over: folders, in: snapshots, mounts: builder.settings.run.mountsOverlays)
         var spec = spec
         spec.root = root.spec(over: folders)
-        spec.arguments = [run.arguments.first.flatMap { $0.hasSuffix("sh") ? $0 : nil } ?? "/bin/sh"]
+        spec.arguments = [RunStep.shell(of: run.arguments)]
         spec.hasTerminal = true
-        _ = try SandboxedProcess.start(spec, isolation: isolation) { _, _ in }.wait()
+        let shell = try SandboxedProcess.start(spec, isolation: isolation) { _, bytes in
+            var rest = bytes
+            while !rest.isEmpty {
+                let count = write(STDOUT_FILENO, rest.baseAddress, rest.count)
+                if count < 0, errno != EINTR { return }
+                rest = UnsafeRawBufferPointer(rebasing: rest[max(0, count)...])
+            }
+        }
+        _ = try shell.wait()
+    }
+
+    /// The shell that a command was for, else the one that most images have.
+    static func shell(of arguments: [String]) -> String {
+        let name = arguments.first?.split(separator: "/").last.map(String.init) ?? ""
+        return ["sh", "bash", "ash", "dash", "zsh", "ksh", "fish"].contains(name) ? arguments[0] : "/bin/sh"
     }
 
     private func checkRights() throws {
@@ -214,12 +251,23 @@ extension CopyAction.Origin {
 }
 
 /// A folder of a step's own for a while.
+///
+/// It is named and locked as roots of steps are, so that a build clears what a killed one left.
 final class Scratch {
     let path: String
+    private let lockPath: String
+    private let lock: FileLock
 
     init(_ store: ImageStore) throws {
-        path = try store.temporaryFolder()
+        let name = "step-\(getpid())-\(UInt64.random(in: 0...UInt64.max))"
+        (path, lockPath) = ("\(store.root)/tmp/\(name)", "\(store.root)/locks/\(name)")
+        lock = try FileLock(lockPath)
+        try DiskFile.makeFolder(path)
     }
 
-    deinit { DiskFile.remove(path) }
+    deinit {
+        DiskFile.remove(path)
+        unlink(lockPath)
+        withExtendedLifetime(lock) {}
+    }
 }

@@ -17,6 +17,8 @@ final class StepLog: @unchecked Sendable {
     /// What may be the beginning of a secret.
     private var held: [UInt8] = []
     private var tail: [UInt8] = []
+    /// The beginning of a character that is not shown before the rest of it is there.
+    private var begun: [UInt8] = []
 
     private static let tailSize = 64 << 10
     private static let blot = Array("***".utf8)
@@ -65,6 +67,8 @@ final class StepLog: @unchecked Sendable {
     func finish() {
         keep(held)
         held = []
+        if !begun.isEmpty { show(begun) }
+        begun = []
     }
 
     private func keep(_ bytes: [UInt8]) {
@@ -78,7 +82,20 @@ final class StepLog: @unchecked Sendable {
         }
         tail += bytes
         if tail.count > 2 * StepLog.tailSize { tail.removeFirst(tail.count - StepLog.tailSize) }
-        show(bytes)
+        begun += bytes
+        let rest = StepLog.unfinished(begun)
+        let shown = begun.dropLast(rest)
+        if !shown.isEmpty { show(Array(shown)) }
+        begun.removeFirst(shown.count)
+    }
+
+    /// How many bytes at the end are the beginning of a character in UTF-8, at most three.
+    static func unfinished(_ bytes: [UInt8]) -> Int {
+        for (count, byte) in bytes.reversed().prefix(3).enumerated() where byte & 0xC0 != 0x80 {
+            let length = byte >= 0xF0 && byte < 0xF5 ? 4 : byte >= 0xE0 ? 3 : byte >= 0xC2 ? 2 : 1
+            return byte < 0xF5 && length > count + 1 ? count + 1 : 0
+        }
+        return 0
     }
 
     /// The last lines, at most so many.

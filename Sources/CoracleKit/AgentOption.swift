@@ -4,14 +4,14 @@ internal import Store
 
 /// An SSH agent for a build, as `--ssh` names it: `ID[=SOCKET|KEY[,KEY…]]`.
 ///
-/// Keys are given to an agent of our own, the `ssh-agent` program, which ends with the build.
+/// Keys are given to an agent of our own, the `ssh-agent` program, which ends with the build, however that ends.
 final class AgentOption {
     /// What `RUN --mount=type=ssh` calls it.
     let id: String
     /// The agent's socket.
     let socket: String
     private let folder: String?
-    private let agent: pid_t
+    private let agent: HeldProcess?
 
     /// Reads a flag, and starts an agent where it names keys.
     init(_ text: String, environment: [String: String], in store: ImageStore) throws {
@@ -27,13 +27,13 @@ final class AgentOption {
                     hint: "eval $(ssh-agent) && ssh-add, or --ssh \(id)=KEYFILE"
                 )
             }
-            (socket, folder, agent) = (path, nil, 0)
+            (socket, folder, agent) = (path, nil, nil)
             try AgentOption.check(socket, id)
             return
         }
         var status = stat()
         if paths.count == 1, stat(paths[0], &status) == 0, status.st_mode & S_IFMT == S_IFSOCK {
-            (socket, folder, agent) = (paths[0], nil, 0)
+            (socket, folder, agent) = (paths[0], nil, nil)
             return
         }
         for path in paths where access(path, R_OK) != 0 {
@@ -42,13 +42,15 @@ final class AgentOption {
         let scratch = try store.temporaryFolder()
         chmod(scratch, 0o700)
         (socket, folder) = (scratch + "/a", scratch)
-        let command = ["ssh-agent", "-a", socket]
-        let (code, output, errors) = try ChildProcess.run(command, scratch: scratch, environment: environment)
-        let number = output.split(separator: "SSH_AGENT_PID=").last.flatMap { pid_t($0.prefix(while: \.isNumber)) }
-        guard code == 0, let number else {
-            throw ExitReason(.step, "starting ssh-agent: \(errors.split(whereSeparator: \.isNewline).first ?? "")")
+        // The agent runs beside a shell that waits for us to go.
+        let wait = "trap '' HUP INT TERM; echo begun; read -r end; kill \"$SSH_AGENT_PID\""
+        let command = ["ssh-agent", "-a", socket, "/bin/sh", "-c", wait]
+        do {
+            agent = try HeldProcess(command, scratch: scratch, environment: environment)
+        } catch {
+            DiskFile.remove(scratch)
+            throw error
         }
-        agent = number
         var variables = environment
         variables["SSH_AUTH_SOCK"] = socket
         // A key with a passphrase must not ask for it on a terminal.
@@ -69,7 +71,7 @@ final class AgentOption {
     }
 
     deinit {
-        if agent > 0 { kill(agent, SIGTERM) }
+        agent?.end()
         if let folder { DiskFile.remove(folder) }
     }
 }

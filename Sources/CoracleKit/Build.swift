@@ -109,6 +109,7 @@ public struct Build: Sendable {
             environment: environment,
             events: events
         )
+        defer { common.commands.close() }
         let cache = try RegistryCache(registries, remote, store, events: registries.fetched)
         let image: Descriptor
         let config: Descriptor?
@@ -215,6 +216,8 @@ public struct Build: Sendable {
         if let first = plan.firstCommand {
             settings.run = try common.commands.settings()
             for note in common.commands.takeNotes() { events(.warning(first, note)) }
+            // Plans of two platforms number their steps alike.
+            if isForSeveral { settings.run.logs += "/" + plan.platform.description.replacing("/", with: "-") }
             settings.run.hostname = options.buildArguments["BUILDKIT_SANDBOX_HOSTNAME"]
         }
         do {

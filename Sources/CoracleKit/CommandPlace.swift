@@ -48,6 +48,9 @@ final class CommandPlace {
         return settings
     }
 
+    /// Ends what was started for commands.
+    func close() { agents = [] }
+
     /// The notes, once.
     func takeNotes() -> [String] {
         defer { notes = [] }

@@ -36,7 +36,9 @@ public enum DiagnosticText {
         text += excerpt(diagnostic.range, place, in: source)
         for note in diagnostic.notes {
             let where_ = note.range.map { " (line \(source.line(at: $0.start)))" } ?? ""
-            text += "   note: \(visible(note.message))\(where_)\n"
+            // Of a note with several lines, as the end of a log is one, each is cleaned for itself.
+            let lines = note.message.split(separator: "\n", omittingEmptySubsequences: false)
+            text += "   note: \(lines.map { visible(String($0)) }.joined(separator: "\n   "))\(where_)\n"
         }
         return text
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Why a command ends without its result: what is printed, and the exit code.
-public struct ExitReason: Error, Sendable {
+public struct ExitReason: Error, Sendable, CustomStringConvertible {
     /// What kind of thing went wrong; its number is the exit code.
     public enum Code: Int32, Sendable {
         /// A build step failed.
@@ -24,6 +24,9 @@ public struct ExitReason: Error, Sendable {
     public let message: String
     /// What to type or to change; `nil` where nothing is known.
     public let hint: String?
+
+    /// The message.
+    public var description: String { message }
 
     /// Creates a reason.
     ///

@@ -5,12 +5,15 @@ internal import Synchronization
 
 /// Lets a command clean up before it ends by a signal: SIGINT, SIGTERM or SIGHUP.
 ///
-/// A second signal ends it at once.
+/// A second signal ends it at once, and so does time: what is left then is cleared by the next build, as after a kill.
 final class Interruption: @unchecked Sendable {
     // SAFETY: what changes is touched on the queue only.
     private let queue = DispatchQueue(label: "coracle.signals")
     private var sources: [any DispatchSourceSignal] = []
     private var received: Int32?
+
+    /// Seconds for cleaning up.
+    private static let patience = 1.6
 
     /// Calls `handler` when a signal comes.
     init(_ handler: @escaping @Sendable () -> Void) {
@@ -22,6 +25,7 @@ final class Interruption: @unchecked Sendable {
             source.setEventHandler { [unowned self] in
                 if received != nil { Interruption.die(number) }
                 received = number
+                queue.asyncAfter(deadline: .now() + Interruption.patience) { Interruption.die(number) }
                 handler()
             }
             source.resume()

@@ -3,11 +3,12 @@ internal import Store
 
 /// `coracle prune`: removes what no image needs.
 public struct PruneStore: Sendable {
-    /// `--max-size`: records of steps go, those out of use for longest first, until the store is no larger.
+    /// `--max-size`: unpacked layers, records of steps and cache folders go, those out of use for longest first, until
+    /// the store is no larger.
     public var maxSize: DataSize?
-    /// `--older-than`: records of steps that were of no use for longer go.
+    /// `--older-than`: what was of no use for longer goes.
     public var olderThan: TimeSpan?
-    /// `--all`: every record of a step goes.
+    /// `--all`: every record of a step, unpacked layer and cache folder goes.
     public var all = false
     private let workspace: Workspace
 
@@ -52,6 +53,7 @@ public struct PruneStore: Sendable {
         let counts = [
             (outcome.steps, "cached step"), (outcome.blobs, "blob"), (outcome.indexes, "index"),
             (outcome.snapshots, "unpacked layer"), (outcome.containers, "ended container"),
+            (outcome.folders, "cache folder"), (outcome.logs, "log"),
             (outcome.leftovers, "leftover"),
         ]
         let list = counts.filter { $0.0 > 0 }

@@ -4,6 +4,7 @@ internal import Builder
 internal import Glibc
 internal import Sandbox
 internal import Store
+internal import Synchronization
 
 /// What commands of a build are given, and what they are allowed, as flags have it.
 public struct RunOptions: Sendable {
@@ -43,9 +44,10 @@ public struct RunOptions: Sendable {
         var secrets: [String: SecretOption] = [:]
         for text in self.secrets {
             let secret = try SecretOption(text, environment: environment)
+            try secret.check()
             secrets[secret.id] = secret
         }
-        settings.secret = { [secrets] id in try secrets[id]?.value(environment: environment) }
+        settings.secret = RunOptions.values(secrets, environment)
         for text in self.agents {
             let agent = try AgentOption(text, environment: environment, in: store)
             settings.agents[agent.id] = agent.socket
@@ -81,6 +83,22 @@ public struct RunOptions: Sendable {
                 throw ExitReason(.usage, "--cpus \"\(processors)\" is not a number of processors, for example 1.5")
             }
             (settings.resources.cpuPeriod, settings.resources.cpuQuota) = (100_000, Int64(count * 100_000))
+        }
+    }
+
+    /// Gives the values of secrets, each read once: a pipe, as a shell's `<(…)` is one, gives its content once.
+    private static func values(
+        _ secrets: [String: SecretOption],
+        _ environment: [String: String]
+    ) -> @Sendable (_ id: String) throws -> [UInt8]? {
+        let known = Mutex<[String: [UInt8]]>([:])
+        return { id in
+            try known.withLock { known in
+                if let value = known[id] { return value }
+                let value = try secrets[id]?.value(environment: environment)
+                known[id] = value
+                return value
+            }
         }
     }
 

@@ -55,6 +55,24 @@ struct SecretOption: Sendable {
         }
     }
 
+    /// Says that a file is missing or too large before anything is built.
+    func check() throws(ExitReason) {
+        if case .file(let path) = place { try check(path) }
+    }
+
+    private func check(_ path: String) throws(ExitReason) {
+        var status = stat()
+        guard stat(path, &status) == 0 else {
+            throw ExitReason(.usage, "reading the secret \"\(id)\" from \(path): \(String(cString: strerror(errno)))")
+        }
+        guard status.st_mode & S_IFMT != S_IFDIR else {
+            throw ExitReason(.usage, "reading the secret \"\(id)\" from \(path): it is a folder")
+        }
+        guard status.st_size <= SecretOption.limit else {
+            throw ExitReason(.usage, "the secret \"\(id)\" in \(path) is larger than \(SecretOption.limit) bytes")
+        }
+    }
+
     /// The value.
     func value(environment: [String: String]) throws(ExitReason) -> [UInt8] {
         switch place {
@@ -64,16 +82,7 @@ struct SecretOption: Sendable {
             }
             return Array(value.utf8)
         case .file(let path):
-            var status = stat()
-            guard stat(path, &status) == 0 else {
-                throw ExitReason(
-                    .usage,
-                    "reading the secret \"\(id)\" from \(path): \(String(cString: strerror(errno)))"
-                )
-            }
-            guard status.st_size <= SecretOption.limit else {
-                throw ExitReason(.usage, "the secret \"\(id)\" in \(path) is larger than \(SecretOption.limit) bytes")
-            }
+            try check(path)
             do {
                 return try DiskFile.read(path, limit: SecretOption.limit) ?? []
             } catch {

@@ -37,7 +37,8 @@ public struct ShowUsage: Sendable {
         private var parts: [(name: String, part: Collector.Usage.Part)] {
             [
                 ("images", usage.images), ("layers", usage.layers), ("registry", usage.registry),
-                ("cache", usage.cache), ("snapshots", usage.snapshots), ("containers", usage.containers),
+                ("cache", usage.cache), ("snapshots", usage.snapshots), ("caches", usage.folders),
+                ("containers", usage.containers),
                 ("other", usage.other),
             ]
         }

@@ -25,11 +25,14 @@ extension Collector {
         public var snapshots = Part()
         /// What is kept of containers: logs, and how they ended.
         public var containers = Part()
-        /// Everything else: what nothing refers to, files on their way, folders; counts files.
+        /// What `RUN --mount=type=cache` keeps; counts caches.
+        public var folders = Part()
+        /// Everything else: logs, what nothing refers to, files on their way, folders; counts files.
         public var other = Part()
         /// Bytes on disk of everything.
         public var total: Int64 = 0
-        /// Bytes on disk that would be free if every record of a step and every unpacked layer were removed.
+        /// Bytes on disk that would be free if every record of a step, unpacked layer and cache folder
+        /// were removed.
         public var reclaimable: Int64 = 0
 
         /// Nothing.
@@ -51,7 +54,9 @@ extension Collector {
         var usage = Usage()
         var seen: Set<StoreScan.Inode> = []
         usage.images.count = images.count
-        for part in [\Usage.images, \.layers, \.registry, \.cache, \.snapshots, \.containers, \.other] {
+        for part in [
+            \Usage.images, \.layers, \.registry, \.cache, \.snapshots, \.folders, \.containers, \.other,
+        ] {
             for item in items where Collector.part(of: item, marks, registry, cached) == part {
                 usage[keyPath: part].bytes += item.blocks.reduce(0) {
                     $0 + (seen.insert($1.inode).inserted ? $1.bytes : 0)
@@ -86,7 +91,8 @@ extension Collector {
         case .step, .layerIndex, .fileIndex: return \.cache
         case .snapshot: return \.snapshots
         case .container: return \.containers
-        case .temporary, .other: return \.other
+        case .cacheFolder: return \.folders
+        case .temporary, .log, .lock, .other: return \.other
         case .registry: return \.registry
         case .blob:
             guard let digest = try? Digest("sha256:" + item.name) else { return \.other }

@@ -7,12 +7,12 @@
 public struct Collector: Sendable {
     /// What to remove besides what nothing refers to.
     public struct Policy: Hashable, Sendable {
-        /// Remove unpacked layers and then records of steps, those out of use for longest first, until the store takes
-        /// at most so many bytes.
+        /// Remove unpacked layers, then records of steps and last cache folders, those out of use for longest first,
+        /// until the store takes at most so many bytes.
         public var maxSize: Int64?
-        /// Remove records of steps and unpacked layers that were of no use for longer than so many seconds.
+        /// Remove records of steps, unpacked layers and cache folders that were of no use for longer than so many seconds.
         public var olderThan: Int64?
-        /// Which records of steps and unpacked layers to remove whatever their age.
+        /// Which records of steps, unpacked layers and cache folders to remove whatever their age.
         public var records = Records.none
 
         /// Records that are removed whatever their age.
@@ -43,6 +43,10 @@ public struct Collector: Sendable {
         public var snapshots = 0
         /// What is kept of containers that have ended.
         public var containers = 0
+        /// Folders that `RUN --mount=type=cache` keeps.
+        public var folders = 0
+        /// Logs of builds, older than a week.
+        public var logs = 0
         /// Files that killed processes left.
         public var leftovers = 0
     }
@@ -72,7 +76,9 @@ public struct Collector: Sendable {
         defer { withExtendedLifetime(index) {} }
         let sweep = try Sweep(store, policy)
         for item in sweep.removed { DiskFile.remove(store.root + "/" + item.place) }
-        let left = sweep.removed.first { $0.area == .snapshot && DiskFile.exists(store.root + "/" + $0.place) }
+        let left = sweep.removed.first {
+            [.snapshot, .cacheFolder].contains($0.area) && DiskFile.exists(store.root + "/" + $0.place)
+        }
         guard let left else { return sweep.outcome }
         throw StoreError(
             "removing \(store.root)/\(left.place): files in it belong to other users, as it was unpacked by another user or "

@@ -173,6 +173,27 @@ public final class FileLock: Sendable {
         }
     }
 
+    /// Locks a file, waiting for others as long as the wait is worth something.
+    ///
+    /// Looks now and then, 10 to 100 ms apart, as a thread that the kernel holds cannot be told to give up.
+    ///
+    /// - Parameters:
+    ///   - path: The file; made where it is not there.
+    ///   - isShared: Whether others may hold it in the same way.
+    ///   - isEnded: Whether to give up.
+    /// - Throws: ``StoreError`` where it cannot be locked, or the wait was given up.
+    public init(_ path: String, isShared: Bool = false, until isEnded: () -> Bool) throws(StoreError) {
+        descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw StoreError("opening the lock \(path)", errno: errno) }
+        var pause: UInt32 = 10_000
+        while flock(descriptor, (isShared ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0 {
+            guard errno == EINTR || errno == EWOULDBLOCK else { throw StoreError("locking \(path)", errno: errno) }
+            if isEnded() { throw StoreError("waiting for the lock \(path) was given up") }
+            usleep(pause)
+            pause = min(pause * 2, 100_000)
+        }
+    }
+
     /// Takes a descriptor that holds the lock.
     private init(holding descriptor: Int32) {
         self.descriptor = descriptor

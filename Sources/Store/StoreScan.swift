@@ -6,7 +6,7 @@ internal import OCI
 struct StoreScan {
     /// Which part of a store a file belongs to.
     enum Area: Hashable {
-        case blob, step, layerIndex, fileIndex, snapshot, container, temporary, registry, other
+        case blob, step, layerIndex, fileIndex, snapshot, container, cacheFolder, log, lock, temporary, registry, other
     }
 
     /// A file by its number: two names of one are hard links.
@@ -38,8 +38,8 @@ struct StoreScan {
         addFolder("", .other)
         for (folder, area) in [
             ("blobs", Area.other), ("blobs/sha256", .blob), ("steps", .step), ("layers", .layerIndex),
-            ("files", .fileIndex), ("tmp", .temporary), ("locks", .other), ("snapshots", .other),
-            ("containers", .container),
+            ("files", .fileIndex), ("tmp", .temporary), ("locks", .lock), ("snapshots", .other),
+            ("containers", .container), ("caches", .cacheFolder), ("logs", .log),
         ] { addFolder(folder, area) }
         for system in DiskFile.names(in: root + "/snapshots") { addFolder("snapshots/" + system, .snapshot) }
         addTree("registry")
@@ -47,6 +47,7 @@ struct StoreScan {
 
     private static let structure: Set<String> = [
         "blobs", "blobs/sha256", "steps", "layers", "files", "tmp", "locks", "registry", "snapshots", "containers",
+        "caches", "logs",
     ]
 
     /// Adds what a registry knows, each file for itself; its folders are other things.

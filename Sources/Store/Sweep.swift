@@ -29,6 +29,8 @@ struct Sweep {
     private var snapshots: [String: [Item]] = [:]
     /// Unpacked layers that running containers use, by their places.
     private var inUse: Set<String> = []
+    /// What `RUN --mount=type=cache` keeps; the time is that of the last use.
+    private var folders: [Item] = []
     /// How many records name a layer.
     private var uses: [Digest: Int] = [:]
     private let now: Int64
@@ -37,6 +39,9 @@ struct Sweep {
     private static let contextAge: Int64 = 30 * 86400
     /// A process that writes one file for longer is not the one that began it.
     private static let leftoverAge: Int64 = 86400
+
+    /// What commands wrote is read soon or never.
+    private static let logAge: Int64 = 7 * 86400
 
     init(_ store: ImageStore, _ policy: Collector.Policy) throws(StoreError) {
         var time = timespec()
@@ -50,8 +55,10 @@ struct Sweep {
         for item in items { sort(item, store) }
         for items in snapshots.filter({ inUse.contains($0.key) }) { snapshots[items.key] = nil }
         records.sort { $0.item.mtime < $1.item.mtime }
+        folders.sort { $0.mtime < $1.mtime }
         removeRecords(policy)
         removeSnapshots(policy, store)
+        removeFolders(policy)
         for (digest, item) in blobs.sorted(by: { $0.value.place < $1.value.place }) where isUnused(digest) {
             removeBlob(digest, item)
         }
@@ -79,6 +86,16 @@ struct Sweep {
         case .step: if digest != nil { keep(record(item, store)) }
         case .snapshot: snapshots[String(item.place.prefix { $0 != "." }), default: []].append(item)
         case .fileIndex: if now - item.mtime > Sweep.contextAge { removeIndex(item) }
+        case .cacheFolder: folders.append(item)
+        case .log:
+            if now - item.mtime > Sweep.logAge {
+                outcome.logs += 1
+                remove(item)
+            }
+        // Builds hold off the collector; a container that runs holds the lock of its files.
+        case .lock:
+            let isOurs = item.name.hasPrefix("step-") || item.name.hasPrefix("unpack-")
+            if isOurs, !FileLock.isHeld(store.root + "/" + item.place) { remove(item) }
         case .registry: if registry.stale.contains(item.place) { remove(item) }
         case .container: sortContainer(item, store)
         case .temporary, .other: break
@@ -115,7 +132,8 @@ struct Sweep {
 
     private static let documents = ["index.json", "oci-layout", "coracle-store"]
 
-    /// Files on their way are called `NAME.PID.NUMBER`, in tmp `PID-NUMBER` or `blob-PID-NUMBER`.
+    /// Files on their way are called `NAME.PID.NUMBER`, in tmp `PID-NUMBER`, with a word before
+    /// it where they are blobs, roots of steps or tries of what the machine allows.
     private func isLeftover(_ item: Item, _ store: ImageStore) -> Bool {
         // The names there are those of tags and uploads, and have no process in them.
         if item.area == .registry {
@@ -128,7 +146,7 @@ struct Sweep {
             if DiskFile.exists(lock) { return !FileLock.isHeld(lock) }
             let parts = item.name.split(separator: "-")
             process =
-                ["blob", "step"].contains(parts.first) && parts.count > 1
+                ["blob", "step", "probe"].contains(parts.first) && parts.count > 1
                 ? Int32(parts[1]) : parts.first.flatMap { Int32($0) }
         } else {
             let parts = item.name.split(separator: ".")
@@ -169,6 +187,18 @@ struct Sweep {
         remove(record.item)
         guard let layer = record.layer, let count = uses[layer] else { return }
         uses[layer] = count == 1 ? nil : count - 1
+    }
+
+    private mutating func removeFolder(_ item: Item) {
+        outcome.folders += 1
+        remove(item)
+    }
+
+    private mutating func removeFolders(_ policy: Collector.Policy) {
+        let last = policy.records == .all ? .max : policy.olderThan.map { now - $0 } ?? .min
+        let old = folders.prefix { $0.mtime < last }
+        folders.removeFirst(old.count)
+        for item in old { removeFolder(item) }
     }
 
     private mutating func removeRecords(_ policy: Collector.Policy) {
@@ -222,6 +252,8 @@ struct Sweep {
             for index in layerIndexes[layer] ?? [] { removeIndex(index) }
         }
         records = Array(kept)
+        // Nothing makes these again but commands themselves.
+        for item in folders where ledger.total > most { removeFolder(item) }
     }
 
     /// Removes what says that a definition has records, where it has none.

@@ -8,8 +8,8 @@ struct PruneCommand: ParsableCommand {
         commandName: "prune",
         abstract: "Remove what no image needs.",
         discussion: """
-            Layers that nothing refers to always go. Cached steps go when an option says so, with layers that only \
-            they need. No image of the list loses anything, and nothing is removed under a running build.
+            Layers that nothing refers to always go, and logs of builds after a week. Cached steps go when an option \
+            says so, with layers that only they need, and so does what RUN --mount=type=cache keeps. No image of the list loses anything, and nothing is removed under a running build.
             """
     )
 
@@ -17,16 +17,22 @@ struct PruneCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Remove cached steps, the least recently used first, until the store is no larger: 20GB, 512MiB.",
+            "Remove unpacked layers, cached steps and cache mounts, the least recently used first, until the "
+                + "store is no larger: 20GB, 512MiB.",
             valueName: "size"
         )
     )
     var maxSize: String?
 
-    @Option(help: ArgumentHelp("Remove cached steps that were not used for so long: 7d, 12h.", valueName: "time"))
+    @Option(
+        help: ArgumentHelp(
+            "Remove cached steps and cache mounts that were not used for so long: 7d, 12h.",
+            valueName: "time"
+        )
+    )
     var olderThan: String?
 
-    @Flag(help: "Remove all cached steps.")
+    @Flag(help: "Remove all cached steps and all that RUN --mount=type=cache keeps.")
     var all = false
 
     @Flag(help: "Say what would be removed, and remove nothing.")

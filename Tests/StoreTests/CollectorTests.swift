@@ -253,6 +253,43 @@ import Testing
         #expect(try Collector(store).usage().total == outcome.left)
     }
 
+    /// What `RUN --mount=type=cache` keeps, of use last so many seconds ago.
+    private func cacheFolder(_ name: String, age: Double) throws {
+        try folder.write("caches/\(name)/0/file", String(repeating: "x", count: 100_000))
+        try makeOld(by: age, "caches/\(name)")
+    }
+
+    @Test func cachesOfCommandsGoByTheirLastUseAndOnlyWhenAsked() throws {
+        for (name, age) in [("a", 10.0), ("b", 900), ("c", 5000)] { try cacheFolder(name, age: age) }
+        let record = try step(1, layer: try blob(1))
+
+        #expect(try Collector(store).usage().folders.count == 3)
+        #expect(try Collector(store).usage().folders.bytes >= 300_000)
+        #expect(try Collector(store).prune(policy()).folders == 0)
+        #expect(try Collector(store).prune(policy { $0.olderThan = 1000 }).folders == 1)
+        #expect(names("caches") == ["a", "b"])
+        let left = try Collector(store).preview(policy()).left
+        // Records can be made again, so they go first.
+        #expect(try Collector(store).prune(policy { $0.maxSize = left - 150_000 }).folders == 1)
+        #expect(names("caches") == ["a"] && !names("steps").contains(record.hex))
+        let reclaimable = try Collector(store).usage().reclaimable
+        #expect(try Collector(store).prune(policy { $0.records = .all }).freed == reclaimable)
+        #expect(names("caches") == [])
+    }
+
+    @Test func logsGoAfterAWeekAndLocksOfStepsAtOnce() throws {
+        for (name, days) in [("new", 6.0), ("old", 8)] {
+            try folder.write("logs/\(name)/step-1.log", "said")
+            try makeOld(by: days * 86400, "logs/\(name)")
+        }
+        for name in ["step-0ab", "unpack-12"] { try folder.write("locks/\(name)", "") }
+
+        #expect(try Collector(store).prune(policy()).logs == 1)
+
+        #expect(names("logs") == ["new"])
+        #expect(names("locks").allSatisfy { ["index", "use", "registry"].contains($0) })
+    }
+
     @Test func aBlobWithASecondNameElsewhereIsNotFreed() throws {
         let loose = try blob(1)
         link(store.path(of: loose.digest), root + "/other-name")

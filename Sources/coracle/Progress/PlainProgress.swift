@@ -9,7 +9,34 @@ final class PlainProgress: ProgressView {
         let number: Int
         let start = ContinuousClock.now
         /// The beginning of a line whose end is still to come.
-        var open = ""
+        var open: [UInt8] = []
+
+        /// Takes what a command wrote, and gives the lines that are whole now; a line that was written over with `\r`
+        /// gives each of its states.
+        ///
+        /// Looks at each byte once, however long a line gets.
+        mutating func take(_ text: String) -> [String] {
+            var lines: [String] = []
+            for byte in text.utf8 {
+                let follows = open.last == 0x0D
+                if byte == 0x0A {
+                    if follows { open.removeLast() }
+                    end(&lines)
+                } else {
+                    if follows {
+                        open.removeLast()
+                        if !open.isEmpty { end(&lines) }
+                    }
+                    open.append(byte)
+                }
+            }
+            return lines
+        }
+
+        private mutating func end(_ lines: inout [String]) {
+            lines.append(String(decoding: open, as: UTF8.self))
+            open.removeAll(keepingCapacity: true)
+        }
     }
 
     private struct State {
@@ -45,9 +72,7 @@ final class PlainProgress: ProgressView {
             return ["#\(state.next - 1) \(event.title)"]
         case .progress: return []
         case .output:
-            var lines = ((state.running[event.step]?.open ?? "") + event.message)
-                .split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
-            state.running[event.step]?.open = String(lines.removeLast())
+            let lines = state.running[event.step]?.take(event.message) ?? []
             return lines.map { "\(number) \(Elapsed.precise(elapsed)) \($0)" }
         case .warning: return ["\(number) WARNING: \(event.message)"]
         case .shell: return ["\(number) failed; a shell in the state before it; end it with exit"]
@@ -55,8 +80,9 @@ final class PlainProgress: ProgressView {
         }
         var lines: [String] = []
         if let open = state.running[event.step]?.open, !open.isEmpty {
-            lines.append("\(number) \(Elapsed.precise(elapsed)) \(open)")
-            state.running[event.step]?.open = ""
+            let rest = String(decoding: open, as: UTF8.self)
+            lines.append("\(number) \(Elapsed.precise(elapsed)) \(rest)")
+            state.running[event.step]?.open = []
         }
         switch event.kind {
         case .cached: lines.append("\(number) CACHED")
