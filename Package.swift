@@ -171,7 +171,7 @@ let package = Package(
         // The program as people run it.
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["Archive", "CLinux", "OCI", "Store", "TestSupport", "coracle"],
+            dependencies: ["Archive", "CLinux", "OCI", "RegistryServer", "Store", "TestSupport", "coracle"],
             swiftSettings: settings
         ),
         // What BuildKit makes of thousands of inputs, compared with what we make of them.

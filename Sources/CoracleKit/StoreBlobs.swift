@@ -22,6 +22,9 @@ struct LayoutBlobs: BlobSource {
 
 /// A file that is read from one end to the other; it is closed with the last reference to it.
 private final class OpenFile: Sendable {
+    /// How much is read at once: every blob on its way holds a few of these.
+    private static let piece = 256 << 10
+
     private let descriptor: Int32
     private let path: String
 
@@ -38,7 +41,7 @@ private final class OpenFile: Sendable {
 
     func next() throws -> [UInt8]? {
         var count = 0
-        let chunk = [UInt8](unsafeUninitializedCapacity: BlobChunks.largest) { buffer, initialized in
+        let chunk = [UInt8](unsafeUninitializedCapacity: OpenFile.piece) { buffer, initialized in
             repeat { count = read(descriptor, buffer.baseAddress, buffer.count) } while count < 0 && errno == EINTR
             initialized = max(0, count)
         }

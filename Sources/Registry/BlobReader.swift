@@ -86,7 +86,15 @@ final class BlobReader: @unchecked Sendable {
     }
 
     private func wrong(_ reason: String) -> RegistryError {
-        RegistryError(.invalid, "\(operation.what): \(reason)", cause: WrongContent())
+        let error = RegistryError(
+            .server,
+            "\(operation.what): \(reason)",
+            hint: "the registry's copy may be damaged: delete the blob there and push the image again",
+            cause: WrongContent()
+        )
+        // A mirror that sends wrong bytes is not asked again; what it sent is with the caller, who begins anew.
+        if places.count > 1 { client.pass(places.removeFirst(), because: error) }
+        return error
     }
 
     private func connect() async throws {

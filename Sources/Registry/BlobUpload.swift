@@ -70,6 +70,8 @@ struct BlobUpload {
         if try await !resume() {
             location = try await client.beginUpload(blob, repository, mounting: other)
             if location == nil { return .mounted }
+            // Killed in its first chunk, the upload has something already.
+            note()
         }
         do {
             while true {
@@ -218,15 +220,20 @@ struct BlobUpload {
         switch step {
         case .done: return false
         case .interrupted(let error):
+            let start = offset
             try await wait(error)
             // What closed the upload may have come through, and only its answer been lost.
             let mayBeThere = manner == .single || offset == blob.size
             if mayBeThere, try await client.exists(blob, in: repository, for: .push) { return true }
-            if manner == .single { try await startOver() } else if try await !askOffset() { try await startOver() }
+            if manner == .single { return try await beginAgain() }
+            if try await !askOffset() { return try await beginAgain() }
+            // It was asked where to go on, and refuses that twice: it takes no chunks.
+            if error.status == 416, offset == start, failures > 1 { return try await beginAgain(.single) }
         case .lost(let error):
-            try await wait(error)
+            try await wait(forgotten(error))
             if try await client.exists(blob, in: repository, for: .push) { return true }
-            try await startOver()
+            // An upload that was never more than begun is not lost twice in a row: there is no PATCH there.
+            return try await beginAgain(furthest == 0 && failures > 1 ? .single : nil)
         case .tooLarge(let error):
             if manner == .single {
                 guard blob.size > 0 else { throw error }
@@ -238,14 +245,34 @@ struct BlobUpload {
             } else {
                 throw error
             }
-            if try await !askOffset() { try await startOver() }
+            if try await !askOffset() { return try await beginAgain() }
         case .refused(let error):
             let isOfManner = [400, 405, 411, 415, 501].contains(error.status ?? 0)
             guard isOfManner, manner != .single else { throw error }
-            manner = manner == .chunks && chunkSize < blob.size ? .whole : .single
-            try await startOver()
+            return try await beginAgain(manner == .chunks && chunkSize < blob.size ? .whole : .single)
         }
         return false
+    }
+
+    /// Begins the blob again, perhaps in another manner.
+    ///
+    /// - Returns: Whether the blob is there after all: never, as far as is known.
+    private mutating func beginAgain(_ other: Manner? = nil) async throws -> Bool {
+        manner = other ?? manner
+        try await startOver()
+        return false
+    }
+
+    /// What is told where an upload is lost again and again: that is no "not found" of the blob.
+    private func forgotten(_ error: RegistryError) -> RegistryError {
+        guard error.kind == .notFound else { return error }
+        return RegistryError(
+            .server,
+            error.message + ": the registry forgets uploads that it began",
+            hint: "try again later; where several servers are the registry, they must share their storage",
+            status: error.status,
+            codes: error.codes
+        )
     }
 
     private mutating func wait(_ error: RegistryError) async throws {

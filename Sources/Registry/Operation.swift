@@ -59,6 +59,9 @@ struct Operation: Sendable {
         case .throttled:
             return registry == "docker.io" ? "coracle login docker.io, which raises the limit" : "try again later"
         case .server: return "try again later"
+        case .invalid where status == 413:
+            return "raise the limit for requests at the registry, or at the proxy before it "
+                + "(nginx: client_max_body_size)"
         default: return nil
         }
     }
@@ -66,7 +69,8 @@ struct Operation: Sendable {
     /// What a failed connection means, in words for people.
     func error(_ cause: ServerError) -> RegistryError {
         let kind: RegistryError.Kind = cause.code == .badSettings || cause.code == .badAddress ? .invalid : .network
-        return RegistryError(kind, "\(what): \(cause.message)", hint: cause.hint, cause: cause)
+        let usual = kind == .network ? "check the network between here and \(registry), and try again" : nil
+        return RegistryError(kind, "\(what): \(cause.message)", hint: cause.hint ?? usual, cause: cause)
     }
 
     func invalid(_ reason: String) -> RegistryError { RegistryError(.invalid, "\(what): \(reason)") }

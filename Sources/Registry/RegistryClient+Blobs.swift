@@ -38,13 +38,19 @@ extension RegistryClient {
         into sink: any BlobSink,
         onProgress: @escaping @Sendable (Int64) -> Void = { _ in }
     ) async throws {
-        do {
-            try await attempt(blob, repository, sink, onProgress)
-        } catch let error as RegistryError where error.cause is WrongContent {
-            // Once more from the start: what spoils bytes on the way seldom does it twice.
-            onEvent(.waiting(registry: repository.registry, reason: error.message, delay: .zero, attempt: 2))
-            try await attempt(blob, repository, sink, onProgress)
+        // A mirror that sends wrong bytes is left out of the next attempt.
+        let mirrors = mirrors(of: repository).count
+        for number in 2..<(3 + mirrors) {
+            do {
+                return try await attempt(blob, repository, sink, onProgress)
+            } catch let error as RegistryError where error.cause is WrongContent {
+                // Once more from the start: what spoils bytes on the way seldom does it twice.
+                onEvent(
+                    .waiting(registry: repository.registry, reason: error.message, delay: .zero, attempt: number)
+                )
+            }
         }
+        try await attempt(blob, repository, sink, onProgress)
     }
 
     private func attempt(

@@ -27,27 +27,63 @@ extension RegistryClient {
         }
     }
 
+    /// How long TLS is tried where plain HTTP is allowed: a server that knows none may wait for more for ever.
+    private static let patienceForTLS: Duration = .seconds(3)
+
     /// Tries TLS first, so that nothing goes in the clear where it need not; then, where that is allowed, plain HTTP.
     private func find(_ operation: Operation) async throws -> RegistryState.Endpoint {
         let host = RegistryClient.host(operation.registry)
         let secure = try HTTPURL(isSecure: true, authority: host, target: "/v2/")
         let plain = try HTTPURL(isSecure: false, authority: host, target: "/v2/")
+        guard mayBePlain(plain) else { return try await probe(operation, secure) }
+        let failure: ServerError?
         do {
-            return try await probe(operation, secure)
-        } catch let error as ServerError where mayBePlain(plain) {
+            if let found = try await hastily({ try await self.probe(operation, secure) }) { return found }
+            failure = nil
+        } catch let error as ServerError {
             // Nobody listens on a port that was written, whatever is spoken.
             let isHopeless = error.code == .unreachable && secure.port == plain.port
             let mayBeNoTLS: [ServerError.Code] = [.handshake, .unreachable, .cut, .malformed, .timedOut]
             guard !isHopeless, mayBeNoTLS.contains(error.code) else { throw error }
-            return try await probe(operation, plain)
+            failure = error
         }
+        do {
+            return try await probe(operation, plain)
+        } catch is ServerError where failure == nil {
+            // It was slow, and is no server of plain HTTP: all the patience there is.
+            return try await probe(operation, secure)
+        } catch let error as RegistryError where failure == nil && error.status == 400 {
+            // So a server that wants TLS answers who speaks plain HTTP to it.
+            return try await probe(operation, secure)
+        }
+    }
+
+    /// Does something for a few seconds at most; `nil` where it took longer.
+    private func hastily<Value: Sendable>(_ work: @escaping @Sendable () async throws -> Value) async throws -> Value? {
+        try await withThrowingTaskGroup(of: Value?.self) { group in
+            group.addTask { try await work() }
+            group.addTask {
+                try await Task.sleep(for: RegistryClient.patienceForTLS)
+                return nil
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? nil
+        }
+    }
+
+    /// A request that says what sends it, where the registry wants to know: Azure asks tools for that.
+    private func introduced(_ request: HTTPRequest) -> HTTPRequest {
+        guard request.url.host.hasSuffix(".azurecr.io") else { return request }
+        var request = request
+        request.headers["X-Meta-Source-Client"] = "azure/coracle"
+        return request
     }
 
     private func probe(_ operation: Operation, _ url: HTTPURL) async throws -> RegistryState.Endpoint {
         // First contact: a mistyped name should be told soon.
         var policy = settings.retries
         policy.attempts = min(policy.attempts, 3)
-        let response = try await session.send(HTTPRequest(.get, url), policy: policy)
+        let response = try await session.send(introduced(HTTPRequest(.get, url)), policy: policy)
         warn(operation.registry, response)
         switch response.status {
         case 200..<300:
@@ -100,7 +136,7 @@ extension RegistryClient {
         _ make: (HTTPURL) throws -> HTTPRequest
     ) async throws -> HTTPResponse {
         let endpoint = try await endpoint(operation)
-        let request = try make(endpoint.base)
+        let request = introduced(try make(endpoint.base))
         let isOurs = request.url.authority == endpoint.base.authority && request.url.isSecure == endpoint.base.isSecure
         guard isOurs else { return try await session.send(request, policy: policy) }
         let isAnonymous = operation.access == .pull && state.refusedCredentials(operation.registry) != nil

@@ -194,9 +194,13 @@ extension RegistryClient {
         }
         let answer = RegistryAnswer((try? await response.bytes(limit: 64 << 10)) ?? [], secrets: state.secrets)
         let reason = answer.text.map { ": \($0)" } ?? ""
+        let refusal =
+            credentials == .anonymous
+            ? "\(operation.registry) wants to know who asks, and there are no credentials for it"
+            : "\(realm.authority) does not accept \(credentials)"
         return RegistryError(
             .auth,
-            "\(operation.what): \(realm.authority) does not accept \(credentials)\(reason)",
+            "\(operation.what): \(refusal)\(reason)",
             hint: "coracle login \(operation.registry)",
             status: response.status,
             codes: answer.codes

@@ -18,9 +18,9 @@ public struct RegistryError: Error, Sendable, CustomStringConvertible {
         public static let network = Kind(name: "network")
         /// The registry asked us to slow down more often than the policy allows (429).
         public static let throttled = Kind(name: "throttled")
-        /// The registry failed (5xx).
+        /// The registry failed (5xx), or sent other bytes than those of a digest.
         public static let server = Kind(name: "server")
-        /// The registry refused what it was sent, or sent what is not right: a wrong digest, a malformed answer.
+        /// The registry refused what it was sent, or sent what cannot be read: a malformed answer.
         public static let invalid = Kind(name: "invalid")
     }
 

@@ -34,6 +34,9 @@ final class SourcePass: Sendable {
 /// A place in a blob.
 final class SourceCursor: @unchecked Sendable {
     // SAFETY: one request's body reads it at a time; SourcePass gives it away before it is used, and only afterwards again.
+    /// What is on its way is copied once or twice more before the socket has it: large pieces cost memory and no time.
+    private static let piece: Int64 = 256 << 10
+
     private let chunks: BlobChunks
     private let blob: Descriptor
     private var rest: ArraySlice<UInt8> = []
@@ -56,8 +59,10 @@ final class SourceCursor: @unchecked Sendable {
             }
             rest = chunk[...]
         }
-        let chunk = Array(rest.prefix(Int(clamping: end - offset)))
-        rest = rest.dropFirst(chunk.count)
+        let count = Int(clamping: min(end - offset, SourceCursor.piece))
+        // A small chunk goes on as it is; of nothing is more held than what is on its way.
+        let chunk = Array(rest.prefix(count))
+        rest = rest.count > count ? rest.dropFirst(count) : []
         offset += Int64(chunk.count)
         return chunk
     }

@@ -22,6 +22,9 @@ public final class TestRegistry: Sendable {
     /// Her password, and with it what must be in no message.
     public static let password = "correct horse"
 
+    /// Her line in a file of users, as `htpasswd -B` writes it.
+    public static let passwordFile = "alice:$2y$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2\n"
+
     /// `HOST:PORT` as references have it.
     public let host: String
     /// Its port.
@@ -66,9 +69,7 @@ public final class TestRegistry: Sendable {
                 lines += "rootcertbundle: \(chain.path)}}\n"
                 tokens = server
             } else {
-                // alice:correct horse, as `htpasswd -B` has it.
-                let hash = "$2y$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2"
-                let passwords = try files.write("htpasswd", "alice:\(hash)\n")
+                let passwords = try files.write("htpasswd", TestRegistry.passwordFile)
                 lines += "auth: {htpasswd: {realm: tests, path: \(passwords.path)}}\n"
             }
         }
@@ -92,7 +93,15 @@ public final class TestRegistry: Sendable {
         return processes[1].text.split(whereSeparator: \.isNewline).filter { $0.hasPrefix("token ") }.map { String($0) }
     }
 
-    private static func tokenServer(_ key: URL, _ certificate: URL, _ lifetime: Int) async throws -> ServerProcess {
+    /// Starts a token server: alice everything, bob reading, nobody reading below "public/".
+    ///
+    /// - Parameters:
+    ///   - key: What it signs with, PEM.
+    ///   - certificate: The certificate of the key, PEM.
+    ///   - lifetime: How many seconds its tokens are good for.
+    /// - Returns: The server; it prints "listening on PORT", and a line for each token.
+    /// - Throws: Where it does not start.
+    public static func tokenServer(_ key: URL, _ certificate: URL, _ lifetime: Int) async throws -> ServerProcess {
         let script = ConformanceData.projectRoot.appending(path: "Tests/Fixtures/registry/token_server.py").path
         return try await ServerProcess(
             ["python3", script, key.path, certificate.path, "tests", "\(lifetime)"],

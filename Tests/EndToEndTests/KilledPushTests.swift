@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import RegistryServer
+import Store
+import TestSupport
+import Testing
+
+/// A push that is killed, and the next one.
+@Suite struct KilledPushTests {
+    @Test(
+        "A killed push goes on in the middle of a chunk, or sends the blob again where the registry forgot the upload",
+        arguments: [false, true]
+    )
+    func killed(isForgotten: Bool) async throws {
+        let folder = try TemporaryFolder()
+        let name = "localhost/big:1"
+        try await offPool {
+            let dockerfile = try folder.write("context/Dockerfile", "FROM scratch\nCOPY file /file\n")
+            let numbers = (0..<5_000_000).map { _ in UInt64.random(in: 0...UInt64.max) }
+            try numbers.withUnsafeBytes { Data($0) }
+                .write(to: dockerfile.deletingLastPathComponent().appending(path: "file"))
+            let build = try Self.coracle(["build", "-t", name, folder.url.path + "/context"], folder)
+            try #require(build.status == 0, "\(build.errors)")
+        }
+        var options = RegistryOptions()
+        options.rememberedRequests = 1000
+        let store = try ImageStore(folder.url.path + "/registry")
+        try await EmbeddedRegistry.run(store, options) { registry in
+            let target = "\(registry.host)/team/app:1"
+            let push = try Self.start(["push", name, target], folder)
+            // The first chunk has come, and the second is on its way.
+            while Self.patches(registry).isEmpty { try await Task.sleep(for: .milliseconds(1)) }
+            kill(push.processIdentifier, SIGKILL)
+            try await offPool { push.waitUntilExit() }
+            #expect(push.terminationReason == .uncaughtSignal, "it was killed in time")
+            #expect(try await Wire.ask("GET", "/v2/team/app/manifests/1", port: registry.port).status == 404)
+            if isForgotten { registry.faults.add(Fault(.forgottenUpload, method: "GET")) }
+
+            let again = try await offPool { try Self.coracle(["push", name, target], folder) }
+
+            #expect(again.status == 0, "\(again.errors)")
+            let reply = try await Wire.ask("GET", "/v2/team/app/manifests/1", port: registry.port)
+            let size = try Int64(#require(JSON(parsing: reply.text)["layers"].array.first?["size"].int))
+            let sent = Self.patches(registry).reduce(0) { $0 + $1.bytesIn }
+            #expect(isForgotten ? sent > size : sent == size, "\(sent) of \(size) bytes were sent")
+            #expect(registry.faults.waiting == [], "the second push asked for the upload of the first")
+            let notes = try? FileManager.default.contentsOfDirectory(atPath: folder.url.path + "/store/uploads")
+            #expect(notes ?? [] == [])
+        }
+    }
+
+    private static func patches(_ registry: EmbeddedRegistry) -> [RequestRecord] {
+        registry.requests.filter { $0.method == "PATCH" }
+    }
+
+    private static func environment(_ folder: TemporaryFolder) -> [String: String] {
+        ["CORACLE_STORE": folder.url.path + "/store", "HOME": folder.url.path, "DOCKER_CONFIG": ""]
+    }
+
+    private static func coracle(_ arguments: [String], _ folder: TemporaryFolder) throws -> Program {
+        try Program.run(arguments, environment: environment(folder))
+    }
+
+    private static func start(_ arguments: [String], _ folder: TemporaryFolder) throws -> Process {
+        let process = Process()
+        (process.executableURL, process.arguments) = (Program.coracle, arguments)
+        process.environment = ProcessInfo.processInfo.environment.merging(environment(folder)) { $1 }
+        process.standardInput = FileHandle.nullDevice
+        (process.standardOutput, process.standardError) = (FileHandle.nullDevice, FileHandle.nullDevice)
+        try process.run()
+        return process
+    }
+}
