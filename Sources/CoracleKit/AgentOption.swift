@@ -12,6 +12,8 @@ final class AgentOption {
     let socket: String
     private let folder: String?
     private let agent: HeldProcess?
+    /// The folder, where its path is too long for a socket; -1 where it is not.
+    private var descriptor: Int32 = -1
 
     /// Reads a flag, and starts an agent where it names keys.
     init(_ text: String, environment: [String: String], in store: ImageStore) throws {
@@ -41,7 +43,10 @@ final class AgentOption {
         }
         let scratch = try store.temporaryFolder()
         chmod(scratch, 0o700)
-        (socket, folder) = (scratch + "/a", scratch)
+        folder = scratch
+        // A socket's address has 108 bytes, and a store may lie deeper than that.
+        descriptor = scratch.utf8.count < 100 ? -1 : open(scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        socket = (descriptor < 0 ? scratch : "/proc/\(getpid())/fd/\(descriptor)") + "/a"
         // The agent runs beside a shell that waits for us to go.
         let wait = "trap '' HUP INT TERM; echo begun; read -r end; kill \"$SSH_AGENT_PID\""
         let command = ["ssh-agent", "-a", socket, "/bin/sh", "-c", wait]
@@ -72,6 +77,7 @@ final class AgentOption {
 
     deinit {
         agent?.end()
+        if descriptor >= 0 { close(descriptor) }
         if let folder { DiskFile.remove(folder) }
     }
 }

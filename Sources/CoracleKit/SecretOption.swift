@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import DockerfileSyntax
 internal import Glibc
-internal import Store
 
 /// A secret of a build, as `--secret` names it: `id=ID[,src=PATH|,env=NAME]`.
 struct SecretOption: Sendable {
@@ -83,11 +82,29 @@ struct SecretOption: Sendable {
             return Array(value.utf8)
         case .file(let path):
             try check(path)
-            do {
-                return try DiskFile.read(path, limit: SecretOption.limit) ?? []
-            } catch {
-                throw ExitReason(.usage, "reading the secret \"\(id)\": \(error.message)")
-            }
+            return try read(path)
         }
+    }
+
+    /// Reads a file to its end, which a pipe does not tell before.
+    private func read(_ path: String) throws(ExitReason) -> [UInt8] {
+        let fault = {
+            ExitReason(.usage, "reading the secret \"\(id)\" from \(path): \(String(cString: strerror(errno)))")
+        }
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw fault() }
+        defer { close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: SecretOption.limit + 1)
+        var offset = 0
+        while offset < bytes.count {
+            let count = bytes.withUnsafeMutableBytes {
+                Glibc.read(descriptor, $0.baseAddress?.advanced(by: offset), $0.count - offset)
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw fault() }
+            if count == 0 { return Array(bytes[..<offset]) }
+            offset += count
+        }
+        throw ExitReason(.usage, "the secret \"\(id)\" in \(path) is larger than \(SecretOption.limit) bytes")
     }
 }

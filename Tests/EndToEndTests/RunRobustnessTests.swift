@@ -34,7 +34,7 @@ struct RunRobustnessTests {
 
     @Test("Commands that lock the same caches in different order do not wait for each other for ever")
     func cachesCrossed() throws {
-        let mount = { "--mount=type=cache,id=\($0),sharing=locked,target=/\($0)" }
+        let mount = { (id: String) in "--mount=type=cache,id=\(id),sharing=locked,target=/\(id)" }
         let stages = (0..<6)
             .map { number in
                 let names = number % 2 == 0 ? ["a", "b"] : ["b", "a"]
@@ -171,5 +171,22 @@ struct RunRobustnessTests {
         )
         #expect(left.output == "")
         #expect(try FileManager.default.contentsOfDirectory(atPath: place.store.path + "/tmp") == [])
+    }
+
+    @Test("A secret from a pipe has its content in every step")
+    func secretFromPipe() throws {
+        let mount = "--mount=type=secret,id=p"
+        let place = try BuildPlace(
+            "FROM busybox\nRUN \(mount) wc -c /run/secrets/p\nRUN \(mount) grep -c . /run/secrets/p\n"
+        )
+        let command = [Program.coracle.path, "build", "--store", place.store.path, "--progress", "plain"]
+        let flags = ShellBase.flags + ["--secret", "id=p,src=/dev/stdin", place.context.path]
+
+        let result = try Program.run(
+            ["-c", "printf 'six by\n' | \"$@\"", "-"] + command + flags,
+            of: URL(filePath: "/bin/sh")
+        )
+
+        #expect(result.errors.contains(" 7 /run/secrets/p\n") && result.errors.contains(" 1\n"), "\(result.errors)")
     }
 }
