@@ -8,26 +8,12 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 
 import workloads
-
-
-def run(command, environment=None):
-    """Wall seconds, CPU seconds and peak kilobytes of a program that must succeed, and what it prints."""
-    with tempfile.TemporaryFile() as output:
-        start = time.perf_counter()
-        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - start
-        output.seek(0)
-        text = output.read().decode(errors="replace")
-    if status != 0:
-        sys.exit(f"{' '.join(command)} ended with {status}:\n{text[-2000:]}")
-    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss, text
+from measuring import run
 
 
 def floor(folder):
