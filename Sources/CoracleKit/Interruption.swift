@@ -61,6 +61,11 @@ final class Interruption: @unchecked Sendable {
 
     private static func die(_ number: Int32) {
         signal(number, SIG_DFL)
-        kill(getpid(), number)
+        // To this thread and not blocked in it, so that nothing is done after it: another thread may come to it too late.
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, number)
+        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+        raise(number)
     }
 }

@@ -115,7 +115,10 @@ struct RunRobustnessTests {
             "\(hidden.errors)"
         )
         #expect(hidden.errors.contains(".dockerignore:1"), "\(hidden.errors)")
-        #expect(image.errors.contains("\"/no\", to be mounted at /x, is not in \"busybox\""), "\(image.errors)")
+        #expect(
+            image.errors.contains("\"/no\", to be mounted at /x, is not in the build context \"busybox\""),
+            "\(image.errors)"
+        )
     }
 
     @Test("A secret whose file is missing stops the build before it begins")
