@@ -1,10 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Sandbox
 
+/// How commands are kept apart from the machine.
+public struct RunPlace: Sendable {
+    /// By what.
+    public let isolation: Isolation
+    /// Whether roots can be overlays; else every command gets a copy of the files.
+    public let mountsOverlays: Bool
+
+    /// Describes a place.
+    ///
+    /// - Parameters:
+    ///   - isolation: By what commands are kept apart.
+    ///   - mountsOverlays: Whether roots can be overlays.
+    public init(_ isolation: Isolation, mountsOverlays: Bool) {
+        (self.isolation, self.mountsOverlays) = (isolation, mountsOverlays)
+    }
+}
+
 /// What commands of a build are given, and what they are allowed.
 public struct RunSettings: Sendable {
-    /// How commands are kept apart from the machine; `nil` where none can be run.
-    public var isolation: Isolation?
+    /// Says how commands are kept apart; asked by the first that runs, as finding out takes a process. What the user
+    /// should know is given to `note` once, not before there is a `note`. `nil` where no command can be run.
+    public var place: (@Sendable (_ note: ((String) -> Void)?) throws -> RunPlace)?
     /// How many commands run at the same time.
     public var width = 1
     /// Gives the value of a secret; `nil` where there is none of that id. Throws where it cannot be read.
@@ -27,8 +45,6 @@ public struct RunSettings: Sendable {
     public var resources = ProcessSpec.Resources()
     /// The folder that logs are kept in.
     public var logs = ""
-    /// Whether roots can be overlays; else every command gets a copy of the files.
-    public var mountsOverlays = true
     /// Whether a shell is opened, on the terminal, in the state before a command that fails.
     public var opensShell = false
 

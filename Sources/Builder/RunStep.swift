@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Archive
 internal import BuildPlan
+internal import Dispatch
 internal import DockerfileSyntax
 internal import Glibc
 internal import OCI
@@ -55,15 +56,18 @@ struct RunStep {
     /// Runs the command and makes a layer of what it changed; called by the thread that holds the turn.
     func make(tell: @escaping (BuildEvent) -> Void) throws -> Layer {
         let settings = builder.settings.run
-        guard settings.isolation != nil else {
+        guard let findPlace = settings.place else {
             throw BuildError("this build runs no commands", at: step.range)
         }
         try checkRights()
+        // Layers are unpacked meanwhile.
+        DispatchQueue.global().async { _ = try? findPlace(nil) }
         let scratch = try Scratch(builder.store)
         let snapshots = try builder.snapshots()
         let folders = try builder.folders(of: below)
-        let root = try builder.turn.away {
-            try StepRoot(over: folders, in: snapshots, mounts: settings.mountsOverlays)
+        let (place, root) = try builder.turn.away {
+            let place = try findPlace { tell(.warning(step, $0)) }
+            return (place, try StepRoot(over: folders, in: snapshots, mounts: place.mountsOverlays))
         }
         let mounts = RunMounts(self, scratch)
         var spec = try spec(root.spec(over: folders), folders)
@@ -72,8 +76,8 @@ struct RunStep {
         let log = try StepLog(logPath(), hiding: mounts.secretValues) { tell(.output(step, $0)) }
         let status = try builder.turn.away {
             defer { mounts.finish() }
-            let status = try execute(&spec, root, scratch, snapshots, log, keeps: mounts.caches, tell)
-            if !status.isSuccess, settings.opensShell { try openShell(spec, folders, snapshots, tell) }
+            let status = try execute(&spec, place, root, scratch, snapshots, log, keeps: mounts.caches, tell)
+            if !status.isSuccess, settings.opensShell { try openShell(spec, place, folders, snapshots, tell) }
             return status
         }
         guard status.isSuccess else { throw failure(status, log) }
@@ -91,6 +95,7 @@ struct RunStep {
     /// Runs the command, and takes away what was put into its root for it.
     private func execute(
         _ spec: inout ProcessSpec,
+        _ place: RunPlace,
         _ root: StepRoot,
         _ scratch: Scratch,
         _ snapshots: Snapshots,
@@ -98,13 +103,12 @@ struct RunStep {
         keeps caches: Set<String>,
         _ tell: (BuildEvent) -> Void
     ) throws -> ExitStatus {
-        guard let isolation = builder.settings.run.isolation else { return .exited(0) }
         let standIns = MountStandIns(in: root.folder, scratch, snapshots)
-        if isolation == .chroot {
+        if place.isolation == .chroot {
             try standIns.place(spec.mounts, keeps: caches)
             spec.mounts = []
         }
-        let (status, stubs) = try builder.commands.run(spec, isolation, log) { tell(.warning(step, $0)) }
+        let (status, stubs) = try builder.commands.run(spec, place.isolation, log) { tell(.warning(step, $0)) }
         try standIns.remove()
         Stub.remove(stubs, from: root.folder)
         return status
@@ -113,18 +117,18 @@ struct RunStep {
     /// Opens a shell in the state before the step, for a person to find out what is wrong.
     private func openShell(
         _ spec: ProcessSpec,
+        _ place: RunPlace,
         _ folders: [String],
         _ snapshots: Snapshots,
         _ tell: (BuildEvent) -> Void
     ) throws {
-        guard let isolation = builder.settings.run.isolation else { return }
         tell(.shell(step))
-        let root = try StepRoot(over: folders, in: snapshots, mounts: builder.settings.run.mountsOverlays)
+        let root = try StepRoot(over: folders, in: snapshots, mounts: place.mountsOverlays)
         var spec = spec
         spec.root = root.spec(over: folders)
         spec.arguments = [run.arguments.first.flatMap { $0.hasSuffix("sh") ? $0 : nil } ?? "/bin/sh"]
         spec.hasTerminal = true
-        _ = try SandboxedProcess.start(spec, isolation: isolation) { _, _ in }.wait()
+        _ = try SandboxedProcess.start(spec, isolation: place.isolation) { _, _ in }.wait()
     }
 
     private func checkRights() throws {

@@ -212,9 +212,8 @@ public struct Build: Sendable {
         early?.begin(plan, images.layers)
         let events = common.events
         var settings = try buildSettings(plan)
-        if let first = plan.firstCommand {
+        if runs {
             settings.run = try common.commands.settings()
-            for note in common.commands.takeNotes() { events(.warning(first, note)) }
             settings.run.hostname = options.buildArguments["BUILDKIT_SANDBOX_HOSTNAME"]
         }
         do {

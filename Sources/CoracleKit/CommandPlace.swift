@@ -3,6 +3,7 @@ internal import Builder
 internal import Glibc
 internal import Sandbox
 internal import Store
+internal import Synchronization
 
 /// What commands of one build share: how they are kept apart, what they are given, where their logs are.
 ///
@@ -13,12 +14,16 @@ final class CommandPlace {
     private let store: ImageStore
     private var made: RunSettings?
     private var agents: [AgentOption] = []
-    /// Why no better isolation is used, and what this user cannot do; known once there are settings.
-    private var notes: [String] = []
+    private let isolation: IsolationSearch
 
     /// Checks the flags.
     init(_ options: RunOptions, environment: [String: String], in store: ImageStore) throws {
         (self.options, self.environment, self.store) = (options, environment, store)
+        do {
+            isolation = IsolationSearch(try .init(options.isolation), scratch: store.root + "/tmp")
+        } catch {
+            throw ExitReason(.usage, "--isolation: \(error.message)", hint: error.hint)
+        }
         var settings = RunSettings()
         try options.apply(to: &settings, environment: environment, in: store, keeping: &agents)
         checked = settings
@@ -32,26 +37,9 @@ final class CommandPlace {
         var settings = checked
         settings.width = max(2, Build.cores * 2)
         settings.logs = try CommandPlace.logs(store)
-        do {
-            let choice = try IsolationChoice.probe(.init(options.isolation), scratch: store.root + "/tmp")
-            (settings.isolation, settings.mountsOverlays) = (choice.isolation, choice.mountsOverlays)
-            if choice.isolation != .namespaces || !choice.mountsOverlays {
-                let copies = choice.mountsOverlays ? "" : " on full copies of the files, which is slower"
-                notes = ["commands are isolated by \(choice.isolation)\(copies)"] + choice.reasons
-            }
-            if let note = UserRights.entry?.note { notes.append(note) }
-        } catch let error as SandboxError {
-            let refused = error.code == .refused
-            throw ExitReason(refused ? .step : .usage, "running commands: \(error.message)", hint: error.hint)
-        }
+        settings.place = { [isolation] in try isolation.find($0) }
         made = settings
         return settings
-    }
-
-    /// The notes, once.
-    func takeNotes() -> [String] {
-        defer { notes = [] }
-        return notes
     }
 
     /// Builds whose logs are kept.
@@ -68,5 +56,50 @@ final class CommandPlace {
         let count = strftime(&buffer, buffer.count, "%Y%m%dT%H%M%SZ", &parts)
         let stamp = String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
         return "\(folder)/\(stamp)-\(getpid())"
+    }
+}
+
+/// Finds out how commands are kept apart, once, when the first is run.
+private final class IsolationSearch: Sendable {
+    private struct State {
+        var result: Result<RunPlace, BuildError>?
+        /// Why no better isolation is used, and what this user cannot do, until someone was told.
+        var notes: [String] = []
+    }
+
+    private let wish: IsolationChoice.Wish
+    private let scratch: String
+    private let state = Mutex(State())
+
+    init(_ wish: IsolationChoice.Wish, scratch: String) {
+        (self.wish, self.scratch) = (wish, scratch)
+    }
+
+    /// The place; others wait while it is being found out.
+    func find(_ note: ((String) -> Void)?) throws -> RunPlace {
+        let (result, notes) = state.withLock { state in
+            let result = state.result ?? look(&state.notes)
+            state.result = result
+            defer { if note != nil { state.notes = [] } }
+            return (result, state.notes)
+        }
+        if let note { for text in notes { note(text) } }
+        return try result.get()
+    }
+
+    private func look(_ notes: inout [String]) -> Result<RunPlace, BuildError> {
+        do {
+            let choice = try IsolationChoice.probe(wish, scratch: scratch)
+            if choice.isolation != .namespaces || !choice.mountsOverlays {
+                let copies = choice.mountsOverlays ? "" : " on full copies of the files, which is slower"
+                notes = ["commands are isolated by \(choice.isolation)\(copies)"] + choice.reasons
+            }
+            if let note = UserRights.entry?.note { notes.append(note) }
+            return .success(RunPlace(choice.isolation, mountsOverlays: choice.mountsOverlays))
+        } catch let error as SandboxError {
+            return .failure(BuildError("running commands: \(error.message)", notes: error.hint.map { [$0] } ?? []))
+        } catch {
+            return .failure(BuildError("running commands: \(error)"))
+        }
     }
 }

@@ -68,14 +68,15 @@ struct StoreTarget: ImageTarget {
         let count = MovedBytes(blob, events)
         var hash = SHA256()
         var size: Int64 = 0
-        for try await chunk in try await source.open(blob, from: 0) {
+        let chunks = try await source.open(blob, from: 0)
+        for try await chunk in chunks {
             size += Int64(chunk.count)
             guard size <= blob.size else { break }
-            hash.update(chunk)
+            if !chunks.isVerified { hash.update(chunk) }
             try StoreTarget.write(chunk, to: ingest)
             count.reach(size)
         }
-        let digest = Digest(sha256: hash.finish())
+        let digest = chunks.isVerified ? blob.digest : Digest(sha256: hash.finish())
         guard size == blob.size, digest == blob.digest else {
             throw ExitReason(
                 .registry,

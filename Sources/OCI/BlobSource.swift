@@ -7,14 +7,19 @@ public struct BlobChunks: AsyncSequence, AsyncIteratorProtocol, Sendable {
     /// The most bytes that a chunk has.
     public static let largest = 1 << 20
 
+    /// Whether the last bytes come only when length and digest of all are those of the blob: hashing them again is
+    /// work for nothing.
+    public let isVerified: Bool
     private let read: @Sendable () async throws -> [UInt8]?
 
     /// Makes a pass over bytes.
     ///
-    /// - Parameter read: Gives the next chunk, of 1 to 1,048,576 bytes; `nil` at the end. It is called by one task at
-    ///   a time, and may hold what must be closed: it goes away with the last copy of this value.
-    public init(_ read: @escaping @Sendable () async throws -> [UInt8]?) {
-        self.read = read
+    /// - Parameters:
+    ///   - isVerified: Whether `read` throws where the bytes are not those of the blob, before the last of them.
+    ///   - read: Gives the next chunk, of 1 to 1,048,576 bytes; `nil` at the end. It is called by one task at a time,
+    ///     and may hold what must be closed: it goes away with the last copy of this value.
+    public init(isVerified: Bool = false, _ read: @escaping @Sendable () async throws -> [UInt8]?) {
+        (self.isVerified, self.read) = (isVerified, read)
     }
 
     /// The next chunk.
@@ -33,7 +38,7 @@ public struct BlobChunks: AsyncSequence, AsyncIteratorProtocol, Sendable {
 public protocol BlobSource: Sendable {
     /// Opens a blob.
     ///
-    /// The bytes are as the place holds them: whoever keeps them verifies them first.
+    /// The bytes are as the place holds them: whoever keeps them verifies them first, unless the source did.
     ///
     /// - Parameters:
     ///   - blob: Names the bytes wanted.

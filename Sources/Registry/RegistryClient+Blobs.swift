@@ -77,7 +77,7 @@ extension RegistryClient {
     public func open(_ blob: Descriptor, in repository: Repository, from offset: Int64 = 0) async throws -> BlobChunks {
         let reader = BlobReader(self, blob, repository, offset)
         try await reader.start()
-        return BlobChunks { try await reader.next() }
+        return BlobChunks(isVerified: offset == 0) { try await reader.next() }
     }
 
     /// Reads a small blob whole, verified; mirrors are asked first.

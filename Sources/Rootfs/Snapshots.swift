@@ -149,6 +149,8 @@ public struct Snapshots: Sendable {
     ///   - below: The diff IDs of the layers that the step ran on, lowest first.
     /// - Throws: ``StoreError`` where it cannot be moved; then it is still there.
     public func adopt(_ snapshot: Snapshot, as diffID: Digest, over below: [Digest]) throws {
+        // What changes nothing is the same over any layers: however many such steps there are, mounts have one folder more.
+        if diffID == Snapshots.emptyArchive { return try adoptNothing(snapshot) }
         // It holds copies of what did not change, so it is right over these layers only.
         let chain = Snapshots.chain(below + [diffID])[below.count]
         guard find(diffID, chain: chain) == nil else { return snapshot.close() }
@@ -157,6 +159,22 @@ public struct Snapshots: Sendable {
         guard find(diffID, chain: chain) == nil else { return snapshot.close() }
         let place = path("c", chain)
         try note(diffID, at: place)
+        try snapshot.move(to: place)
+    }
+
+    /// The diff ID of a layer without entries: the two empty blocks that end an archive.
+    static let emptyArchive = SHA256.digest([UInt8](repeating: 0, count: 1024))
+
+    private func adoptNothing(_ snapshot: Snapshot) throws {
+        let place = path("d", Snapshots.emptyArchive)
+        guard access(place, F_OK) != 0 else { return snapshot.close() }
+        let lock = try lock(Snapshots.emptyArchive)
+        defer { withExtendedLifetime(lock) {} }
+        guard access(place, F_OK) != 0 else { return snapshot.close() }
+        // Overlayfs copies folders up that files are made in for a while.
+        DiskFile.remove(snapshot.upper)
+        guard mkdir(snapshot.upper, 0o755) == 0 else { throw StoreError("creating \(snapshot.upper)", errno: errno) }
+        try note(Snapshots.emptyArchive, at: place)
         try snapshot.move(to: place)
     }
 

@@ -174,6 +174,27 @@ import Testing
         #expect(again == shown)
     }
 
+    @Test func stepsThatChangeNothingAreOneFolderHoweverManyTheyAre() throws {
+        var below = [try base()]
+        let shown = try show(try snapshots.directories(of: below, cores: 1))
+        for script in ["true", "touch etc/x; rm etc/x", "true"] {
+            let lower = try snapshots.directories(of: below, cores: 1)
+            let snapshot = try snapshots.begin(over: lower)
+            try Overlay.run(script, lower: lower, snapshot, layers.folder)
+            let layer = try layers.add(Changes(upper: snapshot.upper, lower: lower, marks: snapshots.marks))
+            try snapshots.adopt(snapshot, as: layer.diffID, over: below.map(\.diffID))
+            #expect(access(snapshot.upper, F_OK) != 0, "the folders of the step are gone")
+            below.append(layer)
+        }
+
+        let folders = try snapshots.directories(of: below, cores: 1)
+
+        #expect(folders.count == 2)
+        #expect(try show(folders).dropFirst() == shown.dropFirst())
+        let names = try FileManager.default.contentsOfDirectory(atPath: try #require(folders.last))
+        #expect(names.isEmpty, "what overlayfs copied up for a while is not kept")
+    }
+
     /// Runs a script in a copy.
     private func run(_ script: String, in copy: TreeCopy) throws {
         let shell = URL(filePath: "/bin/sh")
