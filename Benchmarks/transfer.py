@@ -42,7 +42,7 @@ def layout(folder, count, size):
             entry.size = size
             tar.addfile(entry, io.BytesIO(generator.randbytes(size)))
         diff_ids.append("sha256:" + hashlib.sha256(archive.getvalue()).hexdigest())
-        layers.append(add(gzip.compress(archive.getvalue(), 1, mtime=0), "layer.v1.tar+gzip"))
+        layers.append(add(gzip.compress(archive.getvalue(), 0, mtime=0), "layer.v1.tar+gzip"))
     config = {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": diff_ids}}
     kind = "application/vnd.oci.image.manifest.v1+json"
     manifest = {

@@ -20,8 +20,10 @@ public struct RunPlace: Sendable {
 
 /// What commands of a build are given, and what they are allowed.
 public struct RunSettings: Sendable {
-    /// Says how commands are kept apart; asked by the first that runs, as finding out takes a process. What the user
-    /// should know is given to `note` once, not before there is a `note`. `nil` where no command can be run.
+    /// Says how commands are kept apart; `nil` where none can be run.
+    ///
+    /// The first command that runs asks, as finding out takes a process. What the user should know is given to `note`
+    /// once, not before there is a `note`.
     public var place: (@Sendable (_ note: ((String) -> Void)?) throws -> RunPlace)?
     /// How many commands run at the same time.
     public var width = 1
