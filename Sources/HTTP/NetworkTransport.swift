@@ -44,9 +44,10 @@ public final class NetworkTransport: HTTPTransport {
         for (name, value) in request.headers.all { message.headers.add(name: name, value: value) }
         if request.headers["User-Agent"] == nil { message.headers.add(name: "User-Agent", value: settings.userAgent) }
         if request.url.isSecure { message.tlsConfiguration = try trust.configuration(for: request.url) }
-        if let body = request.body { message.body = try await stream(body, bodyFault) }
+        let watch = request.body == nil ? nil : SendingWatch()
+        if let body = request.body, let watch { message.body = try await stream(body, bodyFault, watch) }
         do {
-            let response = try await client(for: proxy).execute(message, deadline: .distantFuture)
+            let response = try await execute(message, client(for: proxy), watch)
             return HTTPResponse(
                 status: Int(response.status.code),
                 headers: HTTPFields(response.headers.lazy.map { (name: $0.name, value: $0.value) }),
@@ -56,6 +57,28 @@ public final class NetworkTransport: HTTPTransport {
         } catch {
             if let fault = bodyFault.value { throw fault }
             throw await explain(error, request.url, proxy)
+        }
+    }
+
+    /// Sends a request, and gives it up when its body is not taken.
+    private func execute(
+        _ message: HTTPClientRequest,
+        _ client: HTTPClient,
+        _ watch: SendingWatch?
+    ) async throws -> HTTPClientResponse {
+        guard let watch else { return try await client.execute(message, deadline: .distantFuture) }
+        let limit = settings.idleTimeout
+        return try await withThrowingTaskGroup(of: HTTPClientResponse?.self) { group in
+            group.addTask { try await client.execute(message, deadline: .distantFuture) }
+            group.addTask {
+                try await watch.wait(limit)
+                return nil
+            }
+            defer { group.cancelAll() }
+            while let answer = try await group.next() {
+                if let answer { return answer }
+            }
+            throw CancellationError()
         }
     }
 
@@ -94,9 +117,13 @@ public final class NetworkTransport: HTTPTransport {
         }
     }
 
-    private func stream(_ body: HTTPBody, _ fault: FirstError) async throws -> HTTPClientRequest.Body {
+    private func stream(
+        _ body: HTTPBody,
+        _ fault: FirstError,
+        _ watch: SendingWatch
+    ) async throws -> HTTPClientRequest.Body {
         let chunks = try await body.open()
-        return .stream(OutgoingBytes(chunks: chunks, fault: fault), length: .known(body.size))
+        return .stream(OutgoingBytes(chunks: chunks, fault: fault, watch: watch), length: .known(body.size))
     }
 
     private func chunks(_ response: HTTPClientResponse, _ url: HTTPURL) -> HTTPChunks {
@@ -109,34 +136,6 @@ public final class NetworkTransport: HTTPTransport {
                 if Task.isCancelled || error is CancellationError { throw CancellationError() }
                 throw text.error(for: error)
             }
-        }
-    }
-}
-
-/// The first error of a body that is being sent: the client reports it as its own.
-private final class FirstError: Sendable {
-    private let error = Mutex<(any Error)?>(nil)
-
-    var value: (any Error)? { error.withLock { $0 } }
-
-    func set(_ new: any Error) {
-        error.withLock { $0 = $0 ?? new }
-    }
-}
-
-/// A body as the client reads it: the next chunk when the last has gone out.
-private struct OutgoingBytes: AsyncSequence, AsyncIteratorProtocol, Sendable {
-    let chunks: HTTPChunks
-    let fault: FirstError
-
-    func makeAsyncIterator() -> OutgoingBytes { self }
-
-    func next() async throws -> ByteBuffer? {
-        do {
-            return try await chunks.next().map { ByteBuffer(bytes: $0) }
-        } catch {
-            fault.set(error)
-            throw error
         }
     }
 }

@@ -298,6 +298,8 @@ struct BlobUpload {
         guard bounds.count == 2, bounds[0] == 0, bounds[1] < blob.size else { return false }
         // "0-0" is what registries say of nothing as well as of one byte.
         offset = bounds[1] == 0 ? 0 : bounds[1] + 1
+        // What was cut may have brought it further all the same.
+        if offset > furthest { (furthest, failures) = (offset, 0) }
         if response.headers["Location"] != nil {
             let url = try await client.location(response, operation)
             location = UploadLocation(url: url, leastChunk: place.leastChunk)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import HTTP
+import TestSupport
 import Testing
 
-@Suite("Addresses")
+@Suite("Addresses", .inTurns)
 struct AddressTests {
     @Test(
         "Location and Link are read relative to what was asked, their queries untouched",
@@ -58,7 +59,7 @@ struct AddressTests {
     }
 }
 
-@Suite("Redaction")
+@Suite("Redaction", .inTurns)
 struct RedactionTests {
     @Test("Addresses show well-known parameters only")
     func address() throws {
@@ -94,7 +95,7 @@ struct RedactionTests {
     }
 }
 
-@Suite("Proxies")
+@Suite("Proxies", .inTurns)
 struct ProxyTests {
     @Test(
         "NO_PROXY is read as Go and curl read it",

@@ -5,7 +5,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite("Connections")
+@Suite("Connections", .inTurns)
 struct ConnectionTests {
     static func get(_ url: String, _ settings: NetworkSettings = NetworkSettings()) async throws -> HTTPResponse {
         try await NetworkTransport(settings).send(HTTPRequest(.get, HTTPURL(url)))
@@ -85,10 +85,11 @@ struct ConnectionTests {
         }
 
         let url = try HTTPURL("http://127.0.0.1:\(server.port)/")
-        await #expect(throws: ServerError.self) {
+        let error = try await #require(throws: ServerError.self) {
             try await NetworkTransport(settings).send(HTTPRequest(.put, url, body: body))
         }
 
+        #expect(error.message == "127.0.0.1 port \(server.port): nothing was taken for 400 ms")
         // What the sockets of both sides hold, and no more.
         #expect(count.withLock { $0 } < 16)
     }

@@ -3,7 +3,7 @@ import HTTP
 import TestSupport
 import Testing
 
-@Suite("Redirects")
+@Suite("Redirects", .inTurns)
 struct RedirectTests {
     let session = HTTPSession(NetworkTransport(), policy: .never)
 

@@ -5,7 +5,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite("Trying again")
+@Suite("Trying again", .inTurns)
 struct RetryTests {
     /// Hardly any waiting.
     static var quick: RetryPolicy {
@@ -109,7 +109,7 @@ struct RetryTests {
     }
 }
 
-@Suite("How many at once")
+@Suite("How many at once", .inTurns)
 struct ConcurrencyLimitTests {
     @Test("Never more than the limit run, and all get their turn", arguments: [1, 2, 5])
     func width(width: Int) async throws {

@@ -4,7 +4,7 @@ import HTTP
 import TestSupport
 import Testing
 
-@Suite("Trust")
+@Suite("Trust", .inTurns)
 struct TrustTests {
     /// openssl's server, which answers every request with a page.
     static func serve(_ pair: (certificate: URL, key: URL), _ more: [String] = []) async throws -> (ServerProcess, Int)

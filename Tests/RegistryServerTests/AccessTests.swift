@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// Users, tokens, and what those who are neither get.
-@Suite struct AccessTests {
+@Suite(.inTurns) struct AccessTests {
     /// The users `ann` with the password `secret` and `bob` with `p:ä`, hashed by python's crypt with few rounds.
     static let users = """
         # users of the tests

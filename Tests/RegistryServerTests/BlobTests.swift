@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// end-1, end-2, end-10: what is there, read whole and in parts, and taken away.
-@Suite struct BlobTests {
+@Suite(.inTurns) struct BlobTests {
     let bytes = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) }
 
     @Test func theRegistrySaysWhatItIs() async throws {

@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 /// What goes wrong on purpose goes wrong as often as it should, and then no more.
-@Suite struct FaultTests {
+@Suite(.inTurns) struct FaultTests {
     let bytes = (0..<2_000_000).map { UInt8(truncatingIfNeeded: $0 &* 13 &+ $0 >> 8) }
 
     @Test func aDownloadIsCut() async throws {
@@ -79,7 +79,8 @@ import Testing
             serving.registry.faults.add(Fault(.slow(bytesPerSecond: 4_000_000)))
 
             #expect(try await serving.ask("GET", "/v2/team/app/blobs/\(digest)").body == bytes)
-            // Half a second is what it takes at that speed.
+            // The request is noted after its answer went out. Half a second is the least it takes at that speed.
+            while serving.registry.requests.last?.method != "GET" { try await Task.sleep(for: .milliseconds(5)) }
             #expect((serving.registry.requests.last?.microseconds ?? 0) > 400_000)
         }
     }

@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 /// end-8, end-12 and the catalog: lists, and the pages they come in.
-@Suite struct ListTests {
+@Suite(.inTurns) struct ListTests {
     @Test func tagsComeInOrderAndInPages() async throws {
         try await Serving.run { serving in
             let image = try await serving.pushImage("b")

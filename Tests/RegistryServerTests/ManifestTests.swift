@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 /// end-3, end-7, end-9: manifests and indexes.
-@Suite struct ManifestTests {
+@Suite(.inTurns) struct ManifestTests {
     @Test func aManifestIsReadAsItWasPushed() async throws {
         try await Serving.run { serving in
             let image = try await serving.pushImage("v1")

@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 /// Other people's clients and servers against ours; skipped where they are not installed.
-@Suite struct PeerTests {
+@Suite(.inTurns) struct PeerTests {
     /// A layout with an image of one layer of random bytes, and its manifest's digest.
     static func layout(in folder: TemporaryFolder) throws -> (path: String, digest: Digest) {
         let store = try ImageStore(folder.url.path + "/layout")

@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 /// end-4, end-5, end-6, end-11, end-13, end-14: blobs on their way in.
-@Suite struct UploadTests {
+@Suite(.inTurns) struct UploadTests {
     let bytes = (0..<3_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 9) }
     var digest: Digest { SHA256.digest(bytes) }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Registry
+import TestSupport
 import Testing
 
-@Suite("Challenges")
+@Suite("Challenges", .inTurns)
 struct ChallengeTests {
     @Test("Commas may stand in quotes, and names are in any case")
     func quotes() {

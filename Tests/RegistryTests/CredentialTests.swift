@@ -7,7 +7,7 @@ import Testing
 @testable import Registry
 
 /// Where credentials are found and kept, with real files and real helper programs.
-@Suite struct CredentialTests {
+@Suite(.inTurns) struct CredentialTests {
     let folder: TemporaryFolder
     let home: String
 

@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 /// A real registry behind a server that spoils what goes through it.
-@Suite("Faults", .enabled(if: TestRegistry.isInstalled, "SKIPPED: docker-registry is not installed"))
+@Suite("Faults", .inTurns, .enabled(if: TestRegistry.isInstalled, "SKIPPED: docker-registry is not installed"))
 struct FaultTests {
     static let size = 3_700_000
 

@@ -9,6 +9,7 @@ import Testing
 /// What memory a transfer takes, whatever its size; measured alone: `CORACLE_MEASURE=1 swift test --filter LargeBlob`.
 @Suite(
     "Large blobs",
+    .inTurns,
     .enabled(
         if: TestRegistry.isInstalled && ProcessInfo.processInfo.environment["CORACLE_MEASURE"] != nil,
         "SKIPPED: CORACLE_MEASURE is unset, or docker-registry is not installed"

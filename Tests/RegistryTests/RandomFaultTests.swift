@@ -6,7 +6,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite("Random faults", .enabled(if: TestRegistry.isInstalled, "SKIPPED: docker-registry is not installed"))
+@Suite("Random faults", .inTurns, .enabled(if: TestRegistry.isInstalled, "SKIPPED: docker-registry is not installed"))
 struct RandomFaultTests {
     /// How many blobs go there and back: `CORACLE_FAULT_RUNS`.
     static let runs = ProcessInfo.processInfo.environment["CORACLE_FAULT_RUNS"].flatMap { Int($0) } ?? 25

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// What every registry must be able to do for us.
-@Suite("Registries")
+@Suite("Registries", .inTurns)
 struct RegistrySuite {
     /// Does something with a registry and a client of it, and looks for the password in all that was told.
     static func with(

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// What is never sent, seen from where it would leave this machine.
-@Suite("Safety")
+@Suite("Safety", .inTurns)
 struct SafetyTests {
     /// Takes the place of the network: other hosts than this one cannot be had in a test.
     final class Wire: HTTPTransport {

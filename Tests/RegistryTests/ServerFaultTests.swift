@@ -53,7 +53,7 @@ struct PlannedFault: Sendable, CustomTestStringConvertible {
 }
 
 /// What goes wrong at our own server ends right, or with a reason and what to do.
-@Suite("Faults of a registry")
+@Suite("Faults of a registry", .inTurns)
 struct ServerFaultTests {
     /// Bytes are right, or the error is one that people can act on.
     struct Outcome: Sendable {
@@ -204,7 +204,7 @@ extension PlannedFault {
 }
 
 /// Random sequences of faults, the same in every run: `CORACLE_FAULT_TRANSFERS` images there and back.
-@Suite("Random faults of a registry")
+@Suite("Random faults of a registry", .inTurns)
 struct RandomServerFaultTests {
     static let runs = ProcessInfo.processInfo.environment["CORACLE_FAULT_TRANSFERS"].flatMap { Int($0) } ?? 60
 

@@ -6,7 +6,7 @@ import Registry
 import TestSupport
 import Testing
 
-@Suite("Credentials and tokens")
+@Suite("Credentials and tokens", .inTurns)
 struct TokenTests {
     static func error(_ work: () async throws -> Void) async throws -> RegistryError {
         let error = try await #require(throws: RegistryError.self) { try await work() }

@@ -2,10 +2,11 @@
 import OCI
 import Registry
 import Synchronization
+import TestSupport
 import Testing
 
 /// The order in which an image moves, and what is tried again.
-@Suite struct TransferTests {
+@Suite(.inTurns) struct TransferTests {
     /// A place that writes down what comes; the lock holds that.
     private final class Place: ImageTarget, BlobSource {
         struct State {
