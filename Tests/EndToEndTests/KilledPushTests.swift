@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// A push that is killed, and the next one.
-@Suite struct KilledPushTests {
+@Suite(.inTurns) struct KilledPushTests {
     @Test(
         "A killed push goes on in the middle of a chunk, or sends the blob again where the registry forgot the upload",
         arguments: [false, true]

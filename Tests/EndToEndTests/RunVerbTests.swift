@@ -288,8 +288,8 @@ struct RunVerbTests {
             def say(text): os.write(fd, text)
             wait(b'# '); say(b'tty; echo a$((1+1))\\r'); wait(b'/dev/pts/0'); wait(b'a2')
             say(b'while [ "$(stty size)" != "33 77" ]; do sleep 0.1; done; echo si""ze\\r'); wait(b'size\\r')
-            say(b'trap "echo inter""rupted" INT; echo rea""dy; sleep 600\\r'); wait(b'ready\\r'); say(b'\\x03'); wait(b'interrupted')
-            say(b'exit 7\\r')
+            say(b'trap "echo inter""rupted; exit 7" INT; echo rea""dy; while :; do sleep 0.05; done\\r')
+            wait(b'ready\\r'); say(b'\\x03'); wait(b'interrupted')
             try:
                 while os.read(fd, 4096): pass
             except OSError: pass
