@@ -112,7 +112,7 @@ extension CopyRules {
 
 /// Hashes what is written to it, and keeps nothing.
 private final class DigestSink: ByteSink {
-    private var hash = SHA256()
+    private var hash = FileHash()
 
     func write(_ bytes: UnsafeRawBufferPointer) { hash.update(bytes) }
 

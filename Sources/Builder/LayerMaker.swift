@@ -171,7 +171,7 @@ final class LayerMaker {
 /// Passes bytes on and hashes them.
 private final class HashingSink: ByteSink {
     var next: (any ByteSink)?
-    private var hash = SHA256()
+    private var hash = FileHash()
 
     func write(_ bytes: UnsafeRawBufferPointer) throws(ArchiveError) {
         hash.update(bytes)

@@ -56,7 +56,9 @@ public struct DiskTree: Sendable {
         _ status: stat,
         _ visibility: (@Sendable ([UInt8]) -> Visibility)?
     ) -> FileNode {
-        let node = FileNode(mode: status.st_mode & 0o7777) { try self.read($0, path, relative, visibility) }
+        let node = FileNode(mode: status.st_mode & 0o7777) {
+            try self.read($0, FolderPath(path, device: UInt64(status.st_dev)), relative, visibility)
+        }
         describe(node, status)
         return node
     }
@@ -68,19 +70,14 @@ public struct DiskTree: Sendable {
 
     private func read(
         _ node: FileNode,
-        _ path: [UInt8],
+        _ place: FolderPath,
         _ relative: [UInt8],
         _ visibility: (@Sendable ([UInt8]) -> Visibility)?
     ) throws -> [[UInt8]: FileNode] {
-        guard let folder = CName(path).with({ opendir($0) }) else {
-            throw StoreError("reading the folder \(String(decoding: path, as: UTF8.self))", errno: errno)
+        guard let folder = CName(place.bytes).with({ opendir($0) }) else {
+            throw StoreError("reading the folder \(String(decoding: place.bytes, as: UTF8.self))", errno: errno)
         }
         defer { closedir(folder) }
-        var status = stat()
-        guard fstat(dirfd(folder), &status) == 0 else {
-            throw StoreError("looking at \(String(decoding: path, as: UTF8.self))", errno: errno)
-        }
-        let place = FolderPath(path, device: UInt64(status.st_dev))
         node.attributes = DiskTree.attributes(of: dirfd(folder))
         var nodes: [[UInt8]: FileNode] = [:]
         while let entry = readdir(folder) {

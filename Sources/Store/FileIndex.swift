@@ -38,7 +38,7 @@ public struct FileIndex {
     }
 
     /// Changes with the form of the file.
-    private static let mark = Array("coracle-files-1\n".utf8)
+    private static let mark = Array("coracle-files-2\n".utf8)
 
     private let path: String
     private var records: [UInt64: Record] = [:]

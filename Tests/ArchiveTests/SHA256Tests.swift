@@ -33,3 +33,18 @@ import Testing
         #expect(Digest(sha256: empty) == SHA256.digest([]))
     }
 }
+
+@Suite struct FileHashTests {
+    /// From RFC 7693, appendix A: the first half of BLAKE2b-512's answer.
+    @Test func itIsTheFirstHalfOfBLAKE2b() {
+        var hash = FileHash()
+        hash.update(Array("ab".utf8))
+        hash.update(Array("c".utf8))
+
+        let abc = hash.finish()
+        let empty = hash.finish()
+
+        #expect(Digest(sha256: abc).hex == "ba80a53f981c4d0d6a2797b69f12f6e94c212f14685ac4b74b12bb6fdbffa2d1")
+        #expect(Digest(sha256: empty).hex == "786a02f742015903c6c6fd852552d272912f4740e15847618a86e217f71f5419")
+    }
+}
