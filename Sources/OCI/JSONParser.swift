@@ -3,7 +3,7 @@
 extension JSONValue {
     /// Reads a document.
     ///
-    /// Specification: RFC 8259. Numbers that are not whole lose their fraction: no document of ours has one.
+    /// Specification: RFC 8259.
     ///
     /// - Parameter bytes: The document, in UTF-8; at most 512 levels deep.
     /// - Throws: ``ContentError`` that says where it is malformed.
@@ -21,8 +21,22 @@ extension JSONValue {
 
     /// The text; `nil` where this is none.
     public var string: String? { if case .string(let text) = self { text } else { nil } }
+    /// The number without its fraction; `nil` where this is none.
+    public var int: Int64? {
+        switch self {
+        case .int(let number): number
+        case .real(let number): Int64(exactly: number.rounded(.towardZero))
+        default: nil
+        }
+    }
     /// The number; `nil` where this is none.
-    public var int: Int64? { if case .int(let number) = self { number } else { nil } }
+    public var number: Double? {
+        switch self {
+        case .int(let number): Double(number)
+        case .real(let number): number
+        default: nil
+        }
+    }
     /// The truth value; `nil` where this is none.
     public var bool: Bool? { if case .bool(let flag) = self { flag } else { nil } }
     /// The elements; `nil` where this is no array.
@@ -33,6 +47,11 @@ extension JSONValue {
     public var texts: [String]? { array?.compactMap(\.string) }
     /// The members that are texts; `nil` where this is no object.
     public var strings: [String: String]? { object?.compactMapValues(\.string) }
+
+    /// A number: a whole one where it has no fraction.
+    ///
+    /// - Parameter number: A number that is neither infinite nor none at all.
+    public init(number: Double) { self = Int64(exactly: number).map { .int($0) } ?? .real(number) }
 
     /// An object of texts.
     ///
@@ -105,7 +124,7 @@ struct JSONParser {
         if let number = Int64(text) { return .int(number) }
         // Beyond 2^53 a number with a fraction or exponent is no longer the one that was written.
         guard let real = Double(text), real.magnitude < 9e15 else { throw fault("a number is too large") }
-        return .int(Int64(real))
+        return JSONValue(number: real)
     }
 
     /// Skips digits; how many there were.

@@ -8,6 +8,8 @@ public enum JSONValue: Hashable, Sendable {
     case bool(Bool)
     /// A whole number.
     case int(Int64)
+    /// A number with a fraction; never a whole one that ``int`` holds, so that equal numbers are equal values.
+    case real(Double)
     /// A text.
     case string(String)
     /// An array.
@@ -81,6 +83,7 @@ struct JSONWriter {
         case .null: bytes += "null".utf8
         case .bool(let flag): bytes += (flag ? "true" : "false").utf8
         case .int(let number): bytes += String(number).utf8
+        case .real(let number): bytes += "\(number)".utf8
         case .string(let text): write(text)
         case .array(let elements):
             list("[", elements, "]") { writer, element in writer.write(element) }
