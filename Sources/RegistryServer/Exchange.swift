@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package import HTTPTypes
 package import HummingbirdCore
-package import NIOCore
+internal import NIOCore
 internal import OCI
 internal import Store
 

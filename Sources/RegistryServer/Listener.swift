@@ -4,7 +4,7 @@ internal import HTTPTypes
 package import HummingbirdCore
 internal import HummingbirdTLS
 package import Logging
-internal import NIOCore
+package import NIOCore
 internal import NIOPosix
 internal import NIOSSL
 
@@ -30,7 +30,7 @@ package enum Listener {
     package static func run<Value: Sendable>(
         _ options: RegistryOptions,
         _ logger: Logger,
-        _ respond: @escaping HTTPChannelHandler.Responder,
+        _ respond: @escaping @Sendable (Request, consuming ResponseWriter, any Channel) async throws -> Void,
         _ body: @Sendable (Int) async throws -> Value
     ) async throws -> Value {
         let (ports, port) = AsyncStream.makeStream(of: Int.self, bufferingPolicy: .bufferingNewest(1))
