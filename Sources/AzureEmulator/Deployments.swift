@@ -62,7 +62,11 @@ struct Deployments: Sendable {
         }
         // The template itself has a schema of another kind.
         try ResourceChecks(world: world)
-            .checkSchema(body.with("properties", properties.with("template", [:])), Deployments.type, call.version)
+            .checkSchema(
+                body.with("properties", properties.with("template", [:]).with("whatIfSettings", nil)),
+                Deployments.type,
+                call.version
+            )
         var scope = TemplateScope()
         (scope.subscription, scope.tenant, scope.deployment) = (world.options.subscription, world.options.tenant, name)
         scope.group = Subscriptions.json(home)
