@@ -188,7 +188,8 @@ let package = Package(
         ),
         .testTarget(
             name: "AzureEmulatorTests",
-            dependencies: ["AzureEmulator", "TestSupport", "coracle"],
+            dependencies: ["AzureEmulator", "OCI", "TestSupport", "coracle", "coracle-azure-emulator"],
+            exclude: ["clients"],
             swiftSettings: settings
         ),
         .testTarget(
