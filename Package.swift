@@ -104,7 +104,7 @@ let package = Package(
         .target(
             name: "AzureEmulator",
             dependencies: [
-                "Archive", "CCrypto", "OCI", "RegistryServer", "Rootfs", "Sandbox", "Store",
+                "CCrypto", "OCI", "RegistryServer", "Rootfs", "Sandbox", "Store",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),

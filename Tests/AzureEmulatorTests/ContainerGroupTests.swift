@@ -15,9 +15,10 @@ struct ContainerGroupTests {
     }
 
     private func isDone(_ group: JSON) -> Bool {
-        group["properties"]["containers"].array.allSatisfy {
-            $0["properties"]["instanceView"]["currentState"]["state"].string == "Terminated"
-        }
+        group["properties"]["containers"].array
+            .allSatisfy {
+                $0["properties"]["instanceView"]["currentState"]["state"].string == "Terminated"
+            }
     }
 
     private func put(_ azure: Emulating, _ name: String, _ body: String) async throws -> Wire.Reply {
@@ -35,7 +36,8 @@ struct ContainerGroupTests {
                 [{"name": "GREETING", "value": "page"}, {"name": "WHO", "secureValue": "nobody-knows"}]
                 """
         )
-        let address = "\"ipAddress\": {\"type\": \"Public\", \"dnsNameLabel\": \"my-web\", \"ports\": [{\"port\": 8080}]}"
+        let address =
+            "\"ipAddress\": {\"type\": \"Public\", \"dnsNameLabel\": \"my-web\", \"ports\": [{\"port\": 8080}]}"
 
         let made = try await put(azure, "web", ShellImage.group([server], more: address))
         let group = try await azure.group("web") { $0["properties"]["provisioningState"].string == "Succeeded" }
@@ -96,10 +98,15 @@ struct ContainerGroupTests {
     @Test("Containers of a group share localhost and volumes, and wait for init containers")
     func together() async throws {
         let azure = try await Emulating(ShellImage.flags)
-        let mounts = "\"volumeMounts\": [{\"name\": \"shared\", \"mountPath\": \"/s\"}, {\"name\": \"keys\", \"mountPath\": \"/k\"}]"
+        let mounts =
+            "\"volumeMounts\": [{\"name\": \"shared\", \"mountPath\": \"/s\"}, {\"name\": \"keys\", \"mountPath\": \"/k\"}]"
         let first = ShellImage.container("first", "echo ready > /s/init", more: mounts)
             .replacingOccurrences(of: "\"resources\": {\"requests\": {\"cpu\": 0.5, \"memoryInGB\": 0.5}}, ", with: "")
-        let server = ShellImage.container("server", "cat /s/init /k/key > /s/index.html; exec httpd -f -p 81 -h /s", more: mounts)
+        let server = ShellImage.container(
+            "server",
+            "cat /s/init /k/key > /s/index.html; exec httpd -f -p 81 -h /s",
+            more: mounts
+        )
         let reader = ShellImage.container(
             "reader",
             "until wget -q -O - http://127.0.0.1:81/; do sleep 0.1; done; touch /k/x || echo fixed; sleep 1000"
@@ -109,7 +116,14 @@ struct ContainerGroupTests {
             "volumes": [{"name": "shared", "emptyDir": {}}, {"name": "keys", "secret": {"key": "b3Blbgo="}}]
             """
 
-        let made = try await put(azure, "pair", ShellImage.group([server, reader.replacingOccurrences(of: "\"resources\"", with: "\(mounts), \"resources\"")], more: more))
+        let made = try await put(
+            azure,
+            "pair",
+            ShellImage.group(
+                [server, reader.replacingOccurrences(of: "\"resources\"", with: "\(mounts), \"resources\"")],
+                more: more
+            )
+        )
         #expect(made.status == 201, "\(made.text)")
         var said = ""
         for _ in 0..<200 where !said.contains("fixed") {
@@ -157,7 +171,11 @@ struct ContainerGroupTests {
     func stopped() async throws {
         let azure = try await Emulating(ShellImage.flags)
         let more = "\"ipAddress\": {\"type\": \"Public\", \"ports\": [{\"port\": 8081}]}"
-        let web = ShellImage.container("web", "echo begun; exec httpd -f -p 8081", more: "\"ports\": [{\"port\": 8081}]")
+        let web = ShellImage.container(
+            "web",
+            "echo begun; exec httpd -f -p 8081",
+            more: "\"ports\": [{\"port\": 8081}]"
+        )
         _ = try await put(azure, "web", ShellImage.group([web], more: more))
         _ = try await azure.group("web") { $0["properties"]["provisioningState"].string == "Succeeded" }
 
