@@ -1,15 +1,16 @@
 # Two commands set everything up: `make demo` shows the main job, `make test` passes the tests.
-.PHONY: setup build test lint bench demo install clean conformance fuzz
+.PHONY: setup build test test-azure lint bench demo install clean conformance fuzz
 PREFIX ?= /usr/local
 SWIFT_TEST = swift test --explicit-target-dependency-import-check error
 # A server in the tests' own process needs its threads: tests that wait for programs would keep them from it.
-SERVED = ^((HTTP|Registry|RegistryServer)Tests|EndToEndTests[.]KilledPush)
+SERVED = ^((Azure|HTTP|Registry|RegistryServer)Tests|EndToEndTests[.]KilledPush)
 
 setup:       ; @scripts/setup
 build: setup ; swift build -c release --product coracle
 test: setup
 	$(SWIFT_TEST) --skip "$(SERVED)"
 	$(SWIFT_TEST) --skip-build --filter "$(SERVED)"
+test-azure: setup ; swift build --product coracle-azure-emulator && swift build --product coracle && scripts/test-azure .build/debug
 lint:        ; @scripts/lint
 bench: build ; @Benchmarks/run
 demo: build  ; @scripts/demo .build/release/coracle
