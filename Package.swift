@@ -77,11 +77,14 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "NIOTLS", package: "swift-nio"),
+                .product(name: "NIOWebSocket", package: "swift-nio"),
             ],
             swiftSettings: settings
         ),
         // The client side of the distribution specification.
         .target(name: "Registry", dependencies: ["Archive", "HTTP", "OCI"], swiftSettings: settings),
+        // Azure: who we are there, its resource manager, its container registry.
+        .target(name: "Azure", dependencies: ["Archive", "HTTP", "OCI", "Registry"], swiftSettings: settings),
         // libcrypt: passwords as htpasswd files hold them, bcrypt.
         .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
         // The server side of it, over a store.
@@ -103,8 +106,8 @@ let package = Package(
         .target(
             name: "CoracleKit",
             dependencies: [
-                "Archive", "BuildPlan", "Builder", "DockerfileSyntax", "HTTP", "OCI", "Registry", "RegistryServer",
-                "Rootfs", "Sandbox", "Store",
+                "Archive", "Azure", "BuildPlan", "Builder", "DockerfileSyntax", "HTTP", "OCI", "Registry",
+                "RegistryServer", "Rootfs", "Sandbox", "Store",
             ],
             swiftSettings: settings
         ),
@@ -161,6 +164,11 @@ let package = Package(
         .testTarget(
             name: "RegistryTests",
             dependencies: ["Archive", "HTTP", "OCI", "Registry", "RegistryServer", "Store", "TestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "AzureTests",
+            dependencies: ["Archive", "Azure", "HTTP", "OCI", "Registry", "RegistryServer", "Store", "TestSupport"],
             swiftSettings: settings
         ),
         .testTarget(
