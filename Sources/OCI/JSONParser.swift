@@ -3,7 +3,7 @@
 extension JSONValue {
     /// Reads a document.
     ///
-    /// Specification: RFC 8259.
+    /// Specification: RFC 8259. A number is ``int(_:)`` where its value is whole, however it is written.
     ///
     /// - Parameter bytes: The document, in UTF-8; at most 512 levels deep.
     /// - Throws: ``ContentError`` that says where it is malformed.
@@ -14,18 +14,27 @@ extension JSONValue {
 
     /// A member of an object; `nil` where there is none, or where this is no object.
     ///
+    /// What is set in something else than an object makes it one; `nil` removes a member.
+    ///
     /// - Parameter name: The member's name.
     public subscript(name: String) -> JSONValue? {
-        if case .object(let members) = self { members[name] } else { nil }
+        get { if case .object(let members) = self { members[name] } else { nil } }
+        set {
+            var members = object ?? [:]
+            // Moved out, so that the change is made in place.
+            self = .null
+            members[name] = newValue
+            self = .object(members)
+        }
     }
 
     /// The text; `nil` where this is none.
     public var string: String? { if case .string(let text) = self { text } else { nil } }
-    /// The number without its fraction; `nil` where this is none.
+    /// The number, without its fraction where it has one; `nil` where this is none.
     public var int: Int64? {
         switch self {
         case .int(let number): number
-        case .real(let number): Int64(exactly: number.rounded(.towardZero))
+        case .decimal(let number): Int64(exactly: number.rounded(.towardZero))
         default: nil
         }
     }
@@ -33,7 +42,7 @@ extension JSONValue {
     public var number: Double? {
         switch self {
         case .int(let number): Double(number)
-        case .real(let number): number
+        case .decimal(let number): number
         default: nil
         }
     }
@@ -47,11 +56,6 @@ extension JSONValue {
     public var texts: [String]? { array?.compactMap(\.string) }
     /// The members that are texts; `nil` where this is no object.
     public var strings: [String: String]? { object?.compactMapValues(\.string) }
-
-    /// A number: a whole one where it has no fraction.
-    ///
-    /// - Parameter number: A number that is neither infinite nor none at all.
-    public init(number: Double) { self = Int64(exactly: number).map { .int($0) } ?? .real(number) }
 
     /// An object of texts.
     ///
@@ -124,7 +128,7 @@ struct JSONParser {
         if let number = Int64(text) { return .int(number) }
         // Beyond 2^53 a number with a fraction or exponent is no longer the one that was written.
         guard let real = Double(text), real.magnitude < 9e15 else { throw fault("a number is too large") }
-        return JSONValue(number: real)
+        return Int64(exactly: real).map { .int($0) } ?? .decimal(real)
     }
 
     /// Skips digits; how many there were.

@@ -8,8 +8,8 @@ public enum JSONValue: Hashable, Sendable {
     case bool(Bool)
     /// A whole number.
     case int(Int64)
-    /// A number with a fraction; never a whole one that ``int`` holds, so that equal numbers are equal values.
-    case real(Double)
+    /// A number that is not whole, as Azure has for processors and memory.
+    case decimal(Double)
     /// A text.
     case string(String)
     /// An array.
@@ -83,7 +83,7 @@ struct JSONWriter {
         case .null: bytes += "null".utf8
         case .bool(let flag): bytes += (flag ? "true" : "false").utf8
         case .int(let number): bytes += String(number).utf8
-        case .real(let number): bytes += "\(number)".utf8
+        case .decimal(let number): bytes += JSONWriter.text(number).utf8
         case .string(let text): write(text)
         case .array(let elements):
             list("[", elements, "]") { writer, element in writer.write(element) }
@@ -96,6 +96,9 @@ struct JSONWriter {
             }
         }
     }
+
+    /// The shortest text that is read as the same number; what JSON has no words for becomes `null`.
+    private static func text(_ number: Double) -> String { number.isFinite ? "\(number)" : "null" }
 
     private mutating func list<Element>(
         _ open: Unicode.Scalar,
