@@ -78,11 +78,14 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "NIOTLS", package: "swift-nio"),
+                .product(name: "NIOWebSocket", package: "swift-nio"),
             ],
             swiftSettings: settings
         ),
         // The client side of the distribution specification.
         .target(name: "Registry", dependencies: ["Archive", "HTTP", "OCI"], swiftSettings: settings),
+        // Azure: who we are there, its resource manager, its container registry.
+        .target(name: "Azure", dependencies: ["Archive", "HTTP", "OCI", "Registry"], swiftSettings: settings),
         // libcrypt: passwords as htpasswd files hold them, bcrypt.
         .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
         // The server side of it, over a store.
@@ -126,8 +129,8 @@ let package = Package(
         .target(
             name: "CoracleKit",
             dependencies: [
-                "Archive", "BuildPlan", "Builder", "DockerfileSyntax", "HTTP", "OCI", "Registry", "RegistryServer",
-                "Rootfs", "Sandbox", "Store",
+                "Archive", "Azure", "BuildPlan", "Builder", "DockerfileSyntax", "HTTP", "OCI", "Registry",
+                "RegistryServer", "Rootfs", "Sandbox", "Store",
             ],
             swiftSettings: settings
         ),
@@ -175,7 +178,18 @@ let package = Package(
             dependencies: ["Sandbox", "SandboxProbe", "TestSupport"],
             swiftSettings: settings
         ),
-        .testTarget(name: "HTTPTests", dependencies: ["HTTP", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "HTTPTests",
+            dependencies: [
+                "HTTP", "TestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOWebSocket", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "RegistryServerTests",
             dependencies: ["Archive", "OCI", "RegistryServer", "Store", "TestSupport"],
@@ -184,6 +198,11 @@ let package = Package(
         .testTarget(
             name: "RegistryTests",
             dependencies: ["Archive", "HTTP", "OCI", "Registry", "RegistryServer", "Store", "TestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "AzureTests",
+            dependencies: ["Archive", "Azure", "HTTP", "OCI", "Registry", "RegistryServer", "Store", "TestSupport"],
             swiftSettings: settings
         ),
         .testTarget(
@@ -200,7 +219,9 @@ let package = Package(
         // The program as people run it.
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["Archive", "CLinux", "OCI", "RegistryServer", "Store", "TestSupport", "coracle"],
+            dependencies: [
+                "Archive", "AzureEmulator", "CLinux", "OCI", "RegistryServer", "Store", "TestSupport", "coracle",
+            ],
             swiftSettings: settings
         ),
         // What BuildKit makes of thousands of inputs, compared with what we make of them.

@@ -10,6 +10,22 @@ struct LoginCommand: AsyncParsableCommand {
         discussion: """
             The password goes to the credential helper that ~/.docker/config.json names, else into that file. \
             REGISTRY_AUTH_FILE and DOCKER_CONFIG name others.
+
+            At registries of Azure an Azure identity does without name and password; push, pull and build use it without \
+            a login too. The kinds of --azure:
+
+              auto               the first of the next four that there is
+              service-principal  AZURE_CLIENT_ID, AZURE_TENANT_ID, and
+                                 AZURE_CLIENT_SECRET or
+                                 AZURE_CLIENT_CERTIFICATE_PATH
+              federated          GitHub Actions, Azure Pipelines, a token file
+              managed-identity   what Azure gave to this machine
+              cli                who is logged in with az
+              admin              the registry's admin user, read from Azure
+              none               no Azure identity
+
+            --username takes what else Azure's registries know: the admin user, a service principal's client id, a token \
+            of a repository, or 00000000-0000-0000-0000-000000000000 with a refresh token.
             """
     )
 
@@ -29,6 +45,11 @@ struct LoginCommand: AsyncParsableCommand {
             }
             Output.note("warning: --password shows the password to every user of this machine: use --password-stdin")
             access.password = password
+        }
+        if access.user == nil, password == nil, access.password == nil {
+            var login = RegistryLogin(environment: Environment.all) { Output.note($0) }
+            login.access = access
+            if let line = try await login.loginWithIdentity(host) { return try Output.result(line + "\n") }
         }
         if Prompt.isPossible, access.user == nil { access.user = Prompt.line("Username: ") }
         if Prompt.isPossible, access.user != nil, access.password == nil {
