@@ -8,7 +8,7 @@ import Testing
 
 @testable import Azure
 
-@Suite("The resource manager")
+@Suite("The resource manager", .inTurns)
 struct ARMClientTests {
     static let group = "/subscriptions/s1/resourceGroups/rg/providers/Microsoft.ContainerInstance/containerGroups/web"
     static let version = "2023-05-01"
@@ -283,7 +283,7 @@ final class Counter: Sendable {
     }
 }
 
-@Suite("Errors of the resource manager")
+@Suite("Errors of the resource manager", .inTurns)
 struct ARMRemedyTests {
     /// Code, message, status, and what is to be typed then.
     static let errors: [(String, String, Int, String)] = [

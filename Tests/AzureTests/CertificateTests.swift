@@ -9,7 +9,7 @@ import Testing
 
 @testable import Azure
 
-@Suite("Service principals with a certificate")
+@Suite("Service principals with a certificate", .inTurns)
 struct CertificateTests {
     private let folder: TemporaryFolder
     private let openssl: URL

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Azure
 
-@Suite("Workload identity federation")
+@Suite("Workload identity federation", .inTurns)
 struct FederationTests {
     private static let subject = "repo:team/app:ref:refs/heads/main"
 

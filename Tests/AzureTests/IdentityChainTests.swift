@@ -7,7 +7,7 @@ import Testing
 
 @testable import Azure
 
-@Suite("az, and the chain of identities")
+@Suite("az, and the chain of identities", .inTurns)
 struct IdentityChainTests {
     private let folder: TemporaryFolder
 
@@ -141,7 +141,7 @@ struct IdentityChainTests {
     }
 }
 
-@Suite("Clouds")
+@Suite("Clouds", .inTurns)
 struct CloudTests {
     @Test(
         "A registry's name says what cloud it is in",

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Azure
 
-@Suite("Managed identities")
+@Suite("Managed identities", .inTurns)
 struct ManagedIdentityTests {
     private static let reply: JSONValue = [
         "access_token": "the-token", "expires_in": "86399", "expires_on": "1506484173", "token_type": "Bearer",

@@ -9,7 +9,7 @@ import Testing
 
 @testable import Azure
 
-@Suite("Azure's registries")
+@Suite("Azure's registries", .inTurns)
 struct RegistryExchangeTests {
     /// A registry as Azure's are, at a server of this machine: tokens are exchanged there, and say what they are good for.
     static func registry(

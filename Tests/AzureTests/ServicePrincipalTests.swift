@@ -7,7 +7,7 @@ import Testing
 
 @testable import Azure
 
-@Suite("Service principals")
+@Suite("Service principals", .inTurns)
 struct ServicePrincipalTests {
     static let client = "11111111-2222-3333-4444-555555555555"
     static let tenant = "99999999-8888-7777-6666-555555555555"

@@ -9,7 +9,7 @@ import NIOWebSocket
 import TestSupport
 import Testing
 
-@Suite("Websockets")
+@Suite("Websockets", .inTurns)
 struct WebSocketTests {
     @Test("What is sent comes back, as it was", arguments: [false, true])
     func echo(isSecure: Bool) async throws {
