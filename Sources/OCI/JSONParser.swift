@@ -3,7 +3,7 @@
 extension JSONValue {
     /// Reads a document.
     ///
-    /// Specification: RFC 8259. Numbers that are not whole lose their fraction: no document of ours has one.
+    /// Specification: RFC 8259. Of an object's members of one name the last stays.
     ///
     /// - Parameter bytes: The document, in UTF-8; at most 512 levels deep.
     /// - Throws: ``ContentError`` that says where it is malformed.
@@ -14,15 +14,38 @@ extension JSONValue {
 
     /// A member of an object; `nil` where there is none, or where this is no object.
     ///
+    /// What is set in something else than an object makes it one; `nil` removes a member.
+    ///
     /// - Parameter name: The member's name.
     public subscript(name: String) -> JSONValue? {
-        if case .object(let members) = self { members[name] } else { nil }
+        get { if case .object(let members) = self { members[name] } else { nil } }
+        set {
+            var members = object ?? [:]
+            // Moved out, so that the change is made in place.
+            self = .null
+            members[name] = newValue
+            self = .object(members)
+        }
     }
 
     /// The text; `nil` where this is none.
     public var string: String? { if case .string(let text) = self { text } else { nil } }
+    /// The whole number; of one with a fraction, without it; `nil` where this is none.
+    public var int: Int64? {
+        switch self {
+        case .int(let number): number
+        case .number(let number): number.magnitude < 9e15 ? Int64(number) : nil
+        default: nil
+        }
+    }
     /// The number; `nil` where this is none.
-    public var int: Int64? { if case .int(let number) = self { number } else { nil } }
+    public var double: Double? {
+        switch self {
+        case .int(let number): Double(number)
+        case .number(let number): number
+        default: nil
+        }
+    }
     /// The truth value; `nil` where this is none.
     public var bool: Bool? { if case .bool(let flag) = self { flag } else { nil } }
     /// The elements; `nil` where this is no array.
@@ -105,7 +128,7 @@ struct JSONParser {
         if let number = Int64(text) { return .int(number) }
         // Beyond 2^53 a number with a fraction or exponent is no longer the one that was written.
         guard let real = Double(text), real.magnitude < 9e15 else { throw fault("a number is too large") }
-        return .int(Int64(real))
+        return JSONValue(real)
     }
 
     /// Skips digits; how many there were.
