@@ -82,6 +82,10 @@ let package = Package(
         ),
         // The client side of the distribution specification.
         .target(name: "Registry", dependencies: ["Archive", "HTTP", "OCI"], swiftSettings: settings),
+        // Identities, ARM, Azure's registries and container groups.
+        .target(name: "Azure", dependencies: ["Archive", "HTTP", "OCI", "Registry"], swiftSettings: settings),
+        // Checks, plans, does and watches what is deployed; the templates that say the same.
+        .target(name: "Deploy", dependencies: ["Azure", "OCI"], swiftSettings: settings),
         // libcrypt: passwords as htpasswd files hold them, bcrypt.
         .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
         // The server side of it, over a store.

@@ -3,7 +3,7 @@
 extension JSONValue {
     /// Reads a document.
     ///
-    /// Specification: RFC 8259. Of an object's members of one name the last stays.
+    /// Specification: RFC 8259. A number is ``int(_:)`` where its value is whole, however it is written.
     ///
     /// - Parameter bytes: The document, in UTF-8; at most 512 levels deep.
     /// - Throws: ``ContentError`` that says where it is malformed.
@@ -30,19 +30,19 @@ extension JSONValue {
 
     /// The text; `nil` where this is none.
     public var string: String? { if case .string(let text) = self { text } else { nil } }
-    /// The whole number; of one with a fraction, without it; `nil` where this is none.
+    /// The number, without its fraction where it has one; `nil` where this is none.
     public var int: Int64? {
         switch self {
         case .int(let number): number
-        case .number(let number): number.magnitude < 9e15 ? Int64(number) : nil
+        case .decimal(let number): Int64(exactly: number.rounded(.towardZero))
         default: nil
         }
     }
     /// The number; `nil` where this is none.
-    public var double: Double? {
+    public var number: Double? {
         switch self {
         case .int(let number): Double(number)
-        case .number(let number): number
+        case .decimal(let number): number
         default: nil
         }
     }
@@ -128,7 +128,7 @@ struct JSONParser {
         if let number = Int64(text) { return .int(number) }
         // Beyond 2^53 a number with a fraction or exponent is no longer the one that was written.
         guard let real = Double(text), real.magnitude < 9e15 else { throw fault("a number is too large") }
-        return JSONValue(real)
+        return Int64(exactly: real).map { .int($0) } ?? .decimal(real)
     }
 
     /// Skips digits; how many there were.

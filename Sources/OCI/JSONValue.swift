@@ -8,8 +8,8 @@ public enum JSONValue: Hashable, Sendable {
     case bool(Bool)
     /// A whole number.
     case int(Int64)
-    /// A number with a fraction; written with the fewest digits that give it back.
-    case number(Double)
+    /// A number that is not whole, as Azure has for processors and memory.
+    case decimal(Double)
     /// A text.
     case string(String)
     /// An array.
@@ -33,7 +33,7 @@ public enum JSONValue: Hashable, Sendable {
 }
 
 extension JSONValue: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral,
-    ExpressibleByFloatLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral, ExpressibleByNilLiteral
+    ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral, ExpressibleByNilLiteral
 {
     /// Creates a text.
     ///
@@ -47,14 +47,6 @@ extension JSONValue: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, Ex
     ///
     /// - Parameter value: The number.
     public init(integerLiteral value: Int64) { self = .int(value) }
-    /// Creates a number with a fraction; one without is the whole number.
-    ///
-    /// - Parameter value: The number.
-    public init(floatLiteral value: Double) { self = JSONValue(value) }
-    /// Creates a number; one without a fraction is the whole number.
-    ///
-    /// - Parameter value: The number.
-    public init(_ value: Double) { self = Int64(exactly: value).map { .int($0) } ?? .number(value) }
     /// Creates an array.
     ///
     /// - Parameter elements: Its elements.
@@ -91,7 +83,7 @@ struct JSONWriter {
         case .null: bytes += "null".utf8
         case .bool(let flag): bytes += (flag ? "true" : "false").utf8
         case .int(let number): bytes += String(number).utf8
-        case .number(let number): write(number)
+        case .decimal(let number): bytes += JSONWriter.text(number).utf8
         case .string(let text): write(text)
         case .array(let elements):
             list("[", elements, "]") { writer, element in writer.write(element) }
@@ -105,14 +97,8 @@ struct JSONWriter {
         }
     }
 
-    private mutating func write(_ number: Double) {
-        // JSON has no word for what is no number.
-        guard number.isFinite else {
-            bytes += "null".utf8
-            return
-        }
-        if let whole = Int64(exactly: number) { bytes += String(whole).utf8 } else { bytes += "\(number)".utf8 }
-    }
+    /// The shortest text that is read as the same number; what JSON has no words for becomes `null`.
+    private static func text(_ number: Double) -> String { number.isFinite ? "\(number)" : "null" }
 
     private mutating func list<Element>(
         _ open: Unicode.Scalar,

@@ -101,7 +101,7 @@ import Testing
         let value = try JSONValue(parsing: Array(text.utf8))
 
         #expect(value.canonical == text)
-        #expect(value.double == Double(text))
+        #expect(value.number == Double(text))
     }
 
     @Test("A member is set, replaced and removed")
