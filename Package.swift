@@ -29,6 +29,8 @@ let package = Package(
         // The types that hummingbird's requests and its logger are made of.
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.14.0"),
+        // YAML: coracle.yaml, and later manifests.
+        .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
     ],
     targets: [
         // The nouns of the image specification, and canonical JSON. Pure.
@@ -77,15 +79,16 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "NIOTLS", package: "swift-nio"),
+                .product(name: "NIOWebSocket", package: "swift-nio"),
             ],
             swiftSettings: settings
         ),
         // The client side of the distribution specification.
         .target(name: "Registry", dependencies: ["Archive", "HTTP", "OCI"], swiftSettings: settings),
-        // Identities, ARM, Azure's registries and container groups.
+        // Azure: who we are there, its resource manager, its container registry.
         .target(name: "Azure", dependencies: ["Archive", "HTTP", "OCI", "Registry"], swiftSettings: settings),
         // Checks, plans, does and watches what is deployed; the templates that say the same.
-        .target(name: "Deploy", dependencies: ["Azure", "OCI"], swiftSettings: settings),
+        .target(name: "Deploy", dependencies: ["Azure", "HTTP", "OCI"], swiftSettings: settings),
         // libcrypt: passwords as htpasswd files hold them, bcrypt.
         .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
         // The server side of it, over a store.
@@ -107,8 +110,8 @@ let package = Package(
         .target(
             name: "CoracleKit",
             dependencies: [
-                "Archive", "BuildPlan", "Builder", "DockerfileSyntax", "HTTP", "OCI", "Registry", "RegistryServer",
-                "Rootfs", "Sandbox", "Store",
+                "Archive", "Azure", "BuildPlan", "Builder", "Deploy", "DockerfileSyntax", "HTTP", "OCI", "Registry",
+                "RegistryServer", "Rootfs", "Sandbox", "Store", .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: settings
         ),
@@ -165,6 +168,16 @@ let package = Package(
         .testTarget(
             name: "RegistryTests",
             dependencies: ["Archive", "HTTP", "OCI", "Registry", "RegistryServer", "Store", "TestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "AzureTests",
+            dependencies: ["Archive", "Azure", "HTTP", "OCI", "Registry", "RegistryServer", "Store", "TestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "DeployTests",
+            dependencies: ["Azure", "CoracleKit", "Deploy", "HTTP", "OCI", "TestSupport"],
             swiftSettings: settings
         ),
         .testTarget(

@@ -23,7 +23,9 @@ enum Architecture {
         ),
         "HTTP": Room(
             ours: [],
-            outside: system.union(["AsyncHTTPClient", "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL", "NIOTLS"])
+            outside: system.union([
+                "AsyncHTTPClient", "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL", "NIOTLS", "NIOWebSocket",
+            ])
         ),
         // Archive for its SHA-256: digests are verified here, where the bytes come in.
         "Registry": Room(ours: ["Archive", "HTTP", "OCI"], outside: system.union(["Subprocess", "SystemPackage"])),
@@ -35,18 +37,20 @@ enum Architecture {
             ])
         ),
         "Kubernetes": Room(ours: ["HTTP"], outside: ["Yams"]),
-        "Azure": Room(ours: ["Archive", "HTTP", "OCI", "Registry"], outside: ["Subprocess"]),
+        // Archive for its SHA-256 and signatures.
+        "Azure": Room(ours: ["Archive", "HTTP", "OCI", "Registry"], outside: system),
         "AzureEmulator": Room(
             ours: ["OCI", "RegistryServer", "Rootfs", "Sandbox", "Store"],
             outside: ["Hummingbird", "NIOCore", "HTTPTypes"]
         ),
-        "Deploy": Room(ours: ["Azure", "Kubernetes", "OCI"], outside: []),
+        // HTTP for the errors of requests, and the limits that they wait for.
+        "Deploy": Room(ours: ["Azure", "HTTP", "Kubernetes", "OCI"], outside: system),
         "CoracleKit": Room(
             ours: [
                 "Archive", "Azure", "AzureEmulator", "BuildPlan", "Builder", "Deploy", "DockerfileSyntax", "HTTP",
                 "Kubernetes", "OCI", "Registry", "RegistryServer", "Rootfs", "Sandbox", "Store",
             ],
-            outside: system.union(["Logging", "SystemPackage"])
+            outside: system.union(["Logging", "SystemPackage", "Yams"])
         ),
         "coracle": Room(ours: ["CoracleKit"], outside: system.union(["ArgumentParser"])),
     ]
