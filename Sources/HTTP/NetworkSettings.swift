@@ -30,6 +30,8 @@ public struct NetworkSettings: Sendable {
     /// Hosts whose certificates are not verified, and with which plain HTTP is spoken where they have no TLS: `HOST` or
     /// `HOST:PORT`.
     public var insecureHosts: Set<String> = []
+    /// The one certificate, DER, that a host must show, whoever issued it and whatever names are in it: by `HOST:PORT`.
+    public var pinnedCertificates: [String: [UInt8]] = [:]
     /// The proxies.
     public var proxy = ProxySettings()
     /// The longest a connection may take to be made, TLS included.

@@ -12,10 +12,13 @@ struct PeerCertificate: Sendable {
     let names: [String]
     /// The issuer's common name, else its organization.
     let issuer: String?
+    /// The certificate itself, DER.
+    let bytes: [UInt8]
 
     init(_ certificate: NIOSSLCertificate) {
         (notBefore, notAfter) = (certificate.notValidBefore, certificate.notValidAfter)
-        let facts = DistinguishedNames(certificate: (try? certificate.toDERBytes()) ?? [])
+        bytes = (try? certificate.toDERBytes()) ?? []
+        let facts = DistinguishedNames(certificate: bytes)
         issuer = facts.issuer
         names = facts.alternativeNames.isEmpty ? [facts.subject].compactMap { $0 } : facts.alternativeNames
     }
@@ -43,6 +46,18 @@ struct PeerCertificate: Sendable {
             .flatMap { $0.certificate(timeout: TimeAmount(timeout)) }.get()
         try? await channel.close().get()
         return certificate.flatMap { $0 }
+    }
+}
+
+extension NetworkTransport {
+    /// Looks at a server's certificate, without verifying it and without sending anything.
+    ///
+    /// - Parameters:
+    ///   - url: The server.
+    ///   - timeout: The longest to wait for it.
+    /// - Returns: The certificate, DER; `nil` where none is to be had.
+    public static func certificate(of url: HTTPURL, timeout: Duration) async -> [UInt8]? {
+        await PeerCertificate.seen(at: url, timeout: timeout).flatMap { $0.bytes.isEmpty ? nil : $0.bytes }
     }
 }
 

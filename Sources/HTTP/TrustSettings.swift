@@ -31,6 +31,11 @@ final class TrustSettings: Sendable {
         var authorities: [NIOSSLCertificate] = []
         for file in files { authorities += try TrustSettings.certificates(file, "--ca") }
         if !authorities.isEmpty { configuration.additionalTrustRoots = [.certificates(authorities)] }
+        for (name, bytes) in settings.pinnedCertificates where url.isNamed(name) {
+            guard let certificate = try? NIOSSLCertificate(bytes: bytes, format: .der) else { continue }
+            configuration.trustRoots = .certificates([certificate])
+            configuration.certificateVerification = .noHostnameVerification
+        }
         if settings.isInsecure(url) { configuration.certificateVerification = .none }
         for (name, ours) in settings.clientCertificates where url.isNamed(name) {
             let chain = try TrustSettings.certificates(ours.certificateFile, "the client certificate of \(name)")

@@ -3,10 +3,14 @@
 /// Bytes as text of 64 characters.
 ///
 /// Specification: RFC 4648, sections 4 and 5; both alphabets are read, with and without padding.
-enum Base64 {
+public enum Base64 {
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
-    static func encode(_ bytes: [UInt8]) -> String {
+    /// Bytes as text, padded.
+    ///
+    /// - Parameter bytes: May be empty.
+    /// - Returns: The text.
+    public static func encode(_ bytes: [UInt8]) -> String {
         var text: [UInt8] = []
         for start in stride(from: 0, to: bytes.count, by: 3) {
             let group = bytes[start..<min(start + 3, bytes.count)]
@@ -18,8 +22,19 @@ enum Base64 {
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// The bytes; `nil` for text of another form.
-    static func decode(_ text: some StringProtocol) -> [UInt8]? {
+    /// Bytes as text that addresses and web tokens hold: `-` and `_`, not padded.
+    ///
+    /// - Parameter bytes: May be empty.
+    /// - Returns: The text.
+    public static func encodeForURL(_ bytes: [UInt8]) -> String {
+        String(encode(bytes).filter { $0 != "=" }.map { $0 == "+" ? "-" : $0 == "/" ? "_" : $0 })
+    }
+
+    /// Text as bytes.
+    ///
+    /// - Parameter text: In either alphabet, padded or not.
+    /// - Returns: The bytes; `nil` for text of another form.
+    public static func decode(_ text: some StringProtocol) -> [UInt8]? {
         var bytes: [UInt8] = []
         var (bits, count) = (0, 0)
         for character in text.utf8 where character != 0x3D {

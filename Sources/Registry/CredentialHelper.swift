@@ -74,8 +74,8 @@ struct CredentialHelper: Sendable {
         switch await HelperProcess.run([program, verb], input: Array(input.utf8), environment: environment) {
         case .absent: return nil
         case .failed(let reason): throw fault(verb, host ?? RegistryHost(input), reason)
-        case .ended(0, let output): return output
-        case .ended(let status, let output):
+        case .ended(0, let output, _): return output
+        case .ended(let status, let output, _):
             var words = CredentialHelper.line(output)
             // The library that most helpers are made with has these words for it.
             if words.contains("credentials not found") { return [] }

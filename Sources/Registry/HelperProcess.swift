@@ -6,11 +6,11 @@ internal import Synchronization
 /// A short-lived program that is told something on standard input, and answers on standard output.
 ///
 /// Both are pipes, so that a secret is never in a file or in an argument. The program has no other open file of ours.
-enum HelperProcess {
+public enum HelperProcess {
     /// What came of a program.
-    enum Outcome: Sendable {
-        /// It ended: its status, and what it wrote to standard output.
-        case ended(status: Int32, output: [UInt8])
+    public enum Outcome: Sendable {
+        /// It ended: its status, what it wrote to standard output, and to standard error as far as that was asked for.
+        case ended(status: Int32, output: [UInt8], errors: [UInt8] = [])
         /// There is no such program.
         case absent
         /// It could not be run, or did not end in time: one line.
@@ -22,16 +22,25 @@ enum HelperProcess {
     private static let starting = Mutex(())
 
     /// Runs a program on a thread that may wait.
-    static func run(
+    ///
+    /// - Parameters:
+    ///   - arguments: The program, looked up in the environment's `PATH`, and what it is told.
+    ///   - input: What it reads.
+    ///   - environment: Its environment.
+    ///   - seconds: How long it may take.
+    ///   - keepsErrors: Whether what it writes to standard error is kept; else it goes nowhere.
+    /// - Returns: What came of it.
+    public static func run(
         _ arguments: [String],
         input: [UInt8],
         environment: [String: String],
-        seconds: Int = 120
+        seconds: Int = 120,
+        keepsErrors: Bool = false
     ) async -> Outcome {
         await withCheckedContinuation { continuation in
             DispatchQueue.global()
                 .async {
-                    continuation.resume(returning: blocking(arguments, input, environment, seconds))
+                    continuation.resume(returning: blocking(arguments, input, environment, seconds, keepsErrors))
                 }
         }
     }
@@ -40,31 +49,38 @@ enum HelperProcess {
         _ arguments: [String],
         _ input: [UInt8],
         _ environment: [String: String],
-        _ seconds: Int
+        _ seconds: Int,
+        _ keepsErrors: Bool
     ) -> Outcome {
         guard let path = find(arguments[0], environment["PATH"]) else { return .absent }
-        var (toChild, fromChild): ([Int32], [Int32]) = ([-1, -1], [-1, -1])
-        defer { for end in toChild + fromChild where end >= 0 { close(end) } }
+        var (toChild, fromChild, errors): ([Int32], [Int32], [Int32]) = ([-1, -1], [-1, -1], [-1, -1])
+        defer { for end in toChild + fromChild + errors where end >= 0 { close(end) } }
         var child: pid_t = 0
         // One at a time, so that no helper holds an end of another's pipe.
         let fault = starting.withLock { _ in
-            guard pipe(&toChild) == 0, pipe(&fromChild) == 0 else { return errno }
-            for end in toChild + fromChild { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-            return spawn(&child, path, arguments, environment, toChild[0], fromChild[1])
+            guard pipe(&toChild) == 0, pipe(&fromChild) == 0, !keepsErrors || pipe(&errors) == 0 else { return errno }
+            for end in toChild + fromChild + errors where end >= 0 { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+            return spawn(&child, path, arguments, environment, [toChild[0], fromChild[1], errors[1]])
         }
         guard fault == 0 else { return fault == ENOENT ? .absent : .failed(reason(fault)) }
         close(toChild[0])
         close(fromChild[1])
         (toChild[0], fromChild[1]) = (-1, -1)
+        if errors[1] >= 0 { close(errors[1]) }
+        errors[1] = -1
         write(input, to: toChild[1])
         close(toChild[1])
         toChild[1] = -1
-        let output = read(fromChild[0], seconds)
+        let output = read([fromChild[0], errors[0]].filter { $0 >= 0 }, seconds)
         if output == nil { kill(child, SIGKILL) }
         var status: Int32 = 0
         while waitpid(child, &status, 0) < 0, errno == EINTR {}
         guard let output else { return .failed("it did not answer in \(seconds) s") }
-        return .ended(status: status & 0x7F == 0 ? status >> 8 & 0xFF : 128 + status & 0x7F, output: output)
+        return .ended(
+            status: status & 0x7F == 0 ? status >> 8 & 0xFF : 128 + status & 0x7F,
+            output: output[0],
+            errors: output.count > 1 ? output[1] : []
+        )
     }
 
     private static func spawn(
@@ -72,15 +88,15 @@ enum HelperProcess {
         _ path: String,
         _ arguments: [String],
         _ environment: [String: String],
-        _ input: Int32,
-        _ output: Int32
+        _ files: [Int32]
     ) -> Int32 {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_adddup2(&actions, input, 0)
-        posix_spawn_file_actions_adddup2(&actions, output, 1)
-        posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
+        for (place, file) in files.enumerated() where file >= 0 {
+            posix_spawn_file_actions_adddup2(&actions, file, Int32(place))
+        }
+        if files[2] < 0 { posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0) }
         closeOthers(&actions)
         // A reader that is gone must not end us, and it must not ignore what we ignore.
         var attributes = posix_spawnattr_t()
@@ -163,23 +179,26 @@ enum HelperProcess {
         }
     }
 
-    /// Reads to the end; `nil` where that does not come in time.
-    private static func read(_ descriptor: Int32, _ seconds: Int) -> [UInt8]? {
+    /// Reads files to their ends, each as far as the longest answer; `nil` where they do not come in time.
+    private static func read(_ descriptors: [Int32], _ seconds: Int) -> [[UInt8]]? {
         let deadline = ContinuousClock.now + .seconds(seconds)
-        var bytes: [UInt8] = []
+        var results = descriptors.map { _ in [UInt8]() }
+        var open = Array(descriptors.indices)
         var buffer = [UInt8](repeating: 0, count: 16 << 10)
-        while bytes.count < longest {
+        while !open.isEmpty {
             let left = Int32(clamping: Int((deadline - ContinuousClock.now) / .milliseconds(1)))
-            var event = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-            let ready = poll(&event, 1, max(0, left))
+            var events = open.map { pollfd(fd: descriptors[$0], events: Int16(POLLIN), revents: 0) }
+            let ready = poll(&events, nfds_t(events.count), max(0, left))
             if ready < 0, errno == EINTR { continue }
             guard ready > 0 else { return nil }
-            let count = buffer.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            if count <= 0 { break }
-            bytes += buffer[..<count]
+            for (index, event) in zip(open, events) where event.revents != 0 {
+                let count = buffer.withUnsafeMutableBytes { Glibc.read(descriptors[index], $0.baseAddress, $0.count) }
+                if count < 0, errno == EINTR { continue }
+                if count > 0 { results[index] += buffer[..<count] }
+                if count <= 0 || results[index].count >= longest { open.removeAll { $0 == index } }
+            }
         }
-        return bytes
+        return results
     }
 
     private static func reason(_ code: Int32) -> String { String(cString: strerror(code)).lowercased() }

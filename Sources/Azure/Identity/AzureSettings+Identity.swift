@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import HTTP
+
+extension AzureSettings {
+    /// The identity to use.
+    ///
+    /// Of `auto`, in azure-identity's order: the environment's application, a federated token, a managed identity, `az`.
+    ///
+    /// - Parameters:
+    ///   - cloud: The cloud.
+    ///   - network: Sends requests.
+    /// - Returns: The identity; nothing is sent before it is asked for a token.
+    /// - Throws: ``AzureError`` where what is given is not enough.
+    public func identity(_ cloud: AzureCloud, network: AzureNetwork) throws(AzureError) -> any AzureIdentity {
+        switch method {
+        case .auto: return try chain(cloud, network)
+        case .servicePrincipal:
+            if let found = try application(cloud, network) { return found }
+            throw missing(
+                "a service principal",
+                ["AZURE_CLIENT_SECRET or AZURE_CLIENT_CERTIFICATE_PATH": secret ?? certificate]
+            )
+        case .federated:
+            if let found = try federated(cloud, network) { return found }
+            throw missing(
+                "a federated identity",
+                ["AZURE_FEDERATED_TOKEN_FILE, GitHub Actions or Azure Pipelines": nil]
+            )
+        case .managedIdentity: return managed(.insists, network)
+        case .cli: return AzureCLIIdentity(tenant: tenant, subscription: subscription, environment: environment)
+        }
+    }
+
+    private func missing(_ what: String, _ proof: [String: String?]) -> AzureError {
+        var names = ["AZURE_CLIENT_ID": client, "AZURE_TENANT_ID": tenant]
+        names.merge(proof) { $1 }
+        let absent = names.filter { $0.value == nil }.keys.sorted()
+        return AzureError(.usage, "\(what) needs \(absent.joined(separator: ", and "))", hint: "set these")
+    }
+
+    private func application(_ cloud: AzureCloud, _ network: AzureNetwork) throws(AzureError) -> ServicePrincipal? {
+        guard let client, let tenant else { return nil }
+        let proof: ServicePrincipal.Proof
+        if let secret {
+            proof = .secret(secret)
+        } else if let certificate {
+            proof = .certificate(path: certificate, password: certificatePassword, sendsChain: sendsChain)
+        } else {
+            return nil
+        }
+        return try ServicePrincipal(
+            client: client,
+            tenant: tenant,
+            proof: proof,
+            cloud: cloud,
+            session: network.session
+        )
+    }
+
+    private func federated(_ cloud: AzureCloud, _ network: AzureNetwork) throws(AzureError) -> ServicePrincipal? {
+        let session = network.session
+        let pipelineClient = environment.given("AZURESUBSCRIPTION_CLIENT_ID")
+        let pipelineTenant = environment.given("AZURESUBSCRIPTION_TENANT_ID")
+        guard let client = client ?? pipelineClient, let tenant = tenant ?? pipelineTenant else { return nil }
+        let token =
+            tokenFile.map { FederatedToken.file($0) }
+            ?? FederatedToken.gitHubActions(environment, audience: cloud.federationAudience, session: session)
+            ?? FederatedToken.azurePipelines(environment, session: session)
+        guard let token else { return nil }
+        return try ServicePrincipal(
+            client: client,
+            tenant: tenant,
+            proof: .federated(token),
+            cloud: cloud,
+            session: session
+        )
+    }
+
+    private func managed(_ patience: ManagedIdentity.Patience, _ network: AzureNetwork) -> ManagedIdentity {
+        let isKnown = ManagedPlace(environment) != .machine
+        return ManagedIdentity(
+            environment: environment,
+            selection: client.map { $0.hasPrefix("/") ? .resource($0) : .client($0) } ?? .system,
+            patience: isKnown ? .insists : patience,
+            network: network
+        )
+    }
+
+    private func chain(_ cloud: AzureCloud, _ network: AzureNetwork) throws(AzureError) -> IdentityChain {
+        var candidates: [any AzureIdentity] = []
+        var absent: [String] = []
+        if let found = try application(cloud, network) {
+            candidates.append(found)
+        } else {
+            let error = missing("a service principal", ["a secret or certificate": secret ?? certificate])
+            absent.append("environment: \(error.message)")
+        }
+        if let found = try federated(cloud, network) {
+            candidates.append(found)
+        } else {
+            absent.append("federated identity: there is no token file, no GitHub Actions, no Azure Pipelines")
+        }
+        candidates.append(managed(.probes, network))
+        candidates.append(AzureCLIIdentity(tenant: tenant, subscription: subscription, environment: environment))
+        return IdentityChain(candidates, missing: absent)
+    }
+}
