@@ -10,7 +10,8 @@ struct ContainerGroupTests {
     func schema() throws {
         let group = ContainerGroup.merging(Groups.whole, into: nil, name: "web")
 
-        #expect(try Schemas.faults(of: group) ?? [] == [])
+        let schemaFaults = try Schemas.faults(of: group) ?? []
+        #expect(schemaFaults == [])
         #expect(GroupRules.faults(of: group, name: "web") == [])
         #expect(group.missingSecrets.isEmpty)
         #expect(group.apiVersion == "2023-05-01")
@@ -24,7 +25,7 @@ struct ContainerGroupTests {
 
         let faults = try Schemas.faults(of: group)
 
-        #expect(faults == nil || faults?.count == 2)
+        #expect((faults ?? ["", ""]).count == 2, "\(faults ?? [])")
     }
 
     @Test("Reading and writing back changes nothing that can be written")
@@ -45,7 +46,8 @@ struct ContainerGroupTests {
         }
 
         #expect(Set(GroupChange.list(from: sent, to: back).filter { $0.before != $0.after }.map(\.what)) == [])
-        #expect(try Schemas.faults(of: back) ?? [] == [])
+        let schemaFaults = try Schemas.faults(of: back) ?? []
+        #expect(schemaFaults == [])
     }
 
     @Test("What nobody here knows, and nobody mentioned, stays")

@@ -207,3 +207,19 @@ extension ContainerGroup {
 
     private static func isSaid(_ value: JSONValue?) -> Bool { value != nil && value != .null }
 }
+
+extension ContainerGroup {
+    /// Gives a secret volume its files.
+    ///
+    /// - Parameters:
+    ///   - files: What they hold, in base64, by name.
+    ///   - volume: The volume's name.
+    public mutating func setFiles(_ files: [String: SecureText], of volume: String) {
+        guard !files.isEmpty else { return }
+        var list = properties["volumes"]?.array ?? []
+        for index in list.indices where list[index]["name"]?.string == volume {
+            list[index]["secret"] = .object(files.mapValues { .string($0.value) })
+        }
+        properties["volumes"] = .array(list)
+    }
+}

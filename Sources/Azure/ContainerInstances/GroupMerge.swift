@@ -27,7 +27,8 @@ extension ContainerGroup {
         group.merge(identities: wish)
         group.merge(credentials: wish.credentials)
         group.mergeAddress(wish, isNew: isNew)
-        return group
+        // What was taken out is not said at all.
+        return group.writable
     }
 
     private mutating func set(_ name: String, _ value: String?) {
@@ -84,9 +85,12 @@ extension ContainerGroup {
             list.removeAll { $0["server"]?.string?.lowercased() == credential.server.lowercased() }
             list.append(credential.json)
         }
-        let used = Set((containers + initContainers).compactMap { (try? ImageReference($0.image))?.domain.lowercased() })
+        let images = (containers + initContainers).map { try? ImageReference($0.image) }
+        let used = Set(images.compactMap { $0?.domain.lowercased() })
+        // An image whose registry cannot be read may need any of them.
+        let areKnown = !images.contains(nil)
         list.removeAll { credential in
-            guard let server = credential["server"]?.string?.lowercased() else { return false }
+            guard areKnown, let server = credential["server"]?.string?.lowercased() else { return false }
             // Docker Hub goes by several names.
             let isHub = server.hasSuffix("docker.io") || server.hasSuffix("docker.com")
             return !used.contains(server) && !(isHub && used.contains("docker.io"))
