@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Archive
+internal import Azure
 internal import HTTP
 internal import OCI
 internal import Registry
@@ -15,9 +16,21 @@ public struct RegistryAccess: Sendable {
     public var user: String?
     /// What came on standard input for `--password-stdin`.
     public var password: String?
+    /// Which Azure identity to use at Azure's registries.
+    public var azure = AzureAccess()
 
     /// As the environment says.
     public init() {}
+
+    /// How servers are reached.
+    func network(_ environment: [String: String]) -> NetworkSettings {
+        var network = NetworkSettings(environment: environment)
+        network.insecureHosts = Set(insecureHosts)
+        network.authorityFiles = authorityFiles
+        network.userAgent = "coracle/\(CoracleVersion.number)"
+        CertificateFolders(environment: environment).add(to: &network)
+        return network
+    }
 
     /// Name and password from the command line.
     func login() throws(ExitReason) -> CredentialChain.Login? {
@@ -34,6 +47,7 @@ public struct RegistryAccess: Sendable {
 struct Registries: Sendable {
     let client: RegistryClient
     let credentials: CredentialChain
+    let azure: AzureRegistries
     let session: HTTPSession
 
     /// Prepares to speak with registries; nothing is sent or read before the first request.
@@ -44,11 +58,7 @@ struct Registries: Sendable {
         store: String? = nil,
         note: @escaping @Sendable (TransferEvent) -> Void
     ) throws(ExitReason) {
-        var network = NetworkSettings(environment: environment)
-        network.insecureHosts = Set(access.insecureHosts)
-        network.authorityFiles = access.authorityFiles
-        network.userAgent = "coracle/\(CoracleVersion.number)"
-        CertificateFolders(environment: environment).add(to: &network)
+        let network = access.network(environment)
         var chain = CredentialChain(environment: environment, login: try access.login()) { note(.warning($0)) }
         chain.repositories = repositories
         var settings = RegistryClient.Settings()
@@ -56,9 +66,10 @@ struct Registries: Sendable {
         settings.mirrors = try Registries.mirrors(environment["CORACLE_REGISTRY_MIRRORS"] ?? "")
         settings.journalFolder = store.map { $0 + "/uploads" }
         credentials = chain
+        azure = try AzureRegistries(chain, access, environment: environment, network: AzureNetwork(network))
         let transport = NetworkTransport(network)
         session = HTTPSession(transport)
-        client = RegistryClient(transport: transport, credentials: chain, settings: settings) { event in
+        client = RegistryClient(transport: transport, credentials: azure, settings: settings) { event in
             switch event {
             case .warning(let registry, let text): note(.warning("\(registry) says: \(text)"))
             case .waiting(let registry, let reason, let delay, let attempt):
@@ -68,7 +79,7 @@ struct Registries: Sendable {
         }
     }
 
-    private static func seconds(_ delay: Duration) -> String {
+    static func seconds(_ delay: Duration) -> String {
         let tenths = Int((delay / .milliseconds(100)).rounded(.up))
         return "\(tenths / 10).\(tenths % 10) s"
     }
@@ -95,6 +106,8 @@ extension ExitReason {
             let isRefused = error.kind == .auth || error.kind == .denied
             return ExitReason(isRefused ? .credentials : .registry, error.message, hint: error.hint)
         case let error as ServerError: return ExitReason(.registry, error.message, hint: error.hint)
+        case let error as AzureError: return ExitReason(error)
+        case let error as ARMError: return ExitReason(.cloud, error.description, hint: error.remedy)
         case let error as ContentError: return ExitReason(.registry, error.message)
         case let error as StoreError: return ExitReason(error)
         case let error as ArchiveError: return ExitReason(.step, error.message)
@@ -109,5 +122,17 @@ extension ExitReason {
         } catch {
             throw of(error)
         }
+    }
+}
+
+extension ExitReason {
+    /// Why there is no Azure token.
+    init(_ error: AzureError) {
+        let codes: [AzureError.Kind: Code] = [.usage: .usage, .network: .registry]
+        let others =
+            error.trace.dropLast().isEmpty ? "" : "; tried before: \(error.trace.dropLast().joined(separator: "; "))"
+        // The message of "there is none" has the trace in it.
+        let message = error.message + (error.kind == .unavailable ? "" : others)
+        self.init(codes[error.kind] ?? .credentials, message, hint: error.hint)
     }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Azure
 internal import Glibc
 internal import OCI
 internal import Registry
@@ -47,6 +48,54 @@ public struct RegistryLogin: Sendable {
                 return "logged in to \(host) as \(user)"
             }
         }
+    }
+
+    /// Logs in to a registry of Azure as an Azure identity, and keeps the registry's token, as `az acr login` does.
+    ///
+    /// - Parameter host: The registry, with its port.
+    /// - Returns: A line for people; `nil` where the registry is none of Azure's, or there is no identity and none was
+    ///   asked for.
+    /// - Throws: ``ExitReason`` where the identity or the registry refuses, or cannot be reached, or the token cannot be
+    ///   kept.
+    public func loginWithIdentity(_ host: String) async throws -> String? {
+        let host = try RegistryLogin.host(host)
+        guard access.azure.method != "none" else { return nil }
+        return try await ExitReason.explaining { () -> String? in
+            let registries = try registries(host)
+            do {
+                guard let found = try await registries.azure.ofAzure(host), found != .anonymous else {
+                    guard access.azure.isExplicit else { return nil }
+                    throw ExitReason(
+                        .usage,
+                        "\(host) is no registry of Azure, and is not shown an Azure identity",
+                        hint: "coracle login --username NAME --password-stdin \(host)"
+                    )
+                }
+                let accepted = try await registries.client.login(host, with: found)
+                let place = try await registries.credentials.keep(accepted, for: host)
+                let who = try await registries.azure.identity(at: host)?.summary ?? ""
+                return RegistryLogin.line(host, who, accepted, place)
+            } catch let error as AzureError where error.kind == .unavailable && !access.azure.isExplicit {
+                note(error.message)
+                return nil
+            }
+        }
+    }
+
+    private static func line(_ host: String, _ who: String, _ kept: Credentials, _ place: CredentialChain.Place)
+        -> String
+    {
+        let keeper =
+            switch place {
+            case .helper(let program): program
+            case .file(let path): path
+            }
+        if case .basic(let user, _) = kept {
+            return "logged in to \(host) as its admin user \(user); \(keeper) keeps the password"
+        }
+        return
+            "logged in to \(host) as \(who); \(keeper) keeps the registry's token, which is good for some three hours: "
+            + "coracle itself takes a new one whenever it can"
     }
 
     /// Forgets a registry.

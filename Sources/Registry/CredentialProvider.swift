@@ -11,6 +11,61 @@ public protocol CredentialProvider: Sendable {
     /// - Returns: The credentials; `.anonymous` where there are none.
     /// - Throws: Where there should be some, but they cannot be had; the transfer fails with that error.
     func credentials(for registry: String) async throws -> Credentials
+
+    /// What to tell people whom a registry did not let do something.
+    ///
+    /// - Parameter access: What they were not let do, and with which credentials.
+    /// - Returns: Why, and what to do; `nil` where nothing is known beyond what the registry says.
+    func advice(on access: MissingAccess) async -> CredentialAdvice?
+}
+
+extension CredentialProvider {
+    /// Nothing is known.
+    ///
+    /// - Parameter access: Anything.
+    /// - Returns: `nil`.
+    public func advice(on access: MissingAccess) async -> CredentialAdvice? { nil }
+}
+
+/// What a registry did not let somebody do.
+public struct MissingAccess: Sendable {
+    /// As references name it.
+    public let registry: String
+    /// `team/app`; `nil` where it was about no repository.
+    public let repository: String?
+    /// The rights that are lacking: `pull`, `push`, `delete`; all that were needed where the registry does not say.
+    public let actions: [String]
+    /// Who it was.
+    public let credentials: Credentials
+
+    /// Says what.
+    ///
+    /// - Parameters:
+    ///   - registry: As references name it.
+    ///   - repository: The repository.
+    ///   - actions: The rights that are lacking.
+    ///   - credentials: Who it was.
+    public init(registry: String, repository: String?, actions: [String], credentials: Credentials) {
+        (self.registry, self.repository) = (registry, repository)
+        (self.actions, self.credentials) = (actions, credentials)
+    }
+}
+
+/// What to tell people whom a registry did not let do something.
+public struct CredentialAdvice: Sendable {
+    /// Why, in words that follow a semicolon; no secrets.
+    public var reason: String?
+    /// The command or setting most likely to put it right.
+    public var hint: String?
+
+    /// Says what.
+    ///
+    /// - Parameters:
+    ///   - reason: Why.
+    ///   - hint: What to do.
+    public init(reason: String? = nil, hint: String? = nil) {
+        (self.reason, self.hint) = (reason, hint)
+    }
 }
 
 /// Who we are at a registry.

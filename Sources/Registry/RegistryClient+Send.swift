@@ -73,7 +73,9 @@ extension RegistryClient {
 
     /// A request that says what sends it, where the registry wants to know: Azure asks tools for that.
     private func introduced(_ request: HTTPRequest) -> HTTPRequest {
-        guard request.url.host.hasSuffix(".azurecr.io") else { return request }
+        guard [".azurecr.io", ".azurecr.us", ".azurecr.cn"].contains(where: { request.url.host.hasSuffix($0) }) else {
+            return request
+        }
         var request = request
         request.headers["X-Meta-Source-Client"] = "azure/coracle"
         return request
@@ -194,8 +196,8 @@ extension RegistryClient {
                 await response.discard()
                 return nil
             }
-            let credentials = try await credentials.credentials(for: operation.registry)
-            state.refuse(credentials: credentials.description, by: operation.registry)
+            let known = (try? await credentials.credentials(for: operation.registry))?.description
+            state.refuse(credentials: known ?? "the credentials that there are", by: operation.registry)
             return response
         } catch {
             // What went wrong first is what people should hear of.
@@ -212,11 +214,24 @@ extension RegistryClient {
             .map {
                 " (x-ms-correlation-request-id \(Redaction.text($0)))"
             }
+        let granted = operation.repository.flatMap { token?.grants($0.name) }
+        // A token is given with 200 even where rights are lacking; only what it grants is less.
+        let missing = operation.access.actions.filter { action in
+            granted.map { !$0.contains(action) && !$0.contains("*") } ?? true
+        }
+        let access = MissingAccess(
+            registry: operation.registry,
+            repository: operation.repository?.name,
+            actions: missing,
+            credentials: credentials
+        )
+        let advice = await self.credentials.advice(on: access)
         func error(_ kind: RegistryError.Kind, _ reason: String) -> RegistryError {
             RegistryError(
                 kind,
-                "\(operation.what): \(reason)" + (answer.text.map { ": \($0)" } ?? "") + (id ?? ""),
-                hint: operation.hint(kind, 401, answer.text ?? ""),
+                "\(operation.what): \(reason)" + (answer.text.map { ": \($0)" } ?? "") + (id ?? "")
+                    + (advice?.reason.map { "; \($0)" } ?? ""),
+                hint: advice?.hint ?? operation.hint(kind, 401, answer.text ?? ""),
                 status: 401,
                 codes: answer.codes
             )
@@ -227,13 +242,10 @@ extension RegistryClient {
         guard credentials != .anonymous else {
             return error(.auth, "\(operation.registry) wants to know who asks, and there are no credentials for it")
         }
-        // A token is given with 200 even where rights are lacking; only what it grants is less.
-        if let repository = operation.repository, let granted = token?.grants(repository.name) {
-            let missing = operation.access.actions.filter { !granted.contains($0) && !granted.contains("*") }
-            if !missing.isEmpty {
-                let has = granted.isEmpty ? "no rights there" : "\(granted.joined(separator: " and ")) only"
-                return error(.denied, "denied: the token of \(credentials) has \(has)")
-            }
+        if let repository = operation.repository, let granted, !missing.isEmpty {
+            let has = granted.isEmpty ? "no rights there" : "\(granted.joined(separator: " and ")) only"
+            let lacks = "\(missing.joined(separator: " and ")) on \(repository.name)"
+            return error(.denied, "denied: the token of \(credentials) has \(has), and lacks \(lacks)")
         }
         return error(.auth, "\(operation.registry) does not accept \(credentials)")
     }

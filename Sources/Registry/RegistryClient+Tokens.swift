@@ -198,10 +198,17 @@ extension RegistryClient {
             credentials == .anonymous
             ? "\(operation.registry) wants to know who asks, and there are no credentials for it"
             : "\(realm.authority) does not accept \(credentials)"
+        let access = MissingAccess(
+            registry: operation.registry,
+            repository: operation.repository?.name,
+            actions: operation.access.actions,
+            credentials: credentials
+        )
+        let advice = await self.credentials.advice(on: access)
         return RegistryError(
             .auth,
-            "\(operation.what): \(refusal)\(reason)",
-            hint: "coracle login \(operation.registry)",
+            "\(operation.what): \(refusal)\(reason)" + (advice?.reason.map { "; \($0)" } ?? ""),
+            hint: advice?.hint ?? "coracle login \(operation.registry)",
             status: response.status,
             codes: answer.codes
         )

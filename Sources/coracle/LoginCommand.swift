@@ -10,6 +10,19 @@ struct LoginCommand: AsyncParsableCommand {
         discussion: """
             The password goes to the credential helper that ~/.docker/config.json names, else into that file. \
             REGISTRY_AUTH_FILE and DOCKER_CONFIG name others.
+
+            At registries of Azure (NAME.azurecr.io), an Azure identity does without a name and a password, which nobody \
+            has to log in with before push, pull or build either:
+
+              coracle login NAME.azurecr.io                            the first identity that there is
+              coracle login --azure cli NAME.azurecr.io                who is logged in with az
+              coracle login --azure service-principal NAME.azurecr.io  AZURE_CLIENT_ID, AZURE_TENANT_ID, and \
+            AZURE_CLIENT_SECRET or AZURE_CLIENT_CERTIFICATE_PATH
+              coracle login --azure federated NAME.azurecr.io          GitHub Actions, Azure Pipelines, a token file
+              coracle login --azure managed-identity NAME.azurecr.io   what Azure gave to this machine
+              coracle login --azure admin NAME.azurecr.io              the admin user, read from Azure
+              coracle login -u NAME --password-stdin NAME.azurecr.io   admin user, service principal's client id and \
+            secret, token of a repository, or 00000000-0000-0000-0000-000000000000 and a refresh token
             """
     )
 
@@ -29,6 +42,11 @@ struct LoginCommand: AsyncParsableCommand {
             }
             Output.note("warning: --password shows the password to every user of this machine: use --password-stdin")
             access.password = password
+        }
+        if access.user == nil, password == nil, access.password == nil {
+            var login = RegistryLogin(environment: Environment.all) { Output.note($0) }
+            login.access = access
+            if let line = try await login.loginWithIdentity(host) { return try Output.result(line + "\n") }
         }
         if Prompt.isPossible, access.user == nil { access.user = Prompt.line("Username: ") }
         if Prompt.isPossible, access.user != nil, access.password == nil {

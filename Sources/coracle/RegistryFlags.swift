@@ -23,9 +23,12 @@ struct RegistryFlags: ParsableArguments {
     @Flag(name: .customLong("password-stdin"), help: "Read the password from standard input.")
     var passwordStdin = false
 
+    @OptionGroup(title: "Azure") var azure: AzureFlags
+
     var access: RegistryAccess {
         get throws {
             var access = RegistryAccess()
+            access.azure = try azure.access
             (access.insecureHosts, access.authorityFiles, access.user) = (insecure, ca, username)
             if passwordStdin { access.password = try Prompt.password() }
             return access

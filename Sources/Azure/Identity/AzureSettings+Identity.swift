@@ -31,6 +31,15 @@ extension AzureSettings {
         }
     }
 
+    /// The subscription that `az` works in; `nil` where there is no session of it.
+    ///
+    /// - Parameter cloud: The cloud.
+    /// - Returns: Its id.
+    public func cliSubscription(_ cloud: AzureCloud) async -> String? {
+        let cli = AzureCLIIdentity(tenant: tenant, environment: environment)
+        return try? await cli.session(cloud.resourceManagerAudience).subscription
+    }
+
     private func missing(_ what: String, _ proof: [String: String?]) -> AzureError {
         var names = ["AZURE_CLIENT_ID": client, "AZURE_TENANT_ID": tenant]
         names.merge(proof) { $1 }
