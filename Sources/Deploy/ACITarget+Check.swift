@@ -10,7 +10,7 @@ extension ACITarget {
     /// - Returns: What was found, good and bad.
     /// - Throws: `ARMError` where the group itself cannot be read; ``AzureError``; `ServerError`.
     public func check() async throws -> [DeployFinding] {
-        var found = images.flatMap(\.findings)
+        var found: [DeployFinding] = []
         guard let home = try await home(&found) else { return found }
         let existing = try await service.find(name)
         var group = ContainerGroup.merging(wish, into: existing, name: name)
@@ -26,8 +26,14 @@ extension ACITarget {
         await look("provider", &found) { try await provider(location) }
         await look("DNS label", &found) { try await label(group, existing, location) }
         await look("limits", &found) { try await limits(group, existing, location) }
-        found += ports(group)
         return found
+    }
+
+    /// Looks at the images alone.
+    ///
+    /// - Returns: What was found, good and bad.
+    public func checkImages() -> [DeployFinding] {
+        images.flatMap(\.findings)
     }
 
     /// The resource group's region; `nil` where there is no such group.
@@ -145,23 +151,5 @@ extension ACITarget {
         }
         if found.isEmpty { found.append(.init("limits", .good, "\(cpu) CPU and \(memory) GB are within the limits")) }
         return found
-    }
-
-    /// What an image listens on and the group does not open is worth a word.
-    private func ports(_ group: ContainerGroup) -> [DeployFinding] {
-        images.compactMap { image in
-            let container = group.containers.first { $0.image == image.reference.description }
-            let open = Set((container?.ports ?? []).map(\.description))
-            let exposed = image.defaults.ports.compactMap { try? ContainerGroup.Port($0) }.map(\.description)
-            let closed = exposed.filter { !open.contains($0) }
-            guard !closed.isEmpty, container != nil else { return nil }
-            let list = closed.joined(separator: ", ")
-            return .init(
-                "ports",
-                .doubtful,
-                "\(image.reference.familiar) listens on \(list) (EXPOSE), which the group does not open",
-                hint: closed.map { "--port \($0)" }.joined(separator: " ")
-            )
-        }
     }
 }

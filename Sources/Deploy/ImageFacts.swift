@@ -53,7 +53,7 @@ public struct ImageFacts: Sendable {
         ["application/vnd.oci.image.layer.v1.tar", "application/vnd.docker.image.rootfs.diff.tar"].contains(type.description)
     }
 
-    /// What a container of it has where nobody says anything else: ports from EXPOSE, a probe from HEALTHCHECK.
+    /// What a container of it has where nobody says anything else: ports from EXPOSE, the words of HEALTHCHECK's command.
     public var defaults: (ports: [String], probe: [String]?) {
         let ports = config.exposedPorts.sorted { (Int($0.prefix { $0.isNumber }) ?? 0) < (Int($1.prefix { $0.isNumber }) ?? 0) }
         guard let check = config.healthcheck, let kind = check.test.first, check.test.count > 1 else { return (ports, nil) }

@@ -96,8 +96,8 @@ public struct DeployOptions: Sendable {
 
     /// How a setting is kept.
     enum Field {
-        case text(Text)
-        case list(List)
+        case text(any Text)
+        case list(any List)
     }
 
     /// The settings that `coracle.yaml` has, in the order in which it has them.
