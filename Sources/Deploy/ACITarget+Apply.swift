@@ -17,6 +17,7 @@ extension ACITarget {
         _ plan: DeployPlan,
         tell: @escaping @Sendable (DeployEvent) -> Void
     ) async throws -> DeployReport {
+        let teller = StateTeller(tell)
         switch plan.action {
         case .unchanged: return try await report(.unchanged, plan)
         case .inPlace:
@@ -36,14 +37,14 @@ extension ACITarget {
         }
         do {
             tell(.init(.step, plan.action == .restart ? "updating \(name)" : "creating \(name)"))
-            try await put(plan.group, tell)
+            try await put(plan.group, teller)
         } catch let error as ARMError where plan.action != .recreate && error.status >= 400 {
             // Refused before anything was changed.
             throw error
         } catch let error as ARMError {
-            return try await fail(plan, error, tell)
+            return try await fail(plan, error, teller)
         }
-        guard try await watch(tell) else { return try await fail(plan, nil, tell) }
+        guard try await watch(teller) else { return try await fail(plan, nil, teller) }
         return try await report(.running, plan)
     }
 
@@ -55,13 +56,12 @@ extension ACITarget {
     }
 
     /// Sends a group, and tells what happens to it meanwhile.
-    private func put(_ group: ContainerGroup, _ tell: @escaping @Sendable (DeployEvent) -> Void) async throws {
-        let teller = StateTeller(tell)
+    private func put(_ group: ContainerGroup, _ teller: StateTeller) async throws {
         try await withThrowingTaskGroup(of: Bool.self) { tasks in
             tasks.addTask {
                 try await service.put(group, name: name) { progress in
                     if case .running(let status, _) = progress { teller.take(status) }
-                    if case .busy(let reason, _) = progress { tell(.init(.warning, reason)) }
+                    if case .busy(let reason, _) = progress { teller.tell(.init(.warning, reason)) }
                 }
                 return true
             }
@@ -79,8 +79,7 @@ extension ACITarget {
     }
 
     /// Looks until all containers have run for a while, or it is plain that they do not; whether they do.
-    private func watch(_ tell: @escaping @Sendable (DeployEvent) -> Void) async throws -> Bool {
-        let teller = StateTeller(tell)
+    private func watch(_ teller: StateTeller) async throws -> Bool {
         let end = ContinuousClock.now + pace.patience
         var since: ContinuousClock.Instant?
         while ContinuousClock.now < end {
@@ -115,8 +114,9 @@ extension ACITarget {
     private func fail(
         _ plan: DeployPlan,
         _ error: ARMError?,
-        _ tell: @escaping @Sendable (DeployEvent) -> Void
+        _ teller: StateTeller
     ) async throws -> DeployReport {
+        let tell = teller.tell
         let group = try? await service.find(name)
         let state = group?.state
         let container = group.flatMap { group in group.mainIndex(name).map { group.containers[$0].name } } ?? name
@@ -137,8 +137,9 @@ extension ACITarget {
         }
         do {
             tell(.init(.step, "going back to \(good.mainImage(name) ?? "what was there")"))
-            try await put(good, tell)
-            if try await watch(tell) {
+            let again = StateTeller(tell)
+            try await put(good, again)
+            if try await watch(again) {
                 report.outcome = .rolledBack
                 report.image = good.mainImage(name)
                 report.url = try await service.find(name)?.url
@@ -154,7 +155,7 @@ extension ACITarget {
 
 /// Tells each thing once; the lock protects what was told.
 private final class StateTeller: Sendable {
-    private let tell: @Sendable (DeployEvent) -> Void
+    let tell: @Sendable (DeployEvent) -> Void
     private let told = Mutex<Set<String>>([])
 
     init(_ tell: @escaping @Sendable (DeployEvent) -> Void) { self.tell = tell }

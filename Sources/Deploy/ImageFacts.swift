@@ -26,9 +26,14 @@ public struct ImageFacts: Sendable {
         platform = config.platform
     }
 
+    /// The image with the beginning of its digest.
+    private var shown: String {
+        "\(reference.domain)/\(reference.repository)@" + (reference.digest ?? "").dropFirst(7).prefix(12)
+    }
+
     /// What Container Instances would say to it.
     var findings: [DeployFinding] {
-        let name = reference.familiar
+        let name = shown
         var found: [DeployFinding] = []
         let wanted = "Container Instances runs linux/amd64"
         if platform.os != "linux" || platform.architecture != "amd64" {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import DockerfileSyntax
+internal import Glibc
 internal import OCI
 internal import Yams
 
@@ -65,10 +66,18 @@ struct DeployFile: Sendable {
 
     /// Writes the file, in a fixed order, unless it says the same already.
     func write(_ options: DeployOptions) throws(ExitReason) {
-        let text = Self.text(options)
-        if let old = try TextFile.read(path), old == Array(text.utf8) { return }
+        let text = Array(Self.text(options).utf8)
+        if try TextFile.read(path) != text { try restore(text) }
+    }
+
+    /// Gives the file the bytes that it had; `nil` where there was none.
+    func restore(_ bytes: [UInt8]?) throws(ExitReason) {
+        guard let bytes else {
+            unlink(path)
+            return
+        }
         do {
-            try OutputFile(path).write(Array(text.utf8))
+            try OutputFile(path).write(bytes)
         } catch {
             throw ExitReason(.usage, "\(path): cannot be written: \(error)")
         }

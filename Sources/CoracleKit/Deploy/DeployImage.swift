@@ -281,7 +281,9 @@ extension DeployImage {
             facts = try await images.pulls.look(at: reference, with: choice)
             images.facts.append(facts)
             if let credential = choice.credential { add(credential, to: &wish) }
-            let seen = choice.shown.map { "\(facts.reference.domain) gives it to \($0)" }
+            let seen = choice.shown.map { shown in
+                "\(facts.reference.domain) gives it to \(shown == .anonymous ? "anybody" : shown.description)"
+            }
             images.findings += [choice.finding ?? seen.map { DeployFinding("pull", .good, $0) }].compactMap { $0 }
         }
         wish.containers[index].image = facts.reference.description

@@ -38,12 +38,27 @@ public struct Up: Sendable {
         for text in typed.environment where SecretSource.looksSecret(text) {
             watcher.line("\(file.path) does not remember \(text.prefix { $0 != "=" }), which looks like a secret")
         }
-        if case .apply = deploy.mode {
-            // Before the build, so that a context of this folder is the same the next time.
-            guard deploy.options.resourceGroup != nil else { return try await deploy.run(watcher) }
-            try file.write(deploy.options)
+        guard case .apply = deploy.mode, deploy.options.resourceGroup != nil else { return try await deploy.run(watcher) }
+        return try await remembering(deploy, watcher)
+    }
+
+    /// The file is written before the build, so that a context with it in is the same the next time; what did not work is
+    /// not remembered.
+    private func remembering(
+        _ deploy: DeployImage,
+        _ watcher: DeployImage.Watcher
+    ) async throws -> DeployImage.Outcome {
+        let old = try TextFile.read(file.path)
+        try file.write(deploy.options)
+        do {
+            let outcome = try await deploy.run(watcher)
+            // A first one that does not work is there to be looked at, and is found by the file.
+            if outcome.failure != nil, let old { try file.restore(old) }
+            return outcome
+        } catch {
+            try file.restore(old)
+            throw error
         }
-        return try await deploy.run(watcher)
     }
 
     /// A name of the folder or the image.
