@@ -177,7 +177,7 @@ let package = Package(
         ),
         .testTarget(
             name: "DeployTests",
-            dependencies: ["Azure", "Deploy", "HTTP", "OCI", "TestSupport"],
+            dependencies: ["Azure", "CoracleKit", "Deploy", "HTTP", "OCI", "TestSupport", "coracle"],
             swiftSettings: settings
         ),
         .testTarget(
