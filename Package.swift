@@ -15,6 +15,7 @@ let package = Package(
     name: "coracle",
     products: [
         .executable(name: "coracle", targets: ["coracle"]),
+        .executable(name: "coracle-azure-emulator", targets: ["coracle-azure-emulator"]),
         .library(name: "CoracleKit", targets: ["CoracleKit"]),
     ],
     dependencies: [
@@ -106,6 +107,28 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        // An Azure on this machine: directory, resource manager, registries, and containers that run.
+        .target(
+            name: "AzureEmulator",
+            dependencies: [
+                "Archive", "CCrypto", "OCI", "RegistryServer", "Rootfs", "Sandbox", "Store",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOWebSocket", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
+        // The emulator as a program: to test pipelines without an account.
+        .executableTarget(
+            name: "coracle-azure-emulator",
+            dependencies: ["AzureEmulator", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: settings
+        ),
         // One type per verb; the only place where parts are wired together.
         .target(
             name: "CoracleKit",
@@ -177,7 +200,14 @@ let package = Package(
         ),
         .testTarget(
             name: "DeployTests",
-            dependencies: ["Azure", "CoracleKit", "Deploy", "HTTP", "OCI", "TestSupport", "coracle"],
+            dependencies: [
+                "Azure", "AzureEmulator", "CoracleKit", "Deploy", "HTTP", "OCI", "TestSupport", "coracle",
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "AzureEmulatorTests",
+            dependencies: ["AzureEmulator", "TestSupport", "coracle"],
             swiftSettings: settings
         ),
         .testTarget(

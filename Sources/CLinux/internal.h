@@ -26,6 +26,9 @@ HIDDEN int clinux_overlay(const struct clinux_step *step);
 /// Opens a terminal in the new root and sends its other side; returns 0 or the error's number.
 HIDDEN int clinux_open_terminal(struct clinux_launch *launch);
 
+/// Brings the loopback interface of this thread's network up; returns 0 or the error's number.
+HIDDEN int clinux_raise_loopback(void);
+
 /// Gives up rights, in the order that lets the next thing be given up; returns the stage that failed, errno set.
 HIDDEN enum clinux_stage clinux_become(struct clinux_launch *launch);
 

@@ -174,6 +174,21 @@ unsigned long clinux_namespaces(int has_network, int has_cgroup) {
     return flags | (has_network ? CLONE_NEWNET : 0) | (has_cgroup ? CLONE_NEWCGROUP : 0);
 }
 
+int clinux_join_processes(pid_t process) {
+    int descriptor = (int)syscall(SYS_pidfd_open, process, 0);
+    if (descriptor < 0) return -1;
+    if (setns(descriptor, CLONE_NEWPID) == 0) return descriptor;
+    int error = errno;
+    close(descriptor);
+    errno = error;
+    return -1;
+}
+
+int clinux_enter_network(void) {
+    if (unshare(CLONE_NEWNET) != 0) return errno;
+    return clinux_raise_loopback();
+}
+
 int clinux_signal(int pidfd, int signal) {
     return syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) == 0 ? 0 : errno;
 }

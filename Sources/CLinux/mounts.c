@@ -136,7 +136,7 @@ static int mask(struct clinux_step *step) {
     return mount("/dev/null", step->target, NULL, MS_BIND, NULL) == 0 ? 0 : errno;
 }
 
-static int raise_loopback(void) {
+int clinux_raise_loopback(void) {
     int descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (descriptor < 0) return errno;
     struct ifreq request = {.ifr_name = "lo"};
@@ -177,8 +177,10 @@ int clinux_run_step(struct clinux_launch *launch, struct clinux_step *step) {
     case CLINUX_READ_ONLY: return make_read_only(step->target, step->flags);
     case CLINUX_ROOT_READ_ONLY: return restrict_path("/", CLINUX_RDONLY);
     case CLINUX_HOSTNAME: return sethostname(step->source, strlen(step->source)) == 0 ? 0 : errno;
-    case CLINUX_LOOPBACK: return raise_loopback();
+    case CLINUX_LOOPBACK: return clinux_raise_loopback();
     case CLINUX_CHROOT: return chroot(step->target) == 0 && chdir("/") == 0 ? 0 : errno;
+    case CLINUX_JOIN:
+        return setns((int)step->size, CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET) == 0 ? 0 : errno;
     default: return ENOSYS;
     }
 }

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
-internal import HTTPTypes
-internal import OCI
+package import HTTPTypes
+package import OCI
 internal import Store
 
 /// What a request gets.
-struct Answer {
-    enum Body {
+package struct Answer {
+    package enum Body {
         case none
         case bytes([UInt8])
         case file(OpenFile, Range<Int64>)
     }
 
-    var status: HTTPResponse.Status
-    var headers: HTTPFields = [:]
-    var body = Body.none
+    package var status: HTTPResponse.Status
+    package var headers: HTTPFields = [:]
+    package var body = Body.none
 
-    init(_ status: HTTPResponse.Status) {
+    package init(_ status: HTTPResponse.Status) {
         self.status = status
     }
 
     /// An answer with a JSON document.
-    init(_ status: HTTPResponse.Status, json: JSONValue) {
+    package init(_ status: HTTPResponse.Status, json: JSONValue) {
         self.status = status
         body = .bytes(Array(json.canonical.utf8))
         headers[.contentType] = "application/json"
@@ -38,7 +38,7 @@ struct Answer {
 }
 
 /// A file that is read from any place, and closed with the last reference.
-final class OpenFile: Sendable {
+package final class OpenFile: Sendable {
     let descriptor: Int32
     let size: Int64
 

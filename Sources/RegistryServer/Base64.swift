@@ -3,10 +3,10 @@
 /// Bytes as letters; both alphabets are read, and the one for URLs is written, without padding.
 ///
 /// Specification: RFC 4648, sections 4 and 5.
-enum Base64 {
+package enum Base64 {
     private static let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
 
-    static func encode(_ bytes: [UInt8]) -> String {
+    package static func encode(_ bytes: [UInt8]) -> String {
         var out: [UInt8] = []
         for start in stride(from: 0, to: bytes.count, by: 3) {
             let part = bytes[start..<min(start + 3, bytes.count)]
@@ -18,7 +18,7 @@ enum Base64 {
     }
 
     /// The bytes; `nil` where a letter is none.
-    static func decode(_ text: some StringProtocol) -> [UInt8]? {
+    package static func decode(_ text: some StringProtocol) -> [UInt8]? {
         var (bits, count): (UInt32, Int) = (0, 0)
         var out: [UInt8] = []
         for byte in text.utf8 where byte != 0x3D {

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import HTTPTypes
-internal import HummingbirdCore
+package import HTTPTypes
+package import HummingbirdCore
 internal import NIOCore
 internal import OCI
 internal import Store
 
 /// A request, taken apart.
-struct Exchange {
-    let method: HTTPRequest.Method
+package struct Exchange {
+    package let method: HTTPRequest.Method
     /// As it was sent.
-    let target: String
+    package let target: String
     /// The path, its escapes resolved.
-    let path: String
+    package let path: String
     /// Its parts; an escaped slash does not divide them.
-    let segments: [String]
+    package let segments: [String]
     /// Names and values in order, their escapes resolved.
-    let query: [(name: String, value: String)]
-    let headers: HTTPFields
+    package let query: [(name: String, value: String)]
+    package let headers: HTTPFields
     /// The host that the client named; `nil` where it named none.
-    let authority: String?
-    let body: RequestBytes
+    package let authority: String?
+    package let body: RequestBytes
 
-    init(_ request: Request) {
+    package init(_ request: Request) {
         method = request.method
         headers = request.headers
         authority = request.head.authority
@@ -37,7 +37,7 @@ struct Exchange {
     }
 
     /// The first value of a name in the query; `nil` where there is none.
-    func query(_ name: String) -> String? { query.first { $0.name == name }?.value }
+    package func query(_ name: String) -> String? { query.first { $0.name == name }?.value }
 
     private static let secrets: Set<String> = ["sig", "password", "refresh_token", "access_token", "token"]
 
@@ -50,7 +50,7 @@ struct Exchange {
     }
 
     /// Names and values of a query or a form.
-    static func form(_ text: some StringProtocol) -> [(name: String, value: String)] {
+    package static func form(_ text: some StringProtocol) -> [(name: String, value: String)] {
         text.split(separator: "&")
             .map { item in
                 let parts = item.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
@@ -60,7 +60,7 @@ struct Exchange {
     }
 
     /// Resolves `%3A`; what is no escape stays.
-    static func decode(_ text: some StringProtocol, plusIsSpace: Bool) -> String {
+    package static func decode(_ text: some StringProtocol, plusIsSpace: Bool) -> String {
         let bytes = Array(text.utf8)
         var out: [UInt8] = []
         var index = 0
@@ -80,13 +80,13 @@ struct Exchange {
 }
 
 /// The body of a request, read once; one task at a time.
-final class RequestBytes {
+package final class RequestBytes {
     /// How long it should be; `nil` where the request does not say.
     let length: Int64?
     /// How many bytes came.
     private(set) var received: Int64 = 0
     /// Whether all came.
-    private(set) var isDone: Bool
+    package private(set) var isDone: Bool
     /// After how many bytes the connection is cut on purpose; `nil` where it is not.
     var cut: Int64?
     private var iterator: RequestBody.AsyncIterator
@@ -120,7 +120,7 @@ final class RequestBytes {
     var isCut: Bool { cut.map { received >= $0 } ?? false }
 
     /// The whole body; `nil` where it is longer than the limit.
-    func collect(limit: Int) async throws -> [UInt8]? {
+    package func collect(limit: Int) async throws -> [UInt8]? {
         if let length, length > limit { return nil }
         var bytes: [UInt8] = []
         while let buffer = try await next() {
@@ -131,7 +131,7 @@ final class RequestBytes {
     }
 
     /// Reads what nobody wants, so that the client reads the answer; gives up on much.
-    func drain(limit: Int64) async throws {
+    package func drain(limit: Int64) async throws {
         let start = received
         while try await next() != nil, received - start < limit {}
     }

@@ -34,6 +34,8 @@ final class Gate: Sendable {
                 token.isSigned(by: foreign.key) && token.isFor(foreign.service)
                     && token.claims["iss"]?.string == foreign.issuer
             }
+        case .delegated(let authority):
+            caller = try delegated(exchange, authority) { challenge(need, origin, $0, $1) }
         }
         guard let caller else {
             // The first request of a client asks who must say who they are; anonymous ones go on without.
@@ -71,7 +73,7 @@ final class Gate: Sendable {
         return parts.count == 2 ? (String(parts[0]), String(parts[1])) : nil
     }
 
-    private static func credentials(_ exchange: Exchange, _ scheme: String) -> String? {
+    static func credentials(_ exchange: Exchange, _ scheme: String) -> String? {
         guard let header = exchange.headers[.authorization] else { return nil }
         let parts = header.split(separator: " ", maxSplits: 1)
         return parts.count == 2 && parts[0].lowercased() == scheme ? String(parts[1]).trimmed : nil
@@ -103,6 +105,9 @@ final class Gate: Sendable {
         case .anonymous, .passwords: text = "Basic realm=\"coracle\""
         case .tokens(_, let tokens): text = "Bearer realm=\"\(origin)/token\",service=\"\(tokens.service)\""
         case .foreign(let foreign): text = "Bearer realm=\"\(foreign.realm)\",service=\"\(foreign.service)\""
+        case .delegated(let authority):
+            let host = origin.split(separator: "/").last ?? ""
+            text = "Bearer realm=\"\(origin)\(authority.tokenPath)\",service=\"\(host)\""
         }
         if text.hasPrefix("Bearer") {
             if let scope = need.scope { text += ",scope=\"\(scope)\"" }
@@ -116,8 +121,16 @@ final class Gate: Sendable {
 
     /// Whether a path is where tokens are fetched.
     func isTokenPath(_ path: String) -> Bool {
-        if case .tokens = access.kind { return path == "/token" }
-        return false
+        switch access.kind {
+        case .tokens: path == "/token"
+        case .delegated: path != "/v2" && !path.hasPrefix("/v2/")
+        default: false
+        }
+    }
+
+    /// Who answers what is outside of the registry's own paths; `nil` where nobody does.
+    var authority: RegistryAuthority? {
+        if case .delegated(let authority) = access.kind { authority } else { nil }
     }
 
     /// Gives a token for a password or a refresh token, or to nobody where they may pull.

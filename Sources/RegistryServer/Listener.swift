@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 internal import HTTPTypes
-internal import HummingbirdCore
+package import HummingbirdCore
 internal import HummingbirdTLS
-internal import Logging
-internal import NIOCore
+package import Logging
+package import NIOCore
 internal import NIOPosix
 internal import NIOSSL
 
 /// One address that is listened on.
-enum Listener {
+package enum Listener {
     /// What a server is to the code that starts and stops it.
     private struct Running: Sendable {
         let run: @Sendable () async throws -> Void
@@ -27,10 +27,10 @@ enum Listener {
     private static let idleTime = TimeAmount.seconds(180)
 
     /// Listens while a function runs, which is given the port.
-    static func run<Value: Sendable>(
+    package static func run<Value: Sendable>(
         _ options: RegistryOptions,
         _ logger: Logger,
-        _ respond: @escaping HTTPChannelHandler.Responder,
+        _ respond: @escaping @Sendable (Request, consuming ResponseWriter, any Channel) async throws -> Void,
         _ body: @Sendable (Int) async throws -> Value
     ) async throws -> Value {
         let (ports, port) = AsyncStream.makeStream(of: Int.self, bufferingPolicy: .bufferingNewest(1))

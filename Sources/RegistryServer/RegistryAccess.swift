@@ -9,6 +9,7 @@ public struct RegistryAccess: Sendable {
         case passwords(PasswordFile)
         case tokens(PasswordFile, Tokens)
         case foreign(ForeignTokens)
+        case delegated(RegistryAuthority)
     }
 
     /// How the registry's own tokens are made.
@@ -57,6 +58,14 @@ public struct RegistryAccess: Sendable {
     /// - Returns: The access.
     public static func tokens(_ file: PasswordFile, _ tokens: Tokens = Tokens()) -> RegistryAccess {
         RegistryAccess(.tokens(file, tokens))
+    }
+
+    /// Somebody else decides, and answers what is asked for outside of `/v2/`.
+    ///
+    /// - Parameter authority: Who decides.
+    /// - Returns: The access.
+    package static func delegated(_ authority: RegistryAuthority) -> RegistryAccess {
+        RegistryAccess(.delegated(authority))
     }
 
     /// Tokens of a server elsewhere say who may do what, in the claims of Docker's token authentication (Bearer).

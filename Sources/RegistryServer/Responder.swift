@@ -147,6 +147,9 @@ struct Responder: Sendable {
 
     private func perform(_ admitted: Admitted, _ exchange: Exchange) async throws -> Answer {
         let isRead = exchange.method == .get || exchange.method == .head
+        if case .token = admitted.route, let authority = gate.authority {
+            return try await authority.answer(exchange, exchange.host)
+        }
         switch (admitted.route, exchange.method) {
         case (.token, .get), (.token, .post): return try await gate.token(exchange)
         case (.storage(let digest), _) where isRead: return try getStored(digest, exchange)

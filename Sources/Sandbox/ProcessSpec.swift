@@ -143,6 +143,11 @@ public struct ProcessSpec: Sendable {
     public var hasTerminal = false
     /// Whether what is typed at the caller's terminal goes to that of the process.
     public var passesKeys = true
+    /// What is typed at the process's terminal, in place of what is typed at the caller's; the caller closes it once the
+    /// process was started.
+    public var keys: Int32?
+    /// The rows and columns of a terminal whose keys are ``keys``.
+    public var terminalSize: (rows: UInt16, columns: UInt16) = (24, 80)
     /// What it reads, where it has no terminal.
     public var input = Input.null
 

@@ -15,9 +15,13 @@ final class ProcessStreams {
     private var errors: Int32 = -1
     private var terminal: TerminalRelay?
     private let passesKeys: Bool
+    /// What is typed in place of what the caller types; -1 for that.
+    private var keys: Int32 = -1
+    private let size: (rows: UInt16, columns: UInt16)
 
     init(_ spec: ProcessSpec) throws {
-        passesKeys = spec.passesKeys
+        (passesKeys, size) = (spec.passesKeys, spec.terminalSize)
+        if spec.hasTerminal, let descriptor = spec.keys { keys = fcntl(descriptor, F_DUPFD_CLOEXEC, 3) }
         if spec.hasTerminal {
             var pair: [Int32] = [-1, -1]
             guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &pair) == 0 else {
@@ -60,13 +64,21 @@ final class ProcessStreams {
         output = clinux_receive_descriptor(ourSocket)
         Glibc.close(ourSocket)
         ourSocket = -1
-        if output >= 0 { terminal = TerminalRelay(sandbox: output, passesKeys: passesKeys) }
+        guard output >= 0 else { return }
+        guard keys >= 0 else {
+            terminal = TerminalRelay(sandbox: output, passesKeys: passesKeys)
+            return
+        }
+        terminal = TerminalRelay(sandbox: output, keys: keys, rows: size.rows, columns: size.columns)
+        keys = -1
     }
 
     /// Closes everything, where the process did not start.
     func close() {
-        for descriptor in childs + [socket, ourSocket, output, errors] where descriptor >= 0 { Glibc.close(descriptor) }
-        (childs, socket, ourSocket, output, errors) = ([], -1, -1, -1, -1)
+        for descriptor in childs + [socket, ourSocket, output, errors, keys] where descriptor >= 0 {
+            Glibc.close(descriptor)
+        }
+        (childs, socket, ourSocket, output, errors, keys) = ([], -1, -1, -1, -1, -1)
     }
 
     /// Hands over what the process writes until it has ended and nothing can write any more.

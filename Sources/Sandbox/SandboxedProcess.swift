@@ -51,6 +51,20 @@ public final class SandboxedProcess: Sendable {
         return SandboxedProcess(run, try run.start())
     }
 
+    /// Starts another process beside this one: it sees the same files, processes and network.
+    ///
+    /// It ends with this process at the latest.
+    ///
+    /// - Parameters:
+    ///   - spec: What to run; its root, mounts and network are those of this process.
+    ///   - output: Takes what it writes.
+    /// - Returns: The process; its program runs.
+    /// - Throws: ``SandboxError`` which says what kept it from running; always where an OCI runtime started this one.
+    public func startBeside(_ spec: ProcessSpec, output: @escaping OutputHandler) throws -> SandboxedProcess {
+        let run = ProcessRun(spec: spec, isolation: .namespaces, output: output, neighbour: identifier)
+        return SandboxedProcess(run, try run.start())
+    }
+
     /// Waits until the process has ended and all it wrote was handed over; may be called more than once.
     ///
     /// - Returns: How it ended.
@@ -92,8 +106,16 @@ final class ProcessRun: Sendable {
     private let started = DispatchSemaphore(value: 0)
     private let ended = DispatchSemaphore(value: 0)
 
-    init(spec: ProcessSpec, isolation: Isolation, output: @escaping SandboxedProcess.OutputHandler) {
-        (self.spec, self.isolation, self.output) = (spec, isolation, output)
+    /// The process that it is started beside; `nil` for one in a root of its own.
+    private let neighbour: Int32?
+
+    init(
+        spec: ProcessSpec,
+        isolation: Isolation,
+        output: @escaping SandboxedProcess.OutputHandler,
+        neighbour: Int32? = nil
+    ) {
+        (self.spec, self.isolation, self.output, self.neighbour) = (spec, isolation, output, neighbour)
     }
 
     func start() throws -> Launched {
@@ -162,7 +184,8 @@ final class ProcessRun: Sendable {
             let streams = try ProcessStreams(spec)
             let launched: Launched
             do {
-                launched = try isolation.launcher.launch(spec, streams: streams.childs, terminal: streams.socket)
+                let launcher = neighbour.map { NeighbourLauncher(process: $0) } ?? isolation.launcher
+                launched = try launcher.launch(spec, streams: streams.childs, terminal: streams.socket)
             } catch {
                 streams.close()
                 throw error

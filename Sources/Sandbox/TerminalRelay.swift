@@ -10,10 +10,12 @@ final class TerminalRelay {
     private let sandbox: Int32
     private var original: termios?
     private var size = winsize()
+    /// Whether it is tied to something else than the caller's terminal.
+    private let isForeign: Bool
 
     /// Puts the caller's terminal, if it is one, in a state that passes every key on.
     init(sandbox: Int32, passesKeys: Bool) {
-        (self.sandbox, input) = (sandbox, passesKeys ? 0 : -1)
+        (self.sandbox, input, isForeign) = (sandbox, passesKeys ? 0 : -1, false)
         var settings = termios()
         if passesKeys, tcgetattr(0, &settings) == 0 {
             original = settings
@@ -23,8 +25,18 @@ final class TerminalRelay {
         followSize()
     }
 
+    /// Ties the terminal to a descriptor, which is closed with it.
+    init(sandbox: Int32, keys: Int32, rows: UInt16, columns: UInt16) {
+        (self.sandbox, input, isForeign) = (sandbox, keys, true)
+        var size = winsize(ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0)
+        _ = ioctl(sandbox, UInt(TIOCSWINSZ), &size)
+    }
+
+    deinit { if isForeign, input >= 0 { close(input) } }
+
     /// Gives the sandbox's terminal the caller's size, where that has changed.
     func followSize() {
+        guard !isForeign else { return }
         var current = winsize()
         guard ioctl(0, UInt(TIOCGWINSZ), &current) == 0 else { return }
         guard current.ws_row != size.ws_row || current.ws_col != size.ws_col else { return }
@@ -37,6 +49,7 @@ final class TerminalRelay {
         let count = read(input, buffer.baseAddress, 4_096)
         if count < 0, errno == EINTR || errno == EAGAIN { return }
         guard count > 0 else {
+            if isForeign { close(input) }
             input = -1
             // The terminal's own sign for an end of input.
             _ = write(sandbox, [4 as UInt8], 1)

@@ -171,6 +171,9 @@ struct DeployModeFlags: ParsableArguments {
     @Option(help: ArgumentHelp("A build argument, NAME=value.", valueName: "argument"))
     var buildArg: [String] = []
 
+    @Option(help: ArgumentHelp("A further context, NAME=FOLDER or NAME=oci-layout://FOLDER[:TAG].", valueName: "context"))
+    var buildContext: [String] = []
+
     @Option(
         help: ArgumentHelp("Where what is built goes: a host, or the name of one of Azure's; the group's by default.", valueName: "registry")
     )
@@ -207,6 +210,7 @@ struct DeployModeFlags: ParsableArguments {
         place.apply(to: &deploy.options)
         container.apply(to: &deploy.options)
         (deploy.options.file, deploy.options.stage, deploy.options.buildArguments) = (file, buildTarget, buildArg)
+        deploy.options.buildContexts = buildContext
         (deploy.options.registry, deploy.options.repository) = (registry, repository)
         deploy.access = try registryAccess.access
         deploy.options.subscription = deploy.access.azure.subscription

@@ -39,10 +39,14 @@ enum Architecture {
         "Kubernetes": Room(ours: ["HTTP"], outside: ["Yams"]),
         // Archive for its SHA-256 and signatures.
         "Azure": Room(ours: ["Archive", "HTTP", "OCI", "Registry"], outside: system),
+        // CCrypto for certificates, and for tokens signed with the keys of others.
         "AzureEmulator": Room(
-            ours: ["OCI", "RegistryServer", "Rootfs", "Sandbox", "Store"],
-            outside: ["Hummingbird", "NIOCore", "HTTPTypes"]
+            ours: ["Archive", "CCrypto", "OCI", "RegistryServer", "Rootfs", "Sandbox", "Store"],
+            outside: system.union([
+                "HTTPTypes", "HummingbirdCore", "Logging", "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL", "NIOWebSocket",
+            ])
         ),
+        "coracle-azure-emulator": Room(ours: ["AzureEmulator"], outside: system.union(["ArgumentParser"])),
         // HTTP for the errors of requests, and the limits that they wait for.
         "Deploy": Room(ours: ["Azure", "HTTP", "Kubernetes", "OCI"], outside: system),
         "CoracleKit": Room(

@@ -49,6 +49,8 @@ enum clinux_kind {
     CLINUX_LOOPBACK,
     /// Changes the root to the folder `target`, in no namespace of its own.
     CLINUX_CHROOT,
+    /// Enters the mounts, the names and the network of the process whose descriptor is `size`.
+    CLINUX_JOIN,
 };
 
 /// The step may fail without harm.
@@ -180,6 +182,17 @@ int clinux_launch(struct clinux_launch *launch);
 
 /// Takes over the settings that `CLONE_NEW*` stand for, by name, as Swift can't see the macros.
 unsigned long clinux_namespaces(int has_network, int has_cgroup);
+
+/// Gives the calling thread, and processes that it starts from now on, a network of their own with nothing but loopback.
+///
+/// Returns 0 or the error's number.
+int clinux_enter_network(void);
+
+/// Has processes that the calling thread starts from now on be numbered among those of another process; such a thread
+/// can start no more threads.
+///
+/// Returns a descriptor of the process for a step of CLINUX_JOIN, or -1 with errno.
+int clinux_join_processes(pid_t process);
 
 /// Signals a process by its descriptor; returns 0 or the error's number.
 int clinux_signal(int pidfd, int signal);

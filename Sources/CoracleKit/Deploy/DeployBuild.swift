@@ -52,6 +52,7 @@ struct DeployBuild {
         // The one that Container Instances runs, in the form that it reads.
         (build.platforms, build.compression) = (["linux/amd64"], "gzip")
         (build.settings.target, build.settings.buildArguments) = (options.stage, options.buildArguments)
+        build.settings.buildContexts = options.buildContexts
         (build.tags, build.run) = ([name.description], deploy.run)
         build.registries.access = deploy.access
         (build.registries.pushes, build.registries.progress) = (pushes, watcher.transfer)

@@ -23,6 +23,8 @@ public struct DeployOptions: Sendable {
     public var stage: String?
     /// `--build-arg`.
     public var buildArguments: [String] = []
+    /// `--build-context`: `NAME=FOLDER` or `NAME=oci-layout://FOLDER[:TAG]`.
+    public var buildContexts: [String] = []
     /// An image that is deployed as it is.
     public var image: String?
     /// `--registry`: where what is built goes.
@@ -105,6 +107,7 @@ public struct DeployOptions: Sendable {
         ("target", .text(\.target)), ("resource-group", .text(\.resourceGroup)), ("name", .text(\.name)),
         ("registry", .text(\.registry)), ("repository", .text(\.repository)), ("context", .text(\.context)),
         ("file", .text(\.file)), ("build-target", .text(\.stage)), ("build-arg", .list(\.buildArguments)),
+        ("build-context", .list(\.buildContexts)),
         ("image", .text(\.image)), ("subscription", .text(\.subscription)), ("location", .text(\.location)),
         ("port", .list(\.ports)), ("ip", .text(\.reach)), ("dns-label", .text(\.dnsLabel)),
         ("dns-scope", .text(\.dnsScope)), ("env", .list(\.environment)), ("env-file", .list(\.environmentFiles)),
