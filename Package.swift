@@ -218,7 +218,9 @@ let package = Package(
         // The program as people run it.
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["Archive", "CLinux", "OCI", "RegistryServer", "Store", "TestSupport", "coracle"],
+            dependencies: [
+                "Archive", "AzureEmulator", "CLinux", "OCI", "RegistryServer", "Store", "TestSupport", "coracle",
+            ],
             swiftSettings: settings
         ),
         // What BuildKit makes of thousands of inputs, compared with what we make of them.

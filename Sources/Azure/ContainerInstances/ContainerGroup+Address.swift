@@ -30,7 +30,9 @@ extension ContainerGroup {
 
     /// A URL that probably answers: of the name, else of the address, at the first open TCP port.
     public var url: String? {
-        guard let address, let host = address.name ?? address.ip,
+        // Names of an emulator on this machine are known to nobody but itself.
+        let name = address?.name.flatMap { $0.hasSuffix(".localhost") ? nil : $0 }
+        guard let address, let host = name ?? address.ip,
             let port = address.ports.first(where: { !$0.isUDP })
         else { return nil }
         let scheme = port.number == 443 ? "https" : "http"

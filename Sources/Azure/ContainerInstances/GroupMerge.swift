@@ -48,7 +48,7 @@ extension ContainerGroup {
     /// Which container of the group a wish is about; `nil` for a new one.
     func index(of wish: ContainerWish, groupName: String) -> Int? {
         if let name = wish.name { return containers.firstIndex { $0.name == name } }
-        return containers.count == 1 ? 0 : containers.firstIndex { $0.name == groupName }
+        return containers.firstIndex { $0.name == groupName } ?? (containers.isEmpty ? nil : 0)
     }
 
     private mutating func merge(_ wish: ContainerWish, groupName: String) {

@@ -93,7 +93,7 @@ public struct GroupWish: Sendable {
 
 /// What somebody wants of one container; what is `nil` or empty was not mentioned, and stays as it is.
 public struct ContainerWish: Sendable {
-    /// Its name in the group; `nil` for the only one there is, or one called like the group.
+    /// Its name in the group; `nil` for the one called like the group, else the first.
     public var name: String?
     /// The image, by its digest.
     public var image: String?

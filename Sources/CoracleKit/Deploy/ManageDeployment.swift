@@ -73,7 +73,7 @@ public struct ManageDeployment: Sendable {
         return try DeployFile(config, environment: environment).read().name != nil
     }
 
-    private func place() async throws -> Deployment.Place {
+    private func place(says: Bool = true) async throws -> Deployment.Place {
         let file = DeployFile(config, environment: environment)
         let remembered = try file.read()
         var options = DeployOptions()
@@ -82,7 +82,7 @@ public struct ManageDeployment: Sendable {
         options.subscription = remembered.subscription
         let place = try await Deployment.Place(options, access, environment, note: note)
         let source = resourceGroup == nil || name == nil ? ", from \(file.path)" : ""
-        note("deployment \(place.name) in the resource group \(place.service.resourceGroup)\(source)")
+        if says { note("deployment \(place.name) in the resource group \(place.service.resourceGroup)\(source)") }
         return place
     }
 
@@ -116,9 +116,10 @@ public struct ManageDeployment: Sendable {
         try await ExitReason.explaining {
             let groups: [ContainerGroup]
             if resourceGroup != nil, name == nil {
+                // Any name will do to get to the others.
                 var copy = self
                 copy.name = "any"
-                groups = try await copy.place().service.list()
+                groups = try await copy.place(says: false).service.list()
             } else {
                 let place = try await place()
                 groups = [try await found(place)]

@@ -28,7 +28,10 @@ struct PullCredentials {
     func choose(for reference: ImageReference, existing: ContainerGroup?) async throws -> Choice {
         let server = reference.domain
         let kept = (existing?.json["properties"]?["imageRegistryCredentials"]?.array ?? [])
-            .first { $0["server"]?.string?.lowercased() == server.lowercased() }
+            .first {
+                let known = $0["server"]?.string?.lowercased()
+                return known == server.lowercased() || (known == "index.docker.io" && server == "docker.io")
+            }
         guard let wish, wish != "auto" else {
             if let kept { return try await keep(kept, server) }
             return try await automatic(reference)
@@ -76,8 +79,10 @@ struct PullCredentials {
     }
 
     private func basic(_ server: String, _ user: String, _ password: String) -> Choice {
-        Choice(
-            credential: .password(server: server, user: user, SecureText(password)),
+        // Azure knows Docker Hub by the name that docker login keeps.
+        let known = server == "docker.io" ? "index.docker.io" : server
+        return Choice(
+            credential: .password(server: known, user: user, SecureText(password)),
             shown: .basic(user: user, password: password)
         )
     }
