@@ -20,7 +20,7 @@ struct AzureAnswer: Sendable {
 }
 
 /// A request to Azure, its body read.
-struct AzureRequest {
+struct AzureRequest: Sendable {
     let method: String
     /// As it was sent.
     let target: String

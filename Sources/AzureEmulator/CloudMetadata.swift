@@ -30,8 +30,8 @@ struct CloudMetadata: Sendable {
             "sqlManagement": .string(origin + "/"), "vmImageAliasDoc": .string("\(origin)/metadata/images"),
             "suffixes": suffixes, "host": .string(host),
         ]
-        // The list since 2022, one cloud before.
-        guard (request.query("api-version") ?? "") >= "2019-05-01" else { return AzureAnswer(200, cloud) }
-        return AzureAnswer(200, [cloud])
+        // Versions of 2019 to 2021 give a list; earlier and later ones the cloud itself.
+        let version = request.query("api-version") ?? ""
+        return AzureAnswer(200, version >= "2019-05-01" && version < "2022-09-01" ? [cloud] : cloud)
     }
 }

@@ -193,6 +193,7 @@ struct RegistryServing: Sendable {
             var stops: [String: AsyncStream<Void>.Continuation] = [:]
             for await wish in world.registryRequests.wishes {
                 switch wish {
+                case .work(let body): group.addTask { await body() }
                 case .end(let name):
                     stops.removeValue(forKey: name.lowercased())?.finish()
                     world.state.withLock { _ = $0.registries.removeValue(forKey: name.lowercased()) }

@@ -103,7 +103,9 @@ public struct AzureRequestRecord: Sendable {
     public var status: Int
     /// The code of the error; `nil` where there was none.
     public var code: String?
-    /// The body, for requests of the resource manager: what clients are judged by. Contains secrets as they were sent.
+    /// The body, for requests of the resource manager: what clients are judged by.
+    ///
+    /// Secrets are in it as they were sent.
     public var body: [UInt8] = []
 }
 

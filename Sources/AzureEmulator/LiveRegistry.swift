@@ -32,6 +32,8 @@ final class RegistryRequests: Sendable {
     enum Wish: Sendable {
         case begin(String, CheckedContinuation<LiveRegistry, any Error>)
         case end(String)
+        /// Something that goes on after the request that asked for it was answered.
+        case work(@Sendable () async -> Void)
     }
 
     let wishes: AsyncStream<Wish>
@@ -48,6 +50,8 @@ final class RegistryRequests: Sendable {
     }
 
     func end(_ name: String) { input.yield(.end(name)) }
+
+    func work(_ body: @escaping @Sendable () async -> Void) { input.yield(.work(body)) }
 
     func finish() { input.finish() }
 }

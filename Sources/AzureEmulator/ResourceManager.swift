@@ -7,7 +7,7 @@ struct ResourceManager: Sendable {
     let world: World
 
     /// A request whose sender is known, and whose path is read.
-    struct Call {
+    struct Call: Sendable {
         let request: AzureRequest
         let path: ResourcePath
         let caller: Principal
@@ -47,7 +47,11 @@ struct ResourceManager: Sendable {
 
     private func dispatch(_ request: AzureRequest) async throws -> AzureAnswer {
         try throwPlannedFault(request)
-        let caller = try caller(request)
+        return try await perform(request, as: try caller(request))
+    }
+
+    /// Does what somebody asks for, if they may.
+    func perform(_ request: AzureRequest, as caller: Principal) async throws -> AzureAnswer {
         let path = ResourcePath(request.segments)
         let call = Call(request: request, path: path, caller: caller, version: request.query("api-version") ?? "")
         try ResourceTypes.check(path.type, request.query("api-version"))

@@ -15,7 +15,12 @@ struct ResourcePath {
     /// Types and names in turn after the provider; where there is none, what stands behind the subscription.
     private(set) var parts: [String] = []
 
-    init(_ segments: [String]) {
+    init(_ given: [String]) {
+        var segments = given
+        // Operations of deployments are also asked for without the provider.
+        if segments.count > 4, segments[2].lowercased() == "resourcegroups", segments[4].lowercased() == "deployments" {
+            segments.insert(contentsOf: ["providers", "Microsoft.Resources"], at: 4)
+        }
         var head = segments
         if let place = segments.lastIndex(where: { $0.lowercased() == "providers" }), place + 1 < segments.count,
             // A list of providers is below a subscription itself.

@@ -99,7 +99,8 @@ struct Subscriptions: Sendable {
         }
         let found = world.group(name)
         if call.path.parts.count > 2 {
-            guard call.path.word(2) == "resources", found != nil else { throw notFound(call) }
+            guard found != nil else { throw missing(name) }
+            guard call.path.word(2) == "resources" else { throw notFound(call) }
             return resources(call)
         }
         switch call.method {

@@ -11,18 +11,21 @@ struct LoginCommand: AsyncParsableCommand {
             The password goes to the credential helper that ~/.docker/config.json names, else into that file. \
             REGISTRY_AUTH_FILE and DOCKER_CONFIG name others.
 
-            At registries of Azure (NAME.azurecr.io), an Azure identity does without a name and a password, which nobody \
-            has to log in with before push, pull or build either:
+            At registries of Azure an Azure identity does without name and password; push, pull and build use it without \
+            a login too. The kinds of --azure:
 
-              coracle login NAME.azurecr.io                            the first identity that there is
-              coracle login --azure cli NAME.azurecr.io                who is logged in with az
-              coracle login --azure service-principal NAME.azurecr.io  AZURE_CLIENT_ID, AZURE_TENANT_ID, and \
-            AZURE_CLIENT_SECRET or AZURE_CLIENT_CERTIFICATE_PATH
-              coracle login --azure federated NAME.azurecr.io          GitHub Actions, Azure Pipelines, a token file
-              coracle login --azure managed-identity NAME.azurecr.io   what Azure gave to this machine
-              coracle login --azure admin NAME.azurecr.io              the admin user, read from Azure
-              coracle login -u NAME --password-stdin NAME.azurecr.io   admin user, service principal's client id and \
-            secret, token of a repository, or 00000000-0000-0000-0000-000000000000 and a refresh token
+              auto               the first of the next four that there is
+              service-principal  AZURE_CLIENT_ID, AZURE_TENANT_ID, and
+                                 AZURE_CLIENT_SECRET or
+                                 AZURE_CLIENT_CERTIFICATE_PATH
+              federated          GitHub Actions, Azure Pipelines, a token file
+              managed-identity   what Azure gave to this machine
+              cli                who is logged in with az
+              admin              the registry's admin user, read from Azure
+              none               no Azure identity
+
+            --username takes what else Azure's registries know: the admin user, a service principal's client id, a token \
+            of a repository, or 00000000-0000-0000-0000-000000000000 with a refresh token.
             """
     )
 

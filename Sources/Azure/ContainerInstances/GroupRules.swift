@@ -29,6 +29,16 @@ public enum GroupRules {
         return faults
     }
 
+    /// What is wrong with the name of a group, before there is one.
+    ///
+    /// - Parameter name: The name.
+    /// - Returns: A sentence without a full stop; `nil` where nothing is wrong.
+    public static func fault(ofName name: String) -> String? {
+        var faults: [String] = []
+        check(name, "the group's name", 1...63, &faults)
+        return faults.first
+    }
+
     /// Whether a text is lower-case letters, digits and dashes, with no dash at either end.
     private static func isName(_ text: String) -> Bool {
         let bytes = Array(text.utf8)

@@ -101,8 +101,11 @@ public final class RegistryExchange: CredentialProvider {
 
     private func probe(_ registry: String) async throws -> (url: HTTPURL, headers: [String]) {
         let secure = try HTTPURL(isSecure: true, authority: registry, target: "/v2/")
+        // First contact: a mistyped name should be told soon.
+        var policy = RetryPolicy()
+        policy.attempts = secure.isLoopback ? 1 : 3
         do {
-            let response = try await session.send(HTTPRequest(.get, secure))
+            let response = try await session.send(HTTPRequest(.get, secure), policy: policy)
             await response.discard()
             return (response.url, response.headers.values(of: "WWW-Authenticate"))
         } catch let error as ServerError {

@@ -33,6 +33,8 @@ public struct ManagedIdentity: AzureIdentity {
     let environment: [String: String]
     /// Before the second attempt; each further one waits twice as long.
     var firstDelay: Duration = .milliseconds(800)
+    /// Where the agent of Azure Arc puts its keys.
+    var arcFolder = ArcChallenge.folder
 
     /// Finds out where this program runs.
     ///
@@ -68,7 +70,9 @@ public struct ManagedIdentity: AzureIdentity {
     public func token(for resource: String) async throws -> AzureToken {
         var request = try place.request(resource, selection, environment)
         let session = try await network.session(for: place, request.url, environment)
-        if place == .arc { request.headers["Authorization"] = try await ArcChallenge.answer(request, session) }
+        if place == .arc {
+            request.headers["Authorization"] = try await ArcChallenge.answer(request, session, folder: arcFolder)
+        }
         let (status, bytes) = try await ask(request, session)
         let json = try? JSONValue(parsing: bytes)
         if (200..<300).contains(status) {

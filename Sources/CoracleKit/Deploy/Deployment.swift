@@ -29,6 +29,7 @@ enum Deployment {
             guard let name = options.name, !name.isEmpty else {
                 throw ExitReason(.usage, "the deployment has no name", hint: "--name NAME")
             }
+            if let fault = GroupRules.fault(ofName: name) { throw ExitReason(.usage, fault, hint: "--name NAME") }
             var access = access
             if access.azure.subscription == nil { access.azure.subscription = options.subscription }
             account = try await AzureAccount.open(access, environment: environment, note: note)
