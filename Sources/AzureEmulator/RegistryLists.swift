@@ -13,17 +13,11 @@ struct RegistryLists {
     let host: String
 
     func answer(_ exchange: Exchange, _ rights: RegistryRights, _ grant: RegistryAuthority.Grant?) throws -> Answer {
-        guard let grant else {
-            var answer = RegistryDoor.refuse(401, "UNAUTHORIZED", "authentication required")
-            let scheme = world.options.isEncrypted ? "https" : "http"
-            answer.headers[.wwwAuthenticate] =
-                "Bearer realm=\"\(scheme)://\(host)/oauth2/token\",service=\"\(host)\",scope=\"\(scope(exchange))\""
-            return answer
-        }
+        guard let grant else { return challenge(exchange, "authentication required") }
         let parts = exchange.segments.dropFirst(3).filter { !$0.isEmpty }
         if parts.first == "_catalog" {
             guard grant.mayList else {
-                return RegistryDoor.refuse(401, "UNAUTHORIZED", "the list is not yours to read")
+                return challenge(exchange, "the list is not yours to read")
             }
             return page(Repositories(store).names().map(\.description), exchange, "repositories") { .string($0) }
         }
@@ -32,11 +26,10 @@ struct RegistryLists {
         guard let found = try? RepositoryName(repository), Repositories(store).exists(found) else {
             return RegistryDoor.refuse(404, "NAME_UNKNOWN", "repository \"\(repository)\" is not found")
         }
-        let action =
-            exchange.method == .delete ? "delete" : exchange.method == .patch ? "metadata_write" : "metadata_read"
+        let action = action(exchange)
         let own = grant.actions.map { $0[repository] ?? [] }
         guard own == nil || own?.contains(action) == true || own?.contains("*") == true else {
-            return RegistryDoor.refuse(401, "UNAUTHORIZED", "the token lacks \(action) on \(repository)")
+            return challenge(exchange, "the token lacks \(action) on \(repository)")
         }
         let rest = kind.map { Array(parts[$0...]) } ?? []
         switch (exchange.method, rest.first, rest.count) {
@@ -65,7 +58,24 @@ struct RegistryLists {
     private func scope(_ exchange: Exchange) -> String {
         let parts = exchange.segments.dropFirst(3).filter { !$0.isEmpty }
         if parts.first == "_catalog" { return "registry:catalog:*" }
-        return "repository:\(parts.prefix { !$0.hasPrefix("_") }.joined(separator: "/")):metadata_read"
+        return "repository:\(parts.prefix { !$0.hasPrefix("_") }.joined(separator: "/")):\(action(exchange))"
+    }
+
+    private func action(_ exchange: Exchange) -> String {
+        switch exchange.method {
+        case .delete: "delete"
+        case .patch: "metadata_write"
+        default: "metadata_read"
+        }
+    }
+
+    /// Says what a token must allow.
+    private func challenge(_ exchange: Exchange, _ message: String) -> Answer {
+        var answer = RegistryDoor.refuse(401, "UNAUTHORIZED", message)
+        let scheme = world.options.isEncrypted ? "https" : "http"
+        answer.headers[.wwwAuthenticate] =
+            "Bearer realm=\"\(scheme)://\(host)/oauth2/token\",service=\"\(host)\",scope=\"\(scope(exchange))\""
+        return answer
     }
 
     private func head(_ repository: RepositoryName) -> JSONValue {

@@ -80,7 +80,9 @@ enum ResourceTypes {
         guard let known = versions[top] else { return }
         let place = location.map { ResourceTypes.location($0) }
         let isPlace = place.map { locations.contains($0) || $0 == "global" } ?? true
-        guard known.contains(version), isPlace else {
+        // A client that is newer than this list knows what it asks for.
+        let isKnown = known.contains(version) || version > known.max() ?? ""
+        guard isKnown, isPlace else {
             throw ARMFault(
                 400,
                 "NoRegisteredProviderFound",

@@ -151,7 +151,8 @@ struct Subscriptions: Sendable {
     }
 
     private func resources(_ call: ResourceManager.Call) -> AzureAnswer {
-        let scope = call.path.normalScope.lowercased() + "/"
+        let home = call.path.group.map { "/resourcegroups/\($0.lowercased())" } ?? ""
+        let scope = "/subscriptions/\(world.options.subscription.lowercased())\(home)/"
         let filter = call.request.query("$filter")?.lowercased() ?? ""
         let all = world.state.withLock { $0.resources.values.filter { $0.id.lowercased().hasPrefix(scope) } }
         let shown = all.filter { !$0.type.lowercased().hasPrefix("microsoft.authorization") }

@@ -61,8 +61,8 @@ enum Route {
     }
 
     private static func name(_ parts: ArraySlice<String>) throws(Refusal) -> RepositoryName {
-        // An escaped slash would divide a name where the path does not.
-        try name(parts.map { $0.contains("/") ? "?" : $0 }.joined(separator: "/"))
+        // Azure's own clients escape the slashes of a name.
+        try name(parts.joined(separator: "/"))
     }
 
     /// A repository's name, as a client wrote it.
