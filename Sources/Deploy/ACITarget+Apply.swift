@@ -119,17 +119,25 @@ extension ACITarget {
         let tell = teller.tell
         let group = try? await service.find(name)
         let state = group?.state
+        if let state { teller.see(state) }
         let container = group.flatMap { group in group.mainIndex(name).map { group.containers[$0].name } } ?? name
         let broken = state?.containers.first { $0.state != "Running" && !$0.isInit }?.name ?? container
         let log = (try? await service.log(name, container: broken, tail: 50)) ?? ""
         let seesImage = error.map { $0.has("InaccessibleImage") || $0.has("RegistryErrorResponse") } ?? false
-        let known = Diagnosis.of(state, log: log, name: name, error: seesImage || state == nil ? error : nil)
+        let known = Diagnosis.of(
+            state,
+            log: log,
+            name: name,
+            error: seesImage || state == nil ? error : nil,
+            codes: teller.codes
+        )
         var report = DeployReport(.failed, name: name)
         (report.cause, report.hint, report.log) = (known.cause, known.hint, log)
         report.image = plan.group.mainImage(name)
-        report.events = (state?.containers ?? []).flatMap { container in
-            container.events.map { "\(container.name): \($0.name): \($0.message)" }
-        }
+        report.events = (state?.containers ?? [])
+            .flatMap { container in
+                container.events.map { "\(container.name): \($0.name): \($0.message)" }
+            }
         tell(.init(.warning, known.cause))
         guard !keepsFailed, let good = plan.lastGood else {
             if plan.existing == nil { tell(.init(.warning, "\(name) is left as it is: coracle logs, coracle down")) }
@@ -157,6 +165,18 @@ extension ACITarget {
 private final class StateTeller: Sendable {
     let tell: @Sendable (DeployEvent) -> Void
     private let told = Mutex<Set<String>>([])
+    private let seen = Mutex<[String: Int]>([:])
+
+    /// What each container ended with when it was last seen to have ended.
+    var codes: [String: Int] { seen.withLock { $0 } }
+
+    /// Keeps what containers ended with: one that starts again says so for a moment only.
+    func see(_ state: GroupState) {
+        for container in state.containers {
+            guard let code = container.exitCode ?? container.previousExitCode else { continue }
+            seen.withLock { $0[container.name] = code }
+        }
+    }
 
     init(_ tell: @escaping @Sendable (DeployEvent) -> Void) { self.tell = tell }
 
@@ -166,6 +186,7 @@ private final class StateTeller: Sendable {
     }
 
     func take(_ state: GroupState) {
+        see(state)
         for container in state.containers {
             for event in container.events {
                 let key = "\(container.name) \(event.name) \(event.message) \(event.count)"
@@ -174,7 +195,8 @@ private final class StateTeller: Sendable {
                 tell(.init(kind, "\(container.name): \(event.name): \(event.message)"))
             }
             guard !container.state.isEmpty else { continue }
-            let line = "\(container.name) is \(container.state.lowercased())"
+            let line =
+                "\(container.name) is \(container.state.lowercased())"
                 + (container.restarts > 0 ? ", after \(container.restarts) restarts" : "")
             if told.withLock({ $0.insert(line).inserted }) { tell(.init(.state, line)) }
         }

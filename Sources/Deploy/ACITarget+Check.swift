@@ -78,7 +78,9 @@ extension ACITarget {
 
     private func provider(_ location: String) async throws -> [DeployFinding] {
         guard let provider = try await service.provider() else {
-            return [.init("provider", .doubtful, "the cloud does not say whether Microsoft.ContainerInstance is registered")]
+            return [
+                .init("provider", .doubtful, "the cloud does not say whether Microsoft.ContainerInstance is registered")
+            ]
         }
         guard provider.isRegistered else {
             return [
@@ -146,8 +148,11 @@ extension ACITarget {
             let more = usage.name == "ContainerGroups" ? (existing == nil ? 1 : 0) : cpu - had
             guard ["ContainerGroups", "StandardCores"].contains(usage.name), more > 0, usage.used + more > usage.limit
             else { continue }
-            let message = "\(location) has no room: \(usage.name) \(usage.used) of \(usage.limit) are used, and \(more) more needed"
-            found.append(.init("quota", .bad, message, hint: "delete groups, ask for more quota, or another --location"))
+            let message =
+                "\(location) has no room: \(usage.name) \(usage.used) of \(usage.limit) are used, and \(more) more needed"
+            found.append(
+                .init("quota", .bad, message, hint: "delete groups, ask for more quota, or another --location")
+            )
         }
         if found.isEmpty { found.append(.init("limits", .good, "\(cpu) CPU and \(memory) GB are within the limits")) }
         return found

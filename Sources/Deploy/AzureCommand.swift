@@ -119,7 +119,9 @@ enum AzureCommand {
                 properties?["resources"]?["limits"] == nil, isTenth(container.cpu), isTenth(container.memory)
             else { return false }
             add("--image", container.image)
-            list.append("--cpu \(JSONValue(container.cpu ?? 1).canonical) --memory \(JSONValue(container.memory ?? 1).canonical)")
+            list.append(
+                "--cpu \(JSONValue(container.cpu ?? 1).canonical) --memory \(JSONValue(container.memory ?? 1).canonical)"
+            )
             if let command = container.command {
                 // The command takes words apart as a shell does.
                 add("--command-line", command.map(AzureCommand.quoted).joined(separator: " "))
@@ -166,7 +168,9 @@ enum AzureCommand {
                 add("--acr-identity", identity)
                 return true
             }
-            guard let user = credential["username"]?.string, credential["passwordReference"] == nil else { return false }
+            guard let user = credential["username"]?.string, credential["passwordReference"] == nil else {
+                return false
+            }
             add("--registry-login-server", server)
             add("--registry-username", user)
             add("--registry-password", secret: .registryPassword(server: server, user: user))
@@ -187,7 +191,9 @@ enum AzureCommand {
         }
 
         /// The command knows one volume of each kind, and none that is empty.
-        private mutating func add(_ volume: JSONValue, _ name: String, _ path: String, _ kinds: inout Set<String>) -> Bool {
+        private mutating func add(_ volume: JSONValue, _ name: String, _ path: String, _ kinds: inout Set<String>)
+            -> Bool
+        {
             if let share = volume["azureFile"], let account = share["storageAccountName"]?.string {
                 guard share["readOnly"] == nil, kinds.insert("azureFile").inserted else { return false }
                 add("--azure-file-volume-share-name", share["shareName"]?.string)

@@ -106,7 +106,8 @@ public struct DeployPlan: Sendable {
 
     private var headline: String {
         switch action {
-        case .create: "create \(name): " + group.containers.map { "\($0.name) from \($0.image)" }.joined(separator: ", ")
+        case .create:
+            "create \(name): " + group.containers.map { "\($0.name) from \($0.image)" }.joined(separator: ", ")
         case .unchanged: "\(name) is as it should be: nothing to do"
         case .inPlace: "change \(name) in place: nothing stops"
         case .restart: "change \(name): all its containers start again"
@@ -123,7 +124,8 @@ public struct DeployPlan: Sendable {
         guard let ip = existing.address?.ip else { return nil }
         switch action {
         case .recreate:
-            let label = group.address?.label.map { "; the name \($0) stays" } ?? "; --dns-label gives it a name that stays"
+            let label =
+                group.address?.label.map { "; the name \($0) stays" } ?? "; --dns-label gives it a name that stays"
             return "its address \(ip) goes, and another comes\(label)"
         case .restart: return "its address \(ip) stays"
         default: return nil

@@ -7,7 +7,13 @@ struct Diagnosis: Hashable {
     let hint: String?
 
     /// Looks at what is known; the first that fits is the cause.
-    static func of(_ state: GroupState?, log: String, name: String, error: ARMError? = nil) -> Diagnosis {
+    static func of(
+        _ state: GroupState?,
+        log: String,
+        name: String,
+        error: ARMError? = nil,
+        codes: [String: Int] = [:]
+    ) -> Diagnosis {
         if let error { return Diagnosis(cause: error.description, hint: error.remedy) }
         guard let state else { return Diagnosis(cause: "the group \(name) is not there any more", hint: nil) }
         let events = state.events + state.containers.flatMap(\.events)
@@ -22,7 +28,7 @@ struct Diagnosis: Hashable {
                 hint: "give it more time with --liveness …,delay=SECONDS, or leave the probe out with --liveness none"
             )
         }
-        return ended(container, log) ?? unknown(state, name)
+        return ended(container, log, codes[container.name]) ?? unknown(state, name)
     }
 
     private static func pulling(_ events: [GroupState.Event]) -> Diagnosis? {
@@ -36,9 +42,9 @@ struct Diagnosis: Hashable {
         )
     }
 
-    private static func ended(_ container: GroupState.ContainerState, _ log: String) -> Diagnosis? {
+    private static func ended(_ container: GroupState.ContainerState, _ log: String, _ known: Int?) -> Diagnosis? {
         let detail = container.detail + " " + container.previousDetail
-        let code = container.exitCode ?? container.previousExitCode
+        let code = container.exitCode ?? container.previousExitCode ?? known
         let tail = String(log.suffix(4000)).lowercased()
         if detail.contains("OOMKilled") || (code == 137 && tail.contains("out of memory")) {
             return Diagnosis(cause: "\(container.name) used more memory than it has", hint: "--memory, in GB")
@@ -56,7 +62,8 @@ struct Diagnosis: Hashable {
             )
         }
         guard let code, code != 0 || container.restarts > 0 || container.state == "Terminated" else { return nil }
-        let last = log.split(separator: "\n").last { !$0.allSatisfy(\.isWhitespace) }.map { ": \($0.prefix(200))" } ?? ""
+        let last =
+            log.split(separator: "\n").last { !$0.allSatisfy(\.isWhitespace) }.map { ": \($0.prefix(200))" } ?? ""
         switch code {
         case 0:
             return Diagnosis(
@@ -68,7 +75,8 @@ struct Diagnosis: Hashable {
                 cause: "\(container.name) cannot start its program (exit code \(code))\(last)",
                 hint: "check --command, or the image's ENTRYPOINT and CMD"
             )
-        case 137: return Diagnosis(cause: "\(container.name) was killed (exit code 137)\(last)", hint: "--memory, in GB")
+        case 137:
+            return Diagnosis(cause: "\(container.name) was killed (exit code 137)\(last)", hint: "--memory, in GB")
         case 139: return Diagnosis(cause: "\(container.name) crashed (exit code 139)\(last)", hint: nil)
         default:
             let again = container.restarts > 0 ? ", and again after \(container.restarts) restarts" : ""
@@ -80,7 +88,8 @@ struct Diagnosis: Hashable {
         let warning = (state.events + state.containers.flatMap(\.events)).last { $0.type == "Warning" }
         let words = [state.provisioning, state.state].filter { !$0.isEmpty }.joined(separator: ", ")
         return Diagnosis(
-            cause: warning.map { "\($0.name): \($0.message)" } ?? "\(name) is \(words.isEmpty ? "not up" : words.lowercased())",
+            cause: warning.map { "\($0.name): \($0.message)" }
+                ?? "\(name) is \(words.isEmpty ? "not up" : words.lowercased())",
             hint: "coracle ps"
         )
     }

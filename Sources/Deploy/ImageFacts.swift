@@ -55,17 +55,24 @@ public struct ImageFacts: Sendable {
     }
 
     private static func isPlain(_ type: MediaType) -> Bool {
-        ["application/vnd.oci.image.layer.v1.tar", "application/vnd.docker.image.rootfs.diff.tar"].contains(type.description)
+        ["application/vnd.oci.image.layer.v1.tar", "application/vnd.docker.image.rootfs.diff.tar"]
+            .contains(type.description)
     }
 
     /// What a container of it has where nobody says anything else: ports from EXPOSE, the words of HEALTHCHECK's command.
     public var defaults: (ports: [String], probe: [String]?) {
-        let ports = config.exposedPorts.sorted { (Int($0.prefix { $0.isNumber }) ?? 0) < (Int($1.prefix { $0.isNumber }) ?? 0) }
-        guard let check = config.healthcheck, let kind = check.test.first, check.test.count > 1 else { return (ports, nil) }
+        let ports = config.exposedPorts.sorted {
+            (Int($0.prefix { $0.isNumber }) ?? 0) < (Int($1.prefix { $0.isNumber }) ?? 0)
+        }
+        guard let check = config.healthcheck, let kind = check.test.first, check.test.count > 1 else {
+            return (ports, nil)
+        }
         switch kind {
         case "CMD": return (ports, Array(check.test.dropFirst()))
         case "CMD-SHELL":
-            return (ports, (config.shell.isEmpty ? ["/bin/sh", "-c"] : config.shell) + check.test.dropFirst().prefix(1))
+            return (
+                ports, (config.shell.isEmpty ? ["/bin/sh", "-c"] : config.shell) + check.test.dropFirst().prefix(1)
+            )
         default: return (ports, nil)
         }
     }

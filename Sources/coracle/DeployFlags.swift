@@ -17,7 +17,10 @@ struct DeployPlaceFlags: ParsableArguments {
     var dnsLabel: String?
 
     @Option(
-        help: ArgumentHelp("Who may take the label later: TenantReuse, Noreuse …; it is part of the name then.", valueName: "scope")
+        help: ArgumentHelp(
+            "Who may take the label later: TenantReuse, Noreuse …; it is part of the name then.",
+            valueName: "scope"
+        )
     )
     var dnsScope: String?
 
@@ -40,14 +43,18 @@ struct DeployPlaceFlags: ParsableArguments {
     var priority: String?
 
     @Option(
-        help: ArgumentHelp("An identity that it has: system, or the id of one; may be given several times.", valueName: "id")
+        help: ArgumentHelp(
+            "An identity that it has: system, or the id of one; may be given several times.",
+            valueName: "id"
+        )
     )
     var identity: [String] = []
 
     @Option(
         help: ArgumentHelp(
             "What pulls images: auto, anonymous, admin, service-principal, identity=ID, user=NAME.",
-            discussion: "auto keeps what the group has; else nothing where the image is public, the service principal of "
+            discussion:
+                "auto keeps what the group has; else nothing where the image is public, the service principal of "
                 + "AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, the registry's admin user, or what coracle login kept. The "
                 + "password of user=NAME is CORACLE_PULL_PASSWORD, or what coracle login kept.",
             valueName: "what"
@@ -71,7 +78,10 @@ struct DeployContainerFlags: ParsableArguments {
     )
     var port: [String] = []
 
-    @Option(name: .shortAndLong, help: ArgumentHelp("A variable, NAME=value; NAME alone takes it from here.", valueName: "variable"))
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp("A variable, NAME=value; NAME alone takes it from here.", valueName: "variable")
+    )
     var env: [String] = []
 
     @Option(help: ArgumentHelp("A file with a variable in each line.", valueName: "file"))
@@ -88,7 +98,12 @@ struct DeployContainerFlags: ParsableArguments {
     @Option(help: ArgumentHelp("A variable that goes.", valueName: "name"))
     var envRm: [String] = []
 
-    @Option(help: ArgumentHelp("The program and its arguments, in place of the image's; empty for these.", valueName: "words"))
+    @Option(
+        help: ArgumentHelp(
+            "The program and its arguments, in place of the image's; empty for these.",
+            valueName: "words"
+        )
+    )
     var command: String?
 
     @Option(help: "Processors that are kept for it; 1 by default.")
@@ -109,7 +124,8 @@ struct DeployContainerFlags: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "A volume: NAME:PATH[:ro], or type=azureFile|emptyDir|secret|gitRepo,name=NAME,target=PATH[,readonly],….",
-            discussion: "azureFile has share=, account=, key=env:VARIABLE; secret has FILE=file:PATH or FILE=env:VARIABLE; "
+            discussion:
+                "azureFile has share=, account=, key=env:VARIABLE; secret has FILE=file:PATH or FILE=env:VARIABLE; "
                 + "gitRepo has repository=, directory=, revision=.",
             valueName: "volume"
         )
@@ -143,7 +159,10 @@ struct DeployContainerFlags: ParsableArguments {
     var containerRm: [String] = []
 
     @Option(
-        help: ArgumentHelp("Where a secret is that Azure kept to itself: VOLUME=env:VARIABLE or VOLUME=file:PATH.", valueName: "source")
+        help: ArgumentHelp(
+            "Where a secret is that Azure kept to itself: VOLUME=env:VARIABLE or VOLUME=file:PATH.",
+            valueName: "source"
+        )
     )
     var secretSource: [String] = []
 
@@ -171,11 +190,16 @@ struct DeployModeFlags: ParsableArguments {
     @Option(help: ArgumentHelp("A build argument, NAME=value.", valueName: "argument"))
     var buildArg: [String] = []
 
-    @Option(help: ArgumentHelp("A further context, NAME=FOLDER or NAME=oci-layout://FOLDER[:TAG].", valueName: "context"))
+    @Option(
+        help: ArgumentHelp("A further context, NAME=FOLDER or NAME=oci-layout://FOLDER[:TAG].", valueName: "context")
+    )
     var buildContext: [String] = []
 
     @Option(
-        help: ArgumentHelp("Where what is built goes: a host, or the name of one of Azure's; the group's by default.", valueName: "registry")
+        help: ArgumentHelp(
+            "Where what is built goes: a host, or the name of one of Azure's; the group's by default.",
+            valueName: "registry"
+        )
     )
     var registry: String?
 
@@ -185,7 +209,9 @@ struct DeployModeFlags: ParsableArguments {
     @Flag(help: "Say what would be done, and do nothing; what is built is not pushed.")
     var dryRun = false
 
-    @Option(help: ArgumentHelp("Write it as a template without secrets: arm, bicep, or az for a script.", valueName: "form"))
+    @Option(
+        help: ArgumentHelp("Write it as a template without secrets: arm, bicep, or az for a script.", valueName: "form")
+    )
     var emit: String?
 
     @Flag(help: "Delete the group and make it anew where Azure cannot change it; its address moves.")

@@ -19,7 +19,12 @@ struct DeploymentFlags: ParsableArguments {
     @Option(help: ArgumentHelp("Of a deployment: which of its containers.", valueName: "name"))
     var container: String?
 
-    @Option(help: ArgumentHelp("The file that names the deployment; else CORACLE_CONFIG, else coracle.yaml.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp(
+            "The file that names the deployment; else CORACLE_CONFIG, else coracle.yaml.",
+            valueName: "file"
+        )
+    )
     var config: String?
 
     @Option(help: ArgumentHelp("Trust the certificates in this file too.", valueName: "file"))

@@ -27,7 +27,7 @@ struct ARMClientTests {
 
     @Test("A request has a token, a version and an id of its own")
     func get() async throws {
-        let peer = try Peer { _, _ in .json(["cpu": .real(0.5), "count": 2]) }
+        let peer = try Peer { _, _ in .json(["cpu": .decimal(0.5), "count": 2]) }
 
         let answer = try await Self.client(peer).get(Self.group, apiVersion: Self.version)
 

@@ -42,7 +42,10 @@ struct DeployFileTests {
 
         #expect(
             DeployFile.text(options).split(separator: "\n").dropFirst()
-                .elementsEqual(["target: aci", "name: web", "registry: \"127.0.0.1:5000\"", "port:", "  - \"80\"", "  - \"53/udp\"", "cpu: \"0.5\""])
+                .elementsEqual([
+                    "target: aci", "name: web", "registry: \"127.0.0.1:5000\"", "port:", "  - \"80\"", "  - \"53/udp\"",
+                    "cpu: \"0.5\"",
+                ])
         )
     }
 
@@ -70,7 +73,10 @@ struct DeployFileTests {
     @Test(
         "Faults are named with their line",
         arguments: [
-            ("target: aci\nresouce-group: x\n", "coracle.yaml:2: there is no setting \"resouce-group\", did you mean \"resource-group\"?"),
+            (
+                "target: aci\nresouce-group: x\n",
+                "coracle.yaml:2: there is no setting \"resouce-group\", did you mean \"resource-group\"?"
+            ),
             ("name: [a, b]\n", "coracle.yaml:1: name is one text"),
             ("- a\n", "coracle.yaml: expected settings, each NAME: VALUE, as coracle up writes them"),
             ("port:\n  - {a: b}\n", "coracle.yaml:1: port is a list of texts"),

@@ -50,10 +50,17 @@ struct DeployPlanTests {
 
     @Test("Another image starts the containers again, and the address stays")
     func restart() throws {
-        let plan = try plan { $0.containers[0].image = "myacr.azurecr.io/web@sha256:" + String(repeating: "b", count: 64) + "" }
+        let plan = try plan {
+            $0.containers[0].image = "myacr.azurecr.io/web@sha256:" + String(repeating: "b", count: 64) + ""
+        }
 
         #expect(plan.action == .restart)
-        #expect(plan.text.contains("  ~ web: image: \(Groups.image) -> myacr.azurecr.io/web@sha256:" + String(repeating: "b", count: 64) + "\n"))
+        #expect(
+            plan.text.contains(
+                "  ~ web: image: \(Groups.image) -> myacr.azurecr.io/web@sha256:" + String(repeating: "b", count: 64)
+                    + "\n"
+            )
+        )
         #expect(plan.text.contains("its address 20.1.2.3 stays"))
         #expect(plan.group.tags[DeployPlan.goodTag] == Groups.image)
         #expect(plan.lastGood?.containers[0].image == Groups.image)

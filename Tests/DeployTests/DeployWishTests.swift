@@ -8,13 +8,17 @@ import Testing
 
 @Suite("Flags of a deployment")
 struct DeployWishTests {
-    private func wish(_ environment: [String: String] = [:], _ change: (inout DeployOptions) -> Void) throws -> GroupWish {
+    private func wish(_ environment: [String: String] = [:], _ change: (inout DeployOptions) -> Void) throws
+        -> GroupWish
+    {
         var options = DeployOptions()
         change(&options)
         return try DeployWish(options: options, environment: environment).group()
     }
 
-    private func message(_ environment: [String: String] = [:], _ change: (inout DeployOptions) -> Void) throws -> String {
+    private func message(_ environment: [String: String] = [:], _ change: (inout DeployOptions) -> Void) throws
+        -> String
+    {
         try #require(throws: ExitReason.self) { try wish(environment, change) }.message
     }
 
@@ -35,7 +39,9 @@ struct DeployWishTests {
                 "type=gitRepo,name=source,target=/src,repository=https://example.com/a.git,revision=abc",
                 "type=secret,name=files,target=/secrets,key=env:KEY",
             ]
-            (options.liveness, options.readiness) = ("http:80/health,delay=5,period=10", "exec:cat \"/tmp/a,b\",timeout=2")
+            (options.liveness, options.readiness) = (
+                "http:80/health,delay=5,period=10", "exec:cat \"/tmp/a,b\",timeout=2"
+            )
             (options.zones, options.tags, options.sku) = (["1"], ["a=b=c"], "standard")
         }
         var complete = wish
@@ -57,11 +63,19 @@ struct DeployWishTests {
 
     @Test("What is wrong is named with its flag")
     func faults() throws {
-        #expect(try message { $0.ports = ["8080:80"] } == "--port \"8080:80\" is not a port: expected a number up to 65535, and /udp for UDP; a container's port is also the one that others reach")
+        #expect(
+            try message { $0.ports = ["8080:80"] }
+                == "--port \"8080:80\" is not a port: expected a number up to 65535, and /udp for UDP; a container's port is also the one that others reach"
+        )
         #expect(try message { $0.cpu = "many" } == "--cpu \"many\" is not a number, as 0.5")
         #expect(try message { $0.memory = "1024M" }.contains("number of gigabytes"))
-        #expect(try message { $0.restartPolicy = "sometimes" }.hasPrefix("--restart-policy \"sometimes\" is not one of"))
-        #expect(try message { $0.secureEnvironment = ["ABSENT"] } == "--secure-env ABSENT: the environment has no variable ABSENT")
+        #expect(
+            try message { $0.restartPolicy = "sometimes" }.hasPrefix("--restart-policy \"sometimes\" is not one of")
+        )
+        #expect(
+            try message { $0.secureEnvironment = ["ABSENT"] }
+                == "--secure-env ABSENT: the environment has no variable ABSENT"
+        )
         #expect(try message { $0.volumes = ["type=nfs,name=a,target=/a"] } == "--volume: there is no type \"nfs\"")
         #expect(try message { $0.volumes = ["a:b"] }.contains("is not NAME:PATH[:ro]"))
         #expect(try message { $0.volumes = ["type=azureFile,name=a,target=/a,share=s"] }.hasSuffix("has no account=…"))
@@ -89,10 +103,14 @@ struct DeployWishTests {
         #expect(wish.ports?.map(\.number) == [8080])
     }
 
-    @Test("Words are taken apart as a shell does", arguments: [
-        ("a  b", ["a", "b"]), ("'a b' c", ["a b", "c"]), ("a\\ b", ["a b"]), ("\"a \\\"b\\\" \\n\"", ["a \"b\" \\n"]),
-        ("''", [""]), ("", []), ("a'b'c", ["abc"]), ("'a\\b'", ["a\\b"]),
-    ])
+    @Test(
+        "Words are taken apart as a shell does",
+        arguments: [
+            ("a  b", ["a", "b"]), ("'a b' c", ["a b", "c"]), ("a\\ b", ["a b"]),
+            ("\"a \\\"b\\\" \\n\"", ["a \"b\" \\n"]),
+            ("''", [""]), ("", []), ("a'b'c", ["abc"]), ("'a\\b'", ["a\\b"]),
+        ]
+    )
     func words(text: String, words: [String]) throws {
         #expect(try ShellWords.split(text, flag: "--command") == words)
     }

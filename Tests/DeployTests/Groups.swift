@@ -21,17 +21,28 @@ enum Groups {
         (wish.location, wish.restartPolicy, wish.dnsLabel) = ("westeurope", "OnFailure", "my-site")
         (wish.tags, wish.zones, wish.sku) = (["team": "[blue]"], ["1"], "Standard")
         wish.dnsScope = "TenantReuse"
-        wish.identities = ["/subscriptions/s/resourceGroups/r/providers/Microsoft.ManagedIdentity/userAssignedIdentities/app"]
+        wish.identities = [
+            "/subscriptions/s/resourceGroups/r/providers/Microsoft.ManagedIdentity/userAssignedIdentities/app"
+        ]
         wish.hasSystemIdentity = true
         wish.credentials = [
             .password(server: "myacr.azurecr.io", user: "build", SecureText("pass-word-1")),
-            .identity(server: "other.azurecr.io", id: "/subscriptions/s/resourceGroups/r/providers/Microsoft.ManagedIdentity/userAssignedIdentities/pull"),
+            .identity(
+                server: "other.azurecr.io",
+                id: "/subscriptions/s/resourceGroups/r/providers/Microsoft.ManagedIdentity/userAssignedIdentities/pull"
+            ),
         ]
         wish.volumes = [
-            .init(name: "share-vol", content: .share(name: "data", account: "acct", key: SecureText("stor-age-key"), isReadOnly: true)),
+            .init(
+                name: "share-vol",
+                content: .share(name: "data", account: "acct", key: SecureText("stor-age-key"), isReadOnly: true)
+            ),
             .init(name: "empty-vol", content: .empty),
             .init(name: "secret-vol", content: .files(["tls.key": SecureText("a2V5LWZpbGU=")])),
-            .init(name: "gitrepo-vol", content: .repository(url: "https://example.com/a.git", folder: ".", revision: "abc")),
+            .init(
+                name: "gitrepo-vol",
+                content: .repository(url: "https://example.com/a.git", folder: ".", revision: "abc")
+            ),
         ]
         wish.containers = [main, sidecar]
         return wish
@@ -77,10 +88,13 @@ enum Groups {
     static let secrets = ["pass-word-1", "stor-age-key", "a2V5LWZpbGU=", "s3cret-value"]
 
     /// What ARM says about a group that it was sent: no secrets, but what it decides itself.
-    static func given(_ group: ContainerGroup, state: String = "Running", image: String? = nil) throws -> ContainerGroup {
+    static func given(_ group: ContainerGroup, state: String = "Running", image: String? = nil) throws -> ContainerGroup
+    {
         var json = group.json
         for place in group.secretPlaces { json = JSONPath.removing(place, from: group, json) }
-        (json["id"], json["name"], json["type"]) = ("/subscriptions/s/x", "web", "Microsoft.ContainerInstance/containerGroups")
+        (json["id"], json["name"], json["type"]) = (
+            "/subscriptions/s/x", "web", "Microsoft.ContainerInstance/containerGroups"
+        )
         json["properties"]?["provisioningState"] = "Succeeded"
         json["properties"]?["instanceView"] = ["state": .string(state), "events": []]
         if json["properties"]?["ipAddress"] != nil {

@@ -90,7 +90,10 @@ struct TemplateTests {
         #expect(text.contains("--secure-environment-variables \"KEY=$WEB_KEY\""))
         #expect(text.contains("--registry-password \"$MYACR_AZURECR_IO_PASSWORD\""))
         #expect(text.contains("az tag update --operation Merge --tags 'a=b c'"))
-        #expect(try shell(text, ["WEB_KEY": "x y", "MYACR_AZURECR_IO_PASSWORD": "z"]).contains("--command-line|sh -c 'echo '\\''hi there'\\'''|"))
+        #expect(
+            try shell(text, ["WEB_KEY": "x y", "MYACR_AZURECR_IO_PASSWORD": "z"])
+                .contains("--command-line|sh -c 'echo '\\''hi there'\\'''|")
+        )
     }
 
     @Test("A group that az container create has no flags for is deployed as a template")

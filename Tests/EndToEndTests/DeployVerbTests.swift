@@ -53,9 +53,14 @@ final class AzurePlace: Sendable {
         ]
     }
 
-    /// Runs coracle, on a thread of its own as it blocks.
+    /// Runs coracle.
     func coracle(_ arguments: [String], _ more: [String: String] = [:]) async throws -> Program {
-        let words = arguments + (azure.authority.map { ["--ca", $0] } ?? [])
+        try await run(arguments, [], more)
+    }
+
+    /// Runs coracle with words behind its flags, on a thread of its own as it blocks.
+    func run(_ arguments: [String], _ rest: [String], _ more: [String: String] = [:]) async throws -> Program {
+        let words = arguments + (azure.authority.map { ["--ca", $0] } ?? []) + rest
         let (root, environment) = (root, environment.merging(more) { $1 })
         let program = try await offPool { try Program.run(words, in: root, environment: environment) }
         printed.withLock { $0 += program.output + program.errors }
@@ -67,7 +72,10 @@ final class AzurePlace: Sendable {
         let text = "FROM busybox\nCOPY index.html /srv/\nEXPOSE 8080\nCMD \(command)\n"
         for (name, content) in [("Dockerfile", text), ("index.html", page)] {
             let file = root.appending(path: "site/\(name)")
-            try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+            try FileManager.default.createDirectory(
+                at: file.deletingLastPathComponent(),
+                withIntermediateDirectories: true
+            )
             try Data(content.utf8).write(to: file)
         }
     }
@@ -82,7 +90,9 @@ final class AzurePlace: Sendable {
 
     /// Every body that was sent to the resource manager matches its schema, and no secret is anywhere.
     private func check(_ records: [AzureRequestRecord]) throws {
-        let groups = records.filter { $0.service == "arm" && $0.method == "PUT" && $0.path.contains("/containerGroups/") }
+        let groups = records.filter {
+            $0.service == "arm" && $0.method == "PUT" && $0.path.contains("/containerGroups/")
+        }
         for record in groups where !record.body.isEmpty {
             guard let folder = JSONSchema.azure, let range = record.path.range(of: "api-version=") else { break }
             let version = record.path[range.upperBound...]
@@ -146,6 +156,9 @@ struct DeployVerbTests {
             let logs = try await place.coracle(["logs"])
             #expect(logs.status == 0)
             #expect(logs.errors.contains("deployment site in the resource group demo, from coracle.yaml"))
+            let inside = try await place.run(["exec"], ["sh", "-c", "cat /srv/index.html; exit 4"])
+            #expect(inside.output == "two")
+            #expect(inside.status == 4, "\(inside.errors)")
             #expect(try await place.coracle(["stop"]).output == "site\n")
             #expect(await place.page(second.output) == nil)
             let started = try await place.coracle(["start"])
@@ -179,10 +192,13 @@ struct DeployVerbTests {
             let flags = [
                 "--env", "MODE=one", "--secure-env", "KEY", "--tag", "team=blue", "--cpu", "0.5", "--memory", "0.5",
                 "--volume", "type=emptyDir,name=scratch,target=/scratch", "--dns-label", "my-own-site",
-                "--container", "name=side,image=\(place.registry)/web:latest,port=9090,cpu=0.5,memory=0.5,command=sleep 1000",
+                "--container",
+                "name=side,image=\(place.registry)/web:latest,port=9090,cpu=0.5,memory=0.5,command=sleep 1000",
             ]
             // The sidecar's image has to be there first.
-            let push = try await place.coracle(["build", "-q", "-t", "\(place.registry)/web:latest", "--push"] + ShellBase.flags + ["site"])
+            let push = try await place.coracle(
+                ["build", "-q", "-t", "\(place.registry)/web:latest", "--push"] + ShellBase.flags + ["site"]
+            )
             try #require(push.status == 0, "\(push.errors)")
             let first = try await place.coracle(["deploy", "aci", "./site"] + place2 + flags + ShellBase.flags)
             try #require(first.status == 0, "\(first.errors)")
@@ -190,7 +206,12 @@ struct DeployVerbTests {
             try place.site("next")
             let lost = try await place.coracle(["deploy", "aci", "./site"] + place2 + ShellBase.flags)
             #expect(lost.status == 2)
-            #expect(lost.errors.contains("Azure keeps secrets to itself, so that these must be given again: the secure variable KEY of the container web"), "\(lost.errors)")
+            #expect(
+                lost.errors.contains(
+                    "Azure keeps secrets to itself, so that these must be given again: the secure variable KEY of the container web"
+                ),
+                "\(lost.errors)"
+            )
 
             let again = ["--secure-env", "KEY", "--env", "MODE=two", "--dry-run", "--json"]
             let plan = try await place.coracle(["deploy", "aci", "./site"] + place2 + again + ShellBase.flags)
@@ -232,13 +253,19 @@ struct DeployVerbTests {
             let start = ["deploy", "aci", "./site", "--registry", "testacr"] + ShellBase.flags
             let absent = try await place.coracle(start + ["-g", "absent", "-n", "web"])
             #expect(absent.status == 5)
-            #expect(absent.errors.contains("nothing was changed: there is no resource group absent"), "\(absent.errors)")
+            #expect(
+                absent.errors.contains("nothing was changed: there is no resource group absent"),
+                "\(absent.errors)"
+            )
             #expect(absent.errors.contains("az group create --name absent"))
 
             let name = try await place.coracle(start + ["-g", "demo", "-n", "Web_1"])
             #expect(name.errors.contains("lower-case letters, digits and dashes"), "\(name.errors)")
 
-            let image = try await place.coracle(["deploy", "aci", "\(place.registry)/none:1", "-g", "demo", "-n", "web", "--pull-with", "service-principal"])
+            let image = try await place.coracle([
+                "deploy", "aci", "\(place.registry)/none:1", "-g", "demo", "-n", "web", "--pull-with",
+                "service-principal",
+            ])
             #expect(image.status == 4)
             #expect(image.errors.contains("has no image \(place.registry)/none:1"), "\(image.errors)")
 
@@ -255,7 +282,8 @@ struct DeployVerbTests {
     func faults() async throws {
         try await AzurePlace.run { place in
             try place.site("page")
-            let start = ["deploy", "aci", "./site", "--registry", "testacr", "-g", "demo", "-n", "web"] + ShellBase.flags
+            let start =
+                ["deploy", "aci", "./site", "--registry", "testacr", "-g", "demo", "-n", "web"] + ShellBase.flags
             place.azure.faults.add(AzureFault(.inaccessibleImage))
             let image = try await place.coracle(start)
             #expect(image.status == 5)
@@ -282,7 +310,10 @@ struct DeployVerbTests {
             let unknown = try await place.coracle(["logs", "nothing"])
             #expect(unknown.status == 2)
             let none = try await place.coracle(["logs"])
-            #expect(none.errors.contains("there is no name, and no coracle.yaml here that names a deployment"), "\(none.errors)")
+            #expect(
+                none.errors.contains("there is no name, and no coracle.yaml here that names a deployment"),
+                "\(none.errors)"
+            )
             try Data("name: web\nresource-group: demo\n".utf8).write(to: place.root.appending(path: "coracle.yaml"))
             let known = try await place.coracle(["logs", "nothing"])
             #expect(known.errors.contains("coracle.yaml names the deployment \"web\""), "\(known.errors)")

@@ -51,7 +51,9 @@ public final class JSONSchema {
         var value: Any = try document(url)
         for part in pointer.split(separator: "/") {
             let name = part.replacingOccurrences(of: "~1", with: "/").replacingOccurrences(of: "~0", with: "~")
-            guard let next = (value as? [String: Any])?[name] else { throw Missing(reference: "\(url.path)#\(pointer)") }
+            guard let next = (value as? [String: Any])?[name] else {
+                throw Missing(reference: "\(url.path)#\(pointer)")
+            }
             value = next
         }
         return value as? [String: Any] ?? [:]
@@ -61,7 +63,8 @@ public final class JSONSchema {
         var faults: [String] = []
         if let reference = schema["$ref"] as? String {
             let parts = reference.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-            let url = parts[0].isEmpty ? base : base.deletingLastPathComponent().appending(path: parts[0]).standardizedFileURL
+            let url =
+                parts[0].isEmpty ? base : base.deletingLastPathComponent().appending(path: parts[0]).standardizedFileURL
             faults += try check(value, try find(parts.count > 1 ? parts[1] : "", in: url), url, path)
         }
         for part in schema["allOf"] as? [[String: Any]] ?? [] { faults += try check(value, part, base, path) }
@@ -99,7 +102,9 @@ public final class JSONSchema {
         return faults
     }
 
-    private func members(_ object: [String: Any], _ schema: [String: Any], _ base: URL, _ path: String) throws -> [String] {
+    private func members(_ object: [String: Any], _ schema: [String: Any], _ base: URL, _ path: String) throws
+        -> [String]
+    {
         var faults: [String] = []
         let known = schema["properties"] as? [String: [String: Any]] ?? [:]
         for name in schema["required"] as? [String] ?? [] where object[name] == nil {

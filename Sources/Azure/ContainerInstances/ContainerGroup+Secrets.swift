@@ -55,11 +55,12 @@ public struct SecretPlace: Hashable, Sendable {
 
     private static func camel(_ names: [String]) -> String {
         let words = names.flatMap { $0.split { !$0.isASCII || !($0.isLetter || $0.isNumber) } }
-        let joined = words.map { word in
-            let isLoud = word.allSatisfy { !$0.isLowercase }
-            return word.prefix(1).uppercased() + (isLoud ? word.dropFirst().lowercased() : String(word.dropFirst()))
-        }
-        .joined()
+        let joined =
+            words.map { word in
+                let isLoud = word.allSatisfy { !$0.isLowercase }
+                return word.prefix(1).uppercased() + (isLoud ? word.dropFirst().lowercased() : String(word.dropFirst()))
+            }
+            .joined()
         let name = joined.prefix(1).lowercased() + joined.dropFirst()
         return name.first?.isLetter == true ? name : "secret" + joined
     }
@@ -108,7 +109,8 @@ extension ContainerGroup {
         return value?.string.map { SecureText($0) }
     }
 
-    private static func setting(_ value: JSONValue, _ path: ArraySlice<SecretPlace.Step>, _ new: JSONValue) -> JSONValue {
+    private static func setting(_ value: JSONValue, _ path: ArraySlice<SecretPlace.Step>, _ new: JSONValue) -> JSONValue
+    {
         guard let step = path.first else { return new }
         var copy = value
         switch step {
@@ -194,7 +196,8 @@ extension ContainerGroup {
     }
 
     private var workspaceKeys: [SecretPlace] {
-        guard let analytics = properties["diagnostics"]?["logAnalytics"], let workspace = analytics["workspaceId"]?.string
+        guard let analytics = properties["diagnostics"]?["logAnalytics"],
+            let workspace = analytics["workspaceId"]?.string
         else { return [] }
         let path = ["properties", "diagnostics", "logAnalytics", "workspaceKey"].map { SecretPlace.Step.member($0) }
         let isMissing = !ContainerGroup.isSaid(analytics["workspaceKey"])

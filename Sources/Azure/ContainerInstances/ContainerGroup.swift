@@ -40,13 +40,15 @@ public struct ContainerGroup: Hashable, Sendable, CustomStringConvertible, Custo
     ]
 
     private var hasReferences: Bool {
-        let environment = (containers + initContainers).flatMap { $0.json["properties"]?["environmentVariables"]?.array ?? [] }
+        let environment = (containers + initContainers)
+            .flatMap { $0.json["properties"]?["environmentVariables"]?.array ?? [] }
         return environment.contains { $0["secureValueReference"] != nil }
             || (properties["imageRegistryCredentials"]?.array ?? []).contains { $0["passwordReference"] != nil }
             || containers.contains { $0.json["properties"]?["configMap"] != nil }
-            || (properties["volumes"]?.array ?? []).contains {
-                $0["secretReference"] != nil || $0["azureFile"]?["storageAccountKeyReference"] != nil
-            }
+            || (properties["volumes"]?.array ?? [])
+                .contains {
+                    $0["secretReference"] != nil || $0["azureFile"]?["storageAccountKeyReference"] != nil
+                }
     }
 
     var properties: JSONValue {

@@ -77,7 +77,8 @@ extension ContainerInstances {
     /// - Returns: The limits; `nil` where the cloud does not say.
     /// - Throws: ``ARMError``; ``AzureError``; `ServerError`.
     public func capability(in location: String, isPublic: Bool) async throws -> Capability? {
-        let id = "/subscriptions/\(subscription)/providers/Microsoft.ContainerInstance/locations/\(location)/capabilities"
+        let id =
+            "/subscriptions/\(subscription)/providers/Microsoft.ContainerInstance/locations/\(location)/capabilities"
         let json = try await arm.find(id, apiVersion: ContainerGroup.baseVersion)
         let fitting = (json?["value"]?.array ?? [])
             .filter { capability in

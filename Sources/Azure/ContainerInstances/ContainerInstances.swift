@@ -91,11 +91,13 @@ public struct ContainerInstances: Sendable {
     ///   - hasTimes: Whether each line begins with when it was written.
     /// - Returns: The text; both streams of the program are in it.
     /// - Throws: ``ARMError``; ``AzureError``; `ServerError`.
-    public func log(_ name: String, container: String, tail: Int? = nil, hasTimes: Bool = false) async throws -> String {
+    public func log(_ name: String, container: String, tail: Int? = nil, hasTimes: Bool = false) async throws -> String
+    {
         var query: [String] = []
         if let tail { query.append("tail=\(tail)") }
         if hasTimes { query.append("timestamps=true") }
-        let path = "\(id(name))/containers/\(container)/logs" + (query.isEmpty ? "" : "?" + query.joined(separator: "&"))
+        let path =
+            "\(id(name))/containers/\(container)/logs" + (query.isEmpty ? "" : "?" + query.joined(separator: "&"))
         let answer = try await arm.get(path, apiVersion: ContainerGroup.baseVersion)
         return answer["content"]?.string ?? ""
     }

@@ -62,12 +62,19 @@ private struct Changes {
 
     mutating func compare(_ what: String, _ old: JSONValue?, _ new: JSONValue?, _ effect: GroupChange.Effect) {
         guard old != new else { return }
-        let change = GroupChange(what: what, before: old.map(Changes.text), after: new.map(Changes.text), effect: effect)
+        let change = GroupChange(
+            what: what,
+            before: old.map(Changes.text),
+            after: new.map(Changes.text),
+            effect: effect
+        )
         list.append(change)
     }
 
     private static func text(_ value: JSONValue) -> String {
-        if let texts = value.texts, let all = value.array, texts.count == all.count { return texts.joined(separator: " ") }
+        if let texts = value.texts, let all = value.array, texts.count == all.count {
+            return texts.joined(separator: " ")
+        }
         if let members = value.strings, members.count == value.object?.count {
             return members.keys.sorted().map { "\($0)=\(members[$0] ?? "")" }.joined(separator: " ")
         }
@@ -110,7 +117,9 @@ private struct Changes {
         _ compare: (inout Changes, ContainerGroup.Container, ContainerGroup.Container) -> Void
     ) {
         for container in old where !new.contains(where: { $0.name == container.name }) {
-            list.append(.init(what: "\(kind) \(container.name)", before: container.image, after: nil, effect: .recreate))
+            list.append(
+                .init(what: "\(kind) \(container.name)", before: container.image, after: nil, effect: .recreate)
+            )
         }
         for container in new {
             if let before = old.first(where: { $0.name == container.name }) {

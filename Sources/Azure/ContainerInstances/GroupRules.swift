@@ -84,7 +84,9 @@ public enum GroupRules {
                     faults.append("\(container.name) mounts the volume \"\(name)\", which the group does not have")
                 }
                 if !path.hasPrefix("/") || path.contains(":") {
-                    faults.append("\(container.name): a volume is mounted at an absolute path without \":\", not \"\(path)\"")
+                    faults.append(
+                        "\(container.name): a volume is mounted at an absolute path without \":\", not \"\(path)\""
+                    )
                 }
             }
         }
@@ -101,7 +103,9 @@ public enum GroupRules {
             }
             let limits = container.properties["resources"]?["limits"]
             if let limit = limits?["cpu"]?.number, limit < (container.cpu ?? 0) || limit > cpu {
-                faults.append("\(container.name): a limit of \(limit) CPU is not between its own and all of the group's")
+                faults.append(
+                    "\(container.name): a limit of \(limit) CPU is not between its own and all of the group's"
+                )
             }
             if let limit = limits?["memoryInGB"]?.number, limit < (container.memory ?? 0) || limit > memory {
                 faults.append("\(container.name): a limit of \(limit) GB is not between its own and all of the group's")
@@ -111,7 +115,9 @@ public enum GroupRules {
             }
         }
         if cpu > mostCPU { faults.append("the group wants \(cpu) CPU, and may have \(Int(mostCPU))") }
-        if memory > mostMemory { faults.append("the group wants \(memory) GB of memory, and may have \(Int(mostMemory))") }
+        if memory > mostMemory {
+            faults.append("the group wants \(memory) GB of memory, and may have \(Int(mostMemory))")
+        }
         if cpu > 0, cpu < 1 { faults.append("the group wants \(cpu) CPU; all containers together need at least 1") }
         if memory > 0, memory < 1 {
             faults.append("the group wants \(memory) GB of memory; all containers together need at least 1")

@@ -14,7 +14,7 @@ public struct GroupState: Hashable, Sendable {
 
     /// Something that happened.
     public struct Event: Hashable, Sendable {
-        /// `Pulling`, `Pulled`, `Started`, `Killing`, `Unhealthy` …
+        /// What it was, in a word: `Pulling`, `Pulled`, `Started`, `Killing`, `Unhealthy`.
         public let name: String
         /// One or more lines.
         public let message: String

@@ -14,7 +14,7 @@ public struct GroupWish: Sendable {
     public var reach: Reach?
     /// The first part of the group's name in the world.
     public var dnsLabel: String?
-    /// Who may take the label once it is free: `TenantReuse`, `Noreuse` …
+    /// Who may take the label once it is free, as ARM names it: `TenantReuse`.
     public var dnsScope: String?
     /// The id of the subnet that the group lives in.
     public var subnet: String?

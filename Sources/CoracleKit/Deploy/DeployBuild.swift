@@ -14,7 +14,9 @@ struct DeployBuild {
     func name() async throws -> ImageReference {
         let registry = try await registry()
         let repository = deploy.options.repository ?? place.name
-        return try ImageLocator.reference(repository.contains(":") ? "\(registry)/\(repository)" : "\(registry)/\(repository):latest")
+        return try ImageLocator.reference(
+            repository.contains(":") ? "\(registry)/\(repository)" : "\(registry)/\(repository):latest"
+        )
     }
 
     /// The registry: a host, the name of one of Azure's, or the only one of the resource group.
@@ -32,18 +34,24 @@ struct DeployBuild {
             return known.loginServer
         }
         let group = place.service.resourceGroup
-        let id = "/subscriptions/\(place.service.subscription)/resourceGroups/\(group)/providers/Microsoft.ContainerRegistry/registries"
-        let all = try await place.account.manager.list(id, apiVersion: "2023-07-01").compactMap { ContainerRegistry($0) }
+        let id =
+            "/subscriptions/\(place.service.subscription)/resourceGroups/\(group)/providers/Microsoft.ContainerRegistry/registries"
+        let all = try await place.account.manager.list(id, apiVersion: "2023-07-01")
+            .compactMap { ContainerRegistry($0) }
         if all.count == 1 { return all[0].loginServer }
         let names = all.map(\.name).joined(separator: ", ")
         throw ExitReason(
             .usage,
-            all.isEmpty ? "the resource group \(group) has no registry" : "the resource group \(group) has several registries: \(names)",
-            hint: all.isEmpty ? "--registry HOST, or az acr create --resource-group \(group) --name … --sku Basic" : "--registry NAME"
+            all.isEmpty
+                ? "the resource group \(group) has no registry"
+                : "the resource group \(group) has several registries: \(names)",
+            hint: all.isEmpty
+                ? "--registry HOST, or az acr create --resource-group \(group) --name … --sku Basic" : "--registry NAME"
         )
     }
 
-    private func built(_ name: ImageReference, pushes: Bool, _ watcher: DeployImage.Watcher) async throws -> BuildReport {
+    private func built(_ name: ImageReference, pushes: Bool, _ watcher: DeployImage.Watcher) async throws -> BuildReport
+    {
         let options = deploy.options
         var build = Build(
             DockerfileInput(file: options.file, path: options.context ?? "."),
@@ -75,11 +83,14 @@ struct DeployBuild {
     func build(_ name: ImageReference, _ watcher: DeployImage.Watcher) async throws -> ImageFacts {
         _ = try await built(name, pushes: false, watcher)
         let registries = try Registries(deploy.access, environment: deploy.environment) { _ in }
-        let image = try await ImageOpener(workspace: deploy.workspace, registries: registries).open(.store(name.familiar))
+        let image = try await ImageOpener(workspace: deploy.workspace, registries: registries)
+            .open(.store(name.familiar))
         return try await facts(image, name, image.blobs)
     }
 
-    private func facts(_ image: OpenedImage, _ name: ImageReference, _ blobs: some BlobSource) async throws -> ImageFacts {
+    private func facts(_ image: OpenedImage, _ name: ImageReference, _ blobs: some BlobSource) async throws
+        -> ImageFacts
+    {
         try await ImageFacts.read(image.root, called: name, from: blobs, image.document)
     }
 }

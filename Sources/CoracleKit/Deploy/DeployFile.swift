@@ -36,7 +36,10 @@ struct DeployFile: Sendable {
             let place = "\(path):\(key.mark.map { "\($0.line)" } ?? "1"): "
             guard let field = DeployOptions.fields.first(where: { $0.name == name })?.field else {
                 let near = Suggestion.nearest(to: name, among: DeployOptions.fields.map(\.name))
-                throw ExitReason(.usage, place + "there is no setting \"\(name)\"" + (near.map { ", did you mean \"\($0)\"?" } ?? ""))
+                throw ExitReason(
+                    .usage,
+                    place + "there is no setting \"\(name)\"" + (near.map { ", did you mean \"\($0)\"?" } ?? "")
+                )
             }
             switch field {
             case .text(let path):
@@ -46,7 +49,9 @@ struct DeployFile: Sendable {
                 // One of several may stand alone.
                 let elements = value.sequence.map { Array($0) } ?? [value]
                 let texts = elements.compactMap { $0.scalar?.string }
-                guard texts.count == elements.count else { throw ExitReason(.usage, place + "\(name) is a list of texts") }
+                guard texts.count == elements.count else {
+                    throw ExitReason(.usage, place + "\(name) is a list of texts")
+                }
                 options[keyPath: path] = texts
             }
         }

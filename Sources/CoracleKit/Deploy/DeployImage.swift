@@ -70,7 +70,9 @@ public struct DeployImage: Sendable {
     /// - Parameter text: The argument.
     /// - Returns: Whether it is.
     public static func isContext(_ text: String) -> Bool {
-        if [".", "..", "/", "./", "../"].contains(text) || text.hasPrefix("./") || text.hasPrefix("../") { return true }
+        if [".", "..", "/", "./", "../"].contains(text) || text.hasPrefix("./") || text.hasPrefix("../") {
+            return true
+        }
         if text.hasPrefix("/") { return true }
         return TextFile.isFolder(text) && TextFile.isFile(text + "/Dockerfile")
     }
@@ -105,7 +107,9 @@ public struct DeployImage: Sendable {
         var form: Template.Form?
         if case .emit(let text) = mode {
             form = Template.Form(rawValue: text)
-            if form == nil { throw ExitReason(.usage, "--emit \"\(text)\" is none of \(Self.forms.joined(separator: ", "))") }
+            if form == nil {
+                throw ExitReason(.usage, "--emit \"\(text)\" is none of \(Self.forms.joined(separator: ", "))")
+            }
         }
         let place = try await Deployment.Place(options, access, environment) { watcher.line($0) }
         var wish = try DeployWish(options: options, environment: environment).group()
@@ -128,7 +132,9 @@ public struct DeployImage: Sendable {
     private func warn(_ watcher: Watcher) {
         for variable in options.environment where SecretSource.looksSecret(variable) {
             let name = variable.prefix { $0 != "=" }
-            watcher.line("warning: everybody who may read the group sees \(name): --secure-env keeps it to the container")
+            watcher.line(
+                "warning: everybody who may read the group sees \(name): --secure-env keeps it to the container"
+            )
         }
     }
 

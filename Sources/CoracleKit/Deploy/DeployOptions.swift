@@ -133,7 +133,11 @@ public struct DeployOptions: Sendable {
             }
         }
         // An image that is named now is not built, and the other way round.
-        if image != nil { (result.context, result.file) = (context, file) } else if context != nil { result.image = nil }
+        if image != nil {
+            (result.context, result.file) = (context, file)
+        } else if context != nil {
+            result.image = nil
+        }
         return result
     }
 }

@@ -66,7 +66,8 @@ struct DeployWish {
     func further(_ text: String) throws -> (wish: ContainerWish, image: String) {
         let values = try KeyedValues(text, flag: "--container")
         try values.allow([
-            "name", "image", "command", "port", "env", "secure-env", "cpu", "memory", "cpu-limit", "memory-limit", "mount",
+            "name", "image", "command", "port", "env", "secure-env", "cpu", "memory", "cpu-limit", "memory-limit",
+            "mount",
             "liveness", "readiness",
         ])
         var wish = ContainerWish()
@@ -86,7 +87,9 @@ struct DeployWish {
 
     private func choice(_ text: String?, _ names: [String], _ flag: String) throws(ExitReason) -> String? {
         guard let text else { return nil }
-        if let found = names.first(where: { $0.lowercased() == text.lowercased().filter { $0 != "-" } }) { return found }
+        if let found = names.first(where: { $0.lowercased() == text.lowercased().filter { $0 != "-" } }) {
+            return found
+        }
         throw ExitReason(.usage, "\(flag) \"\(text)\" is not one of \(names.joined(separator: ", "))")
     }
 
@@ -96,7 +99,10 @@ struct DeployWish {
         let bare = flag.contains("memory") ? String(text.prefix { $0.isNumber || $0 == "." }) : text
         let unit = text.dropFirst(bare.count).lowercased()
         guard let number = Double(bare), number > 0, number < 10_000, ["", "g", "gb", "gib"].contains(unit) else {
-            throw ExitReason(.usage, "\(flag) \"\(text)\" is not a number\(flag.contains("memory") ? " of gigabytes" : ""), as 0.5")
+            throw ExitReason(
+                .usage,
+                "\(flag) \"\(text)\" is not a number\(flag.contains("memory") ? " of gigabytes" : ""), as 0.5"
+            )
         }
         return number
     }
@@ -169,7 +175,11 @@ struct DeployWish {
                 files[file] = SecureText(Base64Text.encode(bytes))
             }
             guard !files.isEmpty else {
-                throw ExitReason(.usage, "--volume \(name) has no file", hint: "type=secret,name=…,target=…,FILE=file:PATH")
+                throw ExitReason(
+                    .usage,
+                    "--volume \(name) has no file",
+                    hint: "type=secret,name=…,target=…,FILE=file:PATH"
+                )
             }
             content = .files(files)
         case let other:
@@ -204,7 +214,8 @@ struct DeployWish {
         var times: [String: Int] = [:]
         while let last = rest.last, rest.count > 1 {
             let (key, value) = PlanSettings.split(last)
-            guard ["delay", "period", "timeout", "failures"].contains(key), let value, let number = Int(value), number >= 0
+            guard ["delay", "period", "timeout", "failures"].contains(key), let value, let number = Int(value),
+                number >= 0
             else { break }
             times[key] = number
             rest.removeLast()

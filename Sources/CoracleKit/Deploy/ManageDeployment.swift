@@ -15,7 +15,7 @@ public struct ManageDeployment: Sendable {
     public var config: String?
     /// How Azure is reached.
     public var access = RegistryAccess()
-    private let environment: [String: String]
+    let environment: [String: String]
     private let note: @Sendable (String) -> Void
 
     /// Works with what was deployed.
@@ -73,7 +73,7 @@ public struct ManageDeployment: Sendable {
         return try DeployFile(config, environment: environment).read().name != nil
     }
 
-    private func place(says: Bool = true) async throws -> Deployment.Place {
+    func place(says: Bool = true) async throws -> Deployment.Place {
         let file = DeployFile(config, environment: environment)
         let remembered = try file.read()
         var options = DeployOptions()
@@ -86,7 +86,7 @@ public struct ManageDeployment: Sendable {
         return place
     }
 
-    private func found(_ place: Deployment.Place) async throws -> ContainerGroup {
+    func found(_ place: Deployment.Place) async throws -> ContainerGroup {
         if let group = try await place.service.find(place.name) { return group }
         throw ExitReason(
             .usage,
@@ -95,12 +95,16 @@ public struct ManageDeployment: Sendable {
         )
     }
 
-    private func chosen(_ group: ContainerGroup, _ place: Deployment.Place) throws(ExitReason) -> String {
+    func chosen(_ group: ContainerGroup, _ place: Deployment.Place) throws(ExitReason) -> String {
         let names = group.containers.map(\.name)
         guard let container else { return names.contains(place.name) ? place.name : names.first ?? place.name }
         guard names.contains(container) else {
             let list = names.joined(separator: ", ")
-            throw ExitReason(.usage, "\(place.name) has no container \(container); it has \(list)", hint: "--container NAME")
+            throw ExitReason(
+                .usage,
+                "\(place.name) has no container \(container); it has \(list)",
+                hint: "--container NAME"
+            )
         }
         return container
     }

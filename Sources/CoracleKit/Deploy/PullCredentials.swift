@@ -73,7 +73,8 @@ struct PullCredentials {
             "pull",
             .doubtful,
             "\(server) is pulled from with \(id.split(separator: "/").last ?? ""), whose rights only Azure can try",
-            hint: "it needs the role AcrPull on the registry (Container Registry Repository Reader where rights go by repository)"
+            hint:
+                "it needs the role AcrPull on the registry (Container Registry Repository Reader where rights go by repository)"
         )
         return Choice(credential: .identity(server: server, id: id), finding: finding)
     }
@@ -125,7 +126,8 @@ struct PullCredentials {
             throw ExitReason(
                 .credentials,
                 "the registry \(server) has no admin user, or is not to be seen",
-                hint: "az acr update --name \(name) --admin-enabled true, or --pull-with service-principal or identity=ID"
+                hint:
+                    "az acr update --name \(name) --admin-enabled true, or --pull-with service-principal or identity=ID"
             )
         }
         return basic(server, user, password)
@@ -149,7 +151,8 @@ struct PullCredentials {
         throw ExitReason(
             .credentials,
             "there is nothing that Container Instances could pull \(reference.familiar) with",
-            hint: "--pull-with identity=ID (a user-assigned identity with AcrPull), admin, service-principal or user=NAME"
+            hint:
+                "--pull-with identity=ID (a user-assigned identity with AcrPull), admin, service-principal or user=NAME"
         )
     }
 
@@ -183,7 +186,8 @@ struct PullCredentials {
                     hint: "coracle registry tags \(repository), or coracle push \(reference.familiar)"
                 )
             }
-            return try await ImageFacts.read(root.descriptor, called: reference, from: client.source(repository)) { blob in
+            return try await ImageFacts.read(root.descriptor, called: reference, from: client.source(repository)) {
+                blob in
                 if blob.digest == root.descriptor.digest { return root.bytes }
                 return try await client.manifest(.digest(blob.digest), in: repository)?.bytes ?? []
             }

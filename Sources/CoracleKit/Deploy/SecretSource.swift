@@ -4,12 +4,7 @@ internal import Azure
 
 /// Where a secret comes from: `env:VARIABLE`, `file:PATH`.
 enum SecretSource {
-    /// Reads a secret.
-    ///
-    /// - Parameters:
-    ///   - source: Where it is.
-    ///   - what: What it is for, in messages.
-    ///   - environment: The environment of the process.
+    /// Reads a secret; `what` says in messages what it is for.
     static func read(
         _ source: String,
         for what: String,

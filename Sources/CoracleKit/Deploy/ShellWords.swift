@@ -68,14 +68,20 @@ struct KeyedValues {
     func all(_ key: String) -> [String] { pairs.filter { $0.key == key }.map(\.value) }
 
     func required(_ key: String) throws(ExitReason) -> String {
-        guard let value = self[key], !value.isEmpty else { throw ExitReason(.usage, "\(flag) \"\(text)\" has no \(key)=…") }
+        guard let value = self[key], !value.isEmpty else {
+            throw ExitReason(.usage, "\(flag) \"\(text)\" has no \(key)=…")
+        }
         return value
     }
 
     /// Refuses keys that mean nothing.
     func allow(_ keys: [String]) throws(ExitReason) {
         for (key, _) in pairs where !keys.contains(key) {
-            throw ExitReason(.usage, "\(flag): there is no \"\(key)\"" + Near.phrase(for: key, among: keys), hint: keys.joined(separator: ", "))
+            throw ExitReason(
+                .usage,
+                "\(flag): there is no \"\(key)\"" + Near.phrase(for: key, among: keys),
+                hint: keys.joined(separator: ", ")
+            )
         }
     }
 }

@@ -33,12 +33,16 @@ public struct Up: Sendable {
         if deploy.options.name == nil { deploy.options.name = try Up.name(of: deploy.options) }
         for text in typed.secureEnvironment where !SecretSource.isReference(text) {
             let name = text.prefix { $0 != "=" }
-            watcher.line("\(file.path) does not remember what \(name) is: the next coracle up takes it from the environment")
+            watcher.line(
+                "\(file.path) does not remember what \(name) is: the next coracle up takes it from the environment"
+            )
         }
         for text in typed.environment where SecretSource.looksSecret(text) {
             watcher.line("\(file.path) does not remember \(text.prefix { $0 != "=" }), which looks like a secret")
         }
-        guard case .apply = deploy.mode, deploy.options.resourceGroup != nil else { return try await deploy.run(watcher) }
+        guard case .apply = deploy.mode, deploy.options.resourceGroup != nil else {
+            return try await deploy.run(watcher)
+        }
         return try await remembering(deploy, watcher)
     }
 
