@@ -84,7 +84,7 @@ final class AzurePlace: Sendable {
     func page(_ url: String) async -> String? {
         let url = url.trimmingCharacters(in: .whitespacesAndNewlines)
         guard let busybox = ShellBase.program, !url.isEmpty else { return nil }
-        let answer = try? await offPool { try Program.run(["wget", "-q", "-T", "5", "-O", "-", url], of: busybox) }
+        let answer = try? await offPool { try Program.run(["wget", "-q", "-O", "-", url], of: busybox) }
         return answer.flatMap { $0.status == 0 ? $0.output : nil }
     }
 

@@ -36,7 +36,7 @@ struct PullCredentials {
             if let kept { return try await keep(kept, server) }
             return try await automatic(reference)
         }
-        if let id = wish.suffix(after: "identity=") { return identity(id, server) }
+        if let id = wish.suffix(after: "identity=") { return await identity(id, server) }
         if let user = wish.suffix(after: "user=") {
             guard let password = try await password(of: user, server) else {
                 throw ExitReason(
@@ -68,15 +68,9 @@ struct PullCredentials {
         }
     }
 
-    private func identity(_ id: String, _ server: String) -> Choice {
-        let finding = DeployFinding(
-            "pull",
-            .doubtful,
-            "\(server) is pulled from with \(id.split(separator: "/").last ?? ""), whose rights only Azure can try",
-            hint:
-                "it needs the role AcrPull on the registry (Container Registry Repository Reader where rights go by repository)"
-        )
-        return Choice(credential: .identity(server: server, id: id), finding: finding)
+    private func identity(_ id: String, _ server: String) async -> Choice {
+        let credential = GroupWish.Credential.identity(server: server, id: id)
+        return Choice(credential: credential, finding: await PullRights(account: account).look(id, server))
     }
 
     private func basic(_ server: String, _ user: String, _ password: String) -> Choice {
@@ -90,7 +84,7 @@ struct PullCredentials {
 
     /// What the group has already, with its password asked for again.
     private func keep(_ kept: JSONValue, _ server: String) async throws -> Choice {
-        if let id = kept["identity"]?.string { return identity(id, server) }
+        if let id = kept["identity"]?.string { return await identity(id, server) }
         guard let user = kept["username"]?.string else { return Choice() }
         if let password = try await password(of: user, server) { return basic(server, user, password.value) }
         return Choice()
