@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Azure
 internal import Deploy
+internal import OCI
 
 /// Whether an identity may pull from a registry, as far as its roles say: only Azure can try.
 struct PullRights {
