@@ -1,5 +1,5 @@
 # Two commands set everything up: `make demo` shows the main job, `make test` passes the tests.
-.PHONY: setup build test lint bench demo install clean conformance fuzz
+.PHONY: setup build test test-azure lint bench demo install clean conformance fuzz
 PREFIX ?= /usr/local
 SWIFT_TEST = swift test --explicit-target-dependency-import-check error
 
@@ -9,6 +9,7 @@ test: setup
 	$(SWIFT_TEST) --skip "RegistryServerTests|ServerFaultTests"
 	# A server in the tests' own process needs its threads: tests that wait for programs would keep them from it.
 	$(SWIFT_TEST) --skip-build --filter "RegistryServerTests|ServerFaultTests" --skip aSlowBlobTakesItsTime
+test-azure: setup ; swift build --product coracle-azure-emulator && swift build --product coracle && scripts/test-azure .build/debug
 lint:        ; @scripts/lint
 bench: build ; @Benchmarks/run
 demo: build  ; swift build -c release --product coracle-azure-emulator && scripts/demo .build/release/coracle

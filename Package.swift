@@ -111,7 +111,7 @@ let package = Package(
         .target(
             name: "AzureEmulator",
             dependencies: [
-                "Archive", "CCrypto", "OCI", "RegistryServer", "Rootfs", "Sandbox", "Store",
+                "CCrypto", "OCI", "RegistryServer", "Rootfs", "Sandbox", "Store",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
@@ -218,7 +218,8 @@ let package = Package(
         ),
         .testTarget(
             name: "AzureEmulatorTests",
-            dependencies: ["AzureEmulator", "TestSupport", "coracle"],
+            dependencies: ["AzureEmulator", "OCI", "TestSupport", "coracle", "coracle-azure-emulator"],
+            exclude: ["clients"],
             swiftSettings: settings
         ),
         .testTarget(

@@ -36,7 +36,8 @@ struct DeploymentRun: Sendable {
             }
             world.end(operation.id, .succeeded)
         } catch {
-            let inner = error as? ARMFault ?? (error as? TemplateFault).map { Template.invalid($0.message) }
+            let inner =
+                error as? ARMFault ?? (error as? TemplateFault).map { Template.invalid($0.message) }
                 ?? ARMFault(500, "InternalServerError", "\(error)")
             let fault = ARMFault(
                 409,
@@ -56,7 +57,9 @@ struct DeploymentRun: Sendable {
 
     private func change(_ state: String, _ more: (JSONValue) -> JSONValue = { $0 }) {
         guard var kept = world.resource(resource.id) else { return }
-        kept.body["properties"] = more((kept.body.member("properties") ?? [:]).with("provisioningState", .string(state)))
+        kept.body["properties"] = more(
+            (kept.body.member("properties") ?? [:]).with("provisioningState", .string(state))
+        )
         world.put(kept)
     }
 
@@ -67,9 +70,12 @@ struct DeploymentRun: Sendable {
             var rest: [Template.Entry] = []
             var isStuck = true
             var reason = "The resources of the template wait for each other."
-            let open = try waiting.map { try Template.identifier($0.json, $0, deployments.live(template.scope)).id.lowercased() }
+            let open = try waiting.map {
+                try Template.identifier($0.json, $0, deployments.live(template.scope)).id.lowercased()
+            }
             for (place, entry) in waiting.enumerated() {
-                let others = open.enumerated().filter { $0.offset != place && !made.map { $0.lowercased() }.contains($0.element) }
+                let others = open.enumerated()
+                    .filter { $0.offset != place && !made.map { $0.lowercased() }.contains($0.element) }
                 let needs = try template.dependencies(entry)
                 let waits = others.contains { other in
                     needs.contains { other.element == $0 || other.element.hasSuffix("/" + $0) }
@@ -100,7 +106,9 @@ struct DeploymentRun: Sendable {
     private func put(_ id: String, _ version: String, _ body: JSONValue, _ operations: inout [JSONValue]) async throws {
         var record: [String: JSONValue] = [
             "provisioningOperation": "Create", "timestamp": .string(Moment.text(fraction: true)),
-            "targetResource": ["id": .string(id), "resourceName": .string(id.split(separator: "/").last.map(String.init) ?? "")],
+            "targetResource": [
+                "id": .string(id), "resourceName": .string(id.split(separator: "/").last.map(String.init) ?? ""),
+            ],
         ]
         func note(_ state: String, _ fault: ARMFault?) {
             record["provisioningState"] = .string(state)
@@ -208,7 +216,8 @@ struct WhatIf {
                 continue
             }
             let delta = WhatIf.delta(old.body, body, "")
-            let before = (old.body.with("secrets", nil).object ?? [:]).reduce(head) { $0.with($1.key, WhatIf.shown($1.value)) }
+            let before = (old.body.with("secrets", nil).object ?? [:])
+                .reduce(head) { $0.with($1.key, WhatIf.shown($1.value)) }
             changes.append([
                 "resourceId": .string(id), "changeType": delta.isEmpty ? "NoChange" : "Modify", "before": before,
                 "after": after, "delta": .array(delta),
@@ -258,7 +267,9 @@ struct WhatIf {
             } else if let left = before.array, let right = value.array, left.count == right.count,
                 left.allSatisfy({ $0.object != nil })
             {
-                for (index, pair) in zip(left, right).enumerated() { changes += delta(pair.0, pair.1, "\(place).\(index)") }
+                for (index, pair) in zip(left, right).enumerated() {
+                    changes += delta(pair.0, pair.1, "\(place).\(index)")
+                }
             } else if before != value, !isSamePlace(name, before, value) {
                 changes.append(change(place, "Modify", isSecret ? nil : before, isSecret ? nil : value))
             }
@@ -272,7 +283,9 @@ struct WhatIf {
     }
 
     private static func change(_ path: String, _ kind: String, _ before: JSONValue?, _ after: JSONValue?) -> JSONValue {
-        var members: [String: JSONValue] = ["path": .string(path), "propertyChangeType": .string(kind), "children": .null]
+        var members: [String: JSONValue] = [
+            "path": .string(path), "propertyChangeType": .string(kind), "children": .null,
+        ]
         members["before"] = before ?? .null
         members["after"] = after ?? .null
         return .object(members)

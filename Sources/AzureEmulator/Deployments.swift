@@ -31,7 +31,8 @@ struct Deployments: Sendable {
             throw ARMFault(404, "DeploymentNotFound", "Deployment '\(name)' could not be found.")
         }
         switch (call.method, call.path.word(2)) {
-        case ("GET", ""): return AzureAnswer(200, ResourceChecks.json(found).with("operations", nil).with("template", nil))
+        case ("GET", ""):
+            return AzureAnswer(200, ResourceChecks.json(found).with("operations", nil).with("template", nil))
         case ("HEAD", ""): return AzureAnswer(204)
         case ("DELETE", ""):
             world.remove(id)
@@ -62,7 +63,11 @@ struct Deployments: Sendable {
         }
         // The template itself has a schema of another kind.
         try ResourceChecks(world: world)
-            .checkSchema(body.with("properties", properties.with("template", [:])), Deployments.type, call.version)
+            .checkSchema(
+                body.with("properties", properties.with("template", [:]).with("whatIfSettings", nil)),
+                Deployments.type,
+                call.version
+            )
         var scope = TemplateScope()
         (scope.subscription, scope.tenant, scope.deployment) = (world.options.subscription, world.options.tenant, name)
         scope.group = Subscriptions.json(home)
@@ -75,7 +80,10 @@ struct Deployments: Sendable {
         var scope = scope
         scope.reference = { (id, isFull) throws(TemplateFault) in
             guard let resource = world.resource(id) else {
-                throw TemplateFault(message: "The resource '\(id)' is not defined in the template, and not there.", isEarly: true)
+                throw TemplateFault(
+                    message: "The resource '\(id)' is not defined in the template, and not there.",
+                    isEarly: true
+                )
             }
             let shown =
                 resource.type == ContainerInstances.type
@@ -90,7 +98,12 @@ struct Deployments: Sendable {
             let passwords = resource.body[path: "secrets", "passwords"]?.texts ?? []
             return [
                 "username": .string(resource.name),
-                "passwords": .array(passwords.enumerated().map { ["name": .string($0.offset == 0 ? "password" : "password2"), "value": .string($0.element)] }),
+                "passwords": .array(
+                    passwords.enumerated()
+                        .map {
+                            ["name": .string($0.offset == 0 ? "password" : "password2"), "value": .string($0.element)]
+                        }
+                ),
             ]
         }
         return scope
@@ -150,7 +163,11 @@ struct Deployments: Sendable {
         let path = ResourcePath(id.split(separator: "/").map(String.init))
         try ResourceTypes.check(path.type, version, location: body.member("location")?.string)
         guard ResourceTypes.providers.contains(where: { $0.name.lowercased() == path.provider?.lowercased() }) else {
-            throw ARMFault(400, "InvalidResourceNamespace", "The resource namespace '\(path.provider ?? "")' is invalid.")
+            throw ARMFault(
+                400,
+                "InvalidResourceNamespace",
+                "The resource namespace '\(path.provider ?? "")' is invalid."
+            )
         }
         try ResourceChecks(world: world).checkSchema(body, path.type, version)
         if path.type.lowercased() == ContainerInstances.type.lowercased() {
@@ -163,7 +180,9 @@ struct Deployments: Sendable {
             "mode": .string(template.mode), "parameters": template.shownParameters,
             "timestamp": .string(Moment.text(fraction: true)), "duration": "PT1S",
             "correlationId": .string(Identifier.random()), "providers": [], "dependencies": [],
-            "templateHash": .string(String(TemplateScope.uniqueString([properties.member("template")?.canonical ?? ""]))),
+            "templateHash": .string(
+                String(TemplateScope.uniqueString([properties.member("template")?.canonical ?? ""]))
+            ),
         ]
     }
 
@@ -205,7 +224,9 @@ struct Deployments: Sendable {
         if call.path.word(2) == "whatifoperationresults" {
             return AzureAnswer(200, operation.result ?? ["status": "Succeeded", "properties": ["changes": []]])
         }
-        var members: [String: JSONValue] = ["status": .string(operation.status == "InProgress" ? "Running" : operation.status)]
+        var members: [String: JSONValue] = [
+            "status": .string(operation.status == "InProgress" ? "Running" : operation.status)
+        ]
         if case .failed(let fault) = operation.outcome { members["error"] = fault.json }
         return AzureAnswer(200, .object(members), headers: wait)
     }
@@ -227,7 +248,11 @@ struct Deployments: Sendable {
             throw Template.invalid(error.message)
         }
         let operation = world.begin(on: id)
-        world.end(operation.id, .succeeded, result: ["status": "Succeeded", "properties": ["changes": .array(changes)]])
+        world.end(
+            operation.id,
+            .succeeded,
+            result: ["status": "Succeeded", "properties": ["changes": .array(changes)]]
+        )
         let place = "\(call.request.origin)\(id)/whatIfOperationResults/\(operation.id)?api-version=\(call.version)"
         return AzureAnswer(202, headers: [("Location", place), ("Retry-After", "\(world.options.retryAfter)")])
     }

@@ -184,7 +184,7 @@ final class RunningGroup: Sendable {
     /// The state of the group.
     var groupState: String {
         state.withLock { state in
-            if state.isStopped { return "Stopped" }
+            if state.isStopped { return state.provisioning == "Stopping" ? "Running" : "Stopped" }
             if state.provisioning == "Failed" { return "Failed" }
             let all = (state.body[path: "properties", "containers"]?.array ?? [])
                 .compactMap { $0.member("name")?.string.flatMap { state.containers[$0]?.current } }

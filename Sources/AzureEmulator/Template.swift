@@ -55,7 +55,9 @@ struct Template: Sendable {
                     scope.symbols[symbol.lowercased()] = id
                 }
             } else {
-                for json in template.member("resources")?.array ?? [] { entries += try Template.expand(json, nil, scope) }
+                for json in template.member("resources")?.array ?? [] {
+                    entries += try Template.expand(json, nil, scope)
+                }
             }
         } catch {
             throw Template.invalid(error.message)
@@ -78,7 +80,8 @@ struct Template: Sendable {
         var shown: [String: JSONValue] = [:]
         for name in given.keys where !declared.keys.contains(where: { $0.lowercased() == name.lowercased() }) {
             throw TemplateFault(
-                message: "The following parameters were supplied, but do not correspond to any parameters defined in the "
+                message:
+                    "The following parameters were supplied, but do not correspond to any parameters defined in the "
                     + "template: '\(name)'. The parameters defined in the template are: "
                     + "'\(declared.keys.sorted().joined(separator: ", "))'"
             )
@@ -99,12 +102,14 @@ struct Template: Sendable {
             }
             guard fits(value, kind) else {
                 throw TemplateFault(
-                    message: "Template parameter JToken type is not valid. Expected '\(kind)' for the parameter '\(name)'"
+                    message:
+                        "Template parameter JToken type is not valid. Expected '\(kind)' for the parameter '\(name)'"
                 )
             }
             if let allowed = declaration.member("allowedValues")?.array, !allowed.contains(value) {
                 throw TemplateFault(
-                    message: "The provided value for the template parameter '\(name)' is not valid. The value is not part "
+                    message:
+                        "The provided value for the template parameter '\(name)' is not valid. The value is not part "
                         + "of the allowed value(s): '\(allowed.map { $0.string ?? $0.canonical }.joined(separator: ","))'"
                 )
             }
@@ -166,7 +171,8 @@ struct Template: Sendable {
         let names = name.split(separator: "/").map(String.init)
         guard type.count >= 2, names.count == type.count - 1 else {
             throw TemplateFault(
-                message: "The template resource '\(name)' for type '\(type.joined(separator: "/"))' has incorrect segment "
+                message:
+                    "The template resource '\(name)' for type '\(type.joined(separator: "/"))' has incorrect segment "
                     + "lengths. A nested resource type must have identical number of segments as its resource name."
             )
         }

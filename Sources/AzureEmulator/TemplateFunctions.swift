@@ -96,7 +96,8 @@ struct TemplateFunctions {
         let names = values.dropFirst().compactMap(\.string)
         guard type.count >= 2, names.count == type.count - 1 else {
             throw TemplateFault(
-                message: "Unable to evaluate template language function 'resourceId': the type '\(type.joined(separator: "/"))' "
+                message:
+                    "Unable to evaluate template language function 'resourceId': the type '\(type.joined(separator: "/"))' "
                     + "requires '\(max(0, type.count - 1))' resource name argument(s)."
             )
         }
@@ -166,7 +167,9 @@ struct TemplateFunctions {
         case "createarray": return .array(values)
         case "createobject":
             var members: [String: JSONValue] = [:]
-            for place in stride(from: 0, to: values.count - 1, by: 2) { members[try text(values, place)] = values[place + 1] }
+            for place in stride(from: 0, to: values.count - 1, by: 2) {
+                members[try text(values, place)] = values[place + 1]
+            }
             return .object(members)
         case "array": return values.first.map { $0.array == nil ? .array([$0]) : $0 }
         case "length":
@@ -174,13 +177,16 @@ struct TemplateFunctions {
             return .int(Int64(value?.array?.count ?? value?.object?.count ?? value?.string?.count ?? 0))
         case "empty":
             let value = values.first ?? .null
-            return .bool(value == .null || value.array?.isEmpty ?? value.object?.isEmpty ?? value.string?.isEmpty ?? false)
+            return .bool(
+                value == .null || value.array?.isEmpty ?? value.object?.isEmpty ?? value.string?.isEmpty ?? false
+            )
         case "contains":
             guard let whole = values.first, values.count > 1 else { throw scope.wrongCount(name) }
             if let list = whole.array { return .bool(list.contains(values[1])) }
             let part = try text(values, 1)
             return .bool(whole.object != nil ? whole.member(part) != nil : whole.string?.contains(part) ?? false)
-        case "first": return values.first?.array?.first ?? values.first?.string?.first.map { .string(String($0)) } ?? .null
+        case "first":
+            return values.first?.array?.first ?? values.first?.string?.first.map { .string(String($0)) } ?? .null
         case "last": return values.first?.array?.last ?? values.first?.string?.last.map { .string(String($0)) } ?? .null
         case "take", "skip":
             let count = Int(try number(values, 1))
@@ -191,7 +197,9 @@ struct TemplateFunctions {
             return .string(String(name == "take" ? whole.prefix(count) : whole.dropFirst(count)))
         case "union":
             if values.first?.array != nil {
-                return .array(values.flatMap { $0.array ?? [] }.reduce(into: []) { if !$0.contains($1) { $0.append($1) } })
+                return .array(
+                    values.flatMap { $0.array ?? [] }.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+                )
             }
             return values.reduce([:]) { all, next in (next.object ?? [:]).reduce(all) { $0.with($1.key, $1.value) } }
         case "range":
@@ -212,7 +220,8 @@ struct TemplateFunctions {
         case "true": return true
         case "false": return false
         case "null": return .null
-        case "bool": return .bool(values.first == true || values.first?.string?.lowercased() == "true" || values.first == 1)
+        case "bool":
+            return .bool(values.first == true || values.first?.string?.lowercased() == "true" || values.first == 1)
         case "coalesce": return values.first { $0 != .null } ?? .null
         case "greater": return .bool(try number(values, 0) > number(values, 1))
         case "greaterorequals": return .bool(try number(values, 0) >= number(values, 1))

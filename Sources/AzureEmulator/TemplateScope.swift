@@ -14,11 +14,15 @@ struct TemplateScope: Sendable {
     var deployment = ""
     var group: JSONValue = [:]
     /// Gives what a resource is now: by identifier; throws where that cannot be known.
-    var reference: @Sendable (_ id: String, _ isFull: Bool) throws(TemplateFault) -> JSONValue = { id, _ throws(TemplateFault) in
+    var reference: @Sendable (_ id: String, _ isFull: Bool) throws(TemplateFault) -> JSONValue = {
+        id,
+        _ throws(TemplateFault) in
         throw TemplateFault(message: "The resource '\(id)' cannot be known yet.", isEarly: true)
     }
     /// Gives what a `list…` function of a resource answers.
-    var list: @Sendable (_ function: String, _ id: String) throws(TemplateFault) -> JSONValue = { _, id throws(TemplateFault) in
+    var list: @Sendable (_ function: String, _ id: String) throws(TemplateFault) -> JSONValue = {
+        _,
+        id throws(TemplateFault) in
         throw TemplateFault(message: "The secrets of '\(id)' cannot be known yet.", isEarly: true)
     }
     /// The resources of the template by symbolic name.
@@ -60,7 +64,8 @@ struct TemplateScope: Sendable {
             guard let found = whole.member(name) else {
                 let known = whole.object?.keys.sorted().joined(separator: ", ") ?? ""
                 throw TemplateFault(
-                    message: "The language expression property '\(name)' doesn't exist, available properties are '\(known)'."
+                    message:
+                        "The language expression property '\(name)' doesn't exist, available properties are '\(known)'."
                 )
             }
             return found
@@ -69,7 +74,9 @@ struct TemplateScope: Sendable {
             switch try value(place) {
             case .int(let index):
                 guard let list = whole.array, list.indices.contains(Int(index)) else {
-                    throw TemplateFault(message: "The language expression property array index '\(index)' is out of bounds.")
+                    throw TemplateFault(
+                        message: "The language expression property array index '\(index)' is out of bounds."
+                    )
                 }
                 return list[Int(index)]
             case .string(let name): return try value(.member(.literal(whole), name))
@@ -104,7 +111,8 @@ struct TemplateScope: Sendable {
     func parameter(_ name: String) throws(TemplateFault) -> JSONValue {
         guard let found = parameters.first(where: { $0.key.lowercased() == name.lowercased() }) else {
             throw TemplateFault(
-                message: "The template parameter '\(name)' is not found. Please see https://aka.ms/arm-syntax-parameters "
+                message:
+                    "The template parameter '\(name)' is not found. Please see https://aka.ms/arm-syntax-parameters "
                     + "for usage details."
             )
         }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import Archive
 internal import CCrypto
 internal import Glibc
 internal import OCI

@@ -41,7 +41,7 @@ enum Architecture {
         "Azure": Room(ours: ["Archive", "HTTP", "OCI", "Registry"], outside: system),
         // CCrypto for certificates, and for tokens signed with the keys of others.
         "AzureEmulator": Room(
-            ours: ["Archive", "CCrypto", "OCI", "RegistryServer", "Rootfs", "Sandbox", "Store"],
+            ours: ["CCrypto", "OCI", "RegistryServer", "Rootfs", "Sandbox", "Store"],
             outside: system.union([
                 "HTTPTypes", "HummingbirdCore", "Logging", "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL", "NIOWebSocket",
             ])

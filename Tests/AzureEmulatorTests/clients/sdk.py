@@ -14,6 +14,7 @@ import tempfile
 import time
 import urllib.request
 
+import websocket
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
 from azure.containerregistry import ContainerRegistryClient
 from azure.identity import (
@@ -147,7 +148,16 @@ def groups(url, values, credential):
     request = models.ContainerExecRequest(
         command="/bin/sh", terminal_size=models.ContainerExecRequestTerminalSize(rows=24, cols=80))
     session = aci.containers.execute_command("coracle", "sdk", "web", request)
-    check("a command beside it has a websocket", session.web_socket_uri.startswith("wss://"))
+    socket = websocket.create_connection(session.web_socket_uri, sslopt={"ca_certs": os.environ["SSL_CERT_FILE"]})
+    socket.send(session.password)
+    socket.send("echo $TOKEN | tr a-z A-Z 2>/dev/null || echo ${#TOKEN}; busybox stty size; exit\n")
+    said = b""
+    while True:
+        part = socket.recv()
+        if not part:
+            break
+        said += part if isinstance(part, bytes) else part.encode()
+    check("a command beside it has a terminal of its size", b"24 80" in said, said)
     post(url, {"fault": "transitioning", "method": "PUT"})
     error = fails("a planned conflict happens", HttpResponseError, "still transitioning",
                   lambda: aci.container_groups.begin_create_or_update("coracle", "sdk", wanted))
