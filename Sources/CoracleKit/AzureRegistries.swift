@@ -45,7 +45,8 @@ final class AzureRegistries: CredentialProvider {
         do {
             return try await ofAzure(registry) ?? found
         } catch let error as AzureError where error.kind == .unavailable {
-            absences.withLock { $0[registry] = error.message }
+            let ended = found == .anonymous ? "" : "the token that was kept for it has ended, and "
+            absences.withLock { $0[registry] = ended + error.message }
             return .anonymous
         }
     }
@@ -148,7 +149,7 @@ final class AzureRegistries: CredentialProvider {
         }
         let advice = RoleAdvice(registry: lack.registry, token: token, known: known)
         return CredentialAdvice(
-            reason: "it is \(place.account.tokens.identity.summary)",
+            reason: "signed in as \(place.account.tokens.identity.summary)",
             hint: advice.command(for: actions)
         )
     }

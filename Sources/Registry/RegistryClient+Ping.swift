@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import HTTP
+public import HTTP
 internal import OCI
 
 extension RegistryClient {
@@ -12,6 +12,17 @@ extension RegistryClient {
         let response = try await send(operation) { base in HTTPRequest(.get, base) }
         guard response.isSuccess else { throw await operation.error(response, secrets: state.secrets) }
         await response.discard()
+    }
+
+    /// Finds out where a registry is and what it wants to be shown; asked once for each registry.
+    ///
+    /// - Parameter registry: `HOST` or `HOST:PORT`.
+    /// - Returns: The address of `/v2/` there, plain HTTP for this machine only, and the challenges; none where nothing
+    ///   need be shown.
+    /// - Throws: ``RegistryError`` where it cannot be reached, or is no registry.
+    public func challenges(of registry: String) async throws -> (url: HTTPURL, challenges: [Challenge]) {
+        let found = try await endpoint(Operation("log in to \(registry)", registry: registry))
+        return (found.base, found.challenges)
     }
 
     /// Tries credentials at a registry, as `coracle login` does; the provider is not asked.

@@ -245,7 +245,9 @@ extension RegistryClient {
         if let repository = operation.repository, let granted, !missing.isEmpty {
             let has = granted.isEmpty ? "no rights there" : "\(granted.joined(separator: " and ")) only"
             let lacks = "\(missing.joined(separator: " and ")) on \(repository.name)"
-            return error(.denied, "denied: the token of \(credentials) has \(has), and lacks \(lacks)")
+            var whose = "the token of \(credentials)"
+            if case .identityToken = credentials { whose = "the token" }
+            return error(.denied, "denied: \(whose) has \(has), and lacks \(lacks)")
         }
         return error(.auth, "\(operation.registry) does not accept \(credentials)")
     }

@@ -17,6 +17,8 @@ public final class RegistryExchange: CredentialProvider {
     public let cloud: AzureCloud
     private let tenant: String?
     private let session: HTTPSession
+    /// Finds out where registries are; nobody there.
+    private let client: RegistryClient
     private let kept = Mutex<[String: AzureToken]>([:])
     private let turnstile = ConcurrencyLimit(1)
 
@@ -29,6 +31,10 @@ public final class RegistryExchange: CredentialProvider {
     ///   - session: Sends requests.
     public init(_ tokens: AzureTokens, cloud: AzureCloud, tenant: String?, session: HTTPSession) {
         (self.tokens, self.cloud, self.tenant, self.session) = (tokens, cloud, tenant, session)
+        var settings = RegistryClient.Settings()
+        // The session tries again itself.
+        settings.retries = .never
+        client = RegistryClient(transport: session, settings: settings)
     }
 
     /// The registry's token for the identity.
@@ -83,8 +89,8 @@ public final class RegistryExchange: CredentialProvider {
 
     /// Where the registry wants tokens to be asked for: by its own word, but only at itself.
     private func service(_ registry: String) async throws -> (url: HTTPURL, name: String) {
-        let base = try await probe(registry)
-        let challenge = Challenge.parse(base.headers).first { $0.scheme == "bearer" }
+        let base = try await client.challenges(of: registry)
+        let challenge = base.challenges.first { $0.scheme == "bearer" }
         guard let challenge else { return (try base.url.resolving("/oauth2/exchange"), registry) }
         let realm = try base.url.resolving(challenge.parameters["realm"] ?? "/oauth2/token")
         let isSafe = realm.isSecure || !base.url.isSecure
@@ -97,27 +103,6 @@ public final class RegistryExchange: CredentialProvider {
             )
         }
         return (try realm.resolving("/oauth2/exchange"), challenge.parameters["service"] ?? registry)
-    }
-
-    private func probe(_ registry: String) async throws -> (url: HTTPURL, headers: [String]) {
-        let secure = try HTTPURL(isSecure: true, authority: registry, target: "/v2/")
-        // First contact: a mistyped name should be told soon.
-        var policy = RetryPolicy()
-        policy.attempts = secure.isLoopback ? 1 : 3
-        do {
-            let response = try await session.send(HTTPRequest(.get, secure), policy: policy)
-            await response.discard()
-            return (response.url, response.headers.values(of: "WWW-Authenticate"))
-        } catch let error as ServerError {
-            // An emulator on this machine may have no TLS.
-            guard secure.isLoopback, [.handshake, .cut, .malformed].contains(error.code) else {
-                throw network(registry, error)
-            }
-            let plain = try HTTPURL(isSecure: false, authority: registry, target: "/v2/")
-            let response = try await session.send(HTTPRequest(.get, plain))
-            await response.discard()
-            return (response.url, response.headers.values(of: "WWW-Authenticate"))
-        }
     }
 
     private func ask(
