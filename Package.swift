@@ -211,9 +211,7 @@ let package = Package(
         ),
         .testTarget(
             name: "DeployTests",
-            dependencies: [
-                "Azure", "AzureEmulator", "CoracleKit", "Deploy", "HTTP", "OCI", "TestSupport", "coracle",
-            ],
+            dependencies: ["Azure", "CoracleKit", "Deploy", "HTTP", "OCI", "TestSupport", "coracle"],
             swiftSettings: settings
         ),
         .testTarget(
@@ -231,7 +229,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "Archive", "AzureEmulator", "CLinux", "OCI", "RegistryServer", "Store", "TestSupport", "coracle",
+                "Archive", "CLinux", "OCI", "RegistryServer", "Store", "TestSupport", "coracle",
+                "coracle-azure-emulator",
             ],
             swiftSettings: settings
         ),

@@ -1,66 +1,65 @@
 // SPDX-License-Identifier: Apache-2.0
-import AzureEmulator
 import Foundation
 import Glibc
 import Synchronization
 import TestSupport
 import Testing
 
-/// An emulated Azure with a resource group and a registry, and a folder that coracle is run in.
+/// An emulated Azure, in a process of its own, with a resource group and a registry; and a folder that coracle is run in.
 final class AzurePlace: Sendable {
-    let azure: EmulatedAzure
-    let root: URL
     private let home: TemporaryFolder
+    private let process: ServerProcess
+    private let port: Int
+    let root: URL
+    let registry: String
     /// Everything that coracle printed.
     let printed = Mutex("")
 
     /// What must never be printed or kept.
     static let secrets = ["emulated-secret", "s3cret-of-the-app", "another-s3cret"]
 
-    private init(_ azure: EmulatedAzure, _ home: TemporaryFolder) {
-        (self.azure, self.home) = (azure, home)
+    private init() async throws {
+        home = try TemporaryFolder()
         root = home.url.appending(path: "work")
-        try? FileManager.default.createDirectory(at: root, withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(at: root, withIntermediateDirectories: true)
+        let program = Program.coracle.deletingLastPathComponent().appending(path: "coracle-azure-emulator")
+        var flags = [
+            "--plain-http", "--folder", home.url.appending(path: "azure").path, "--resource-group", "demo",
+            "--registry", "testacr", "--record", home.url.appending(path: "requests").path,
+        ]
+        if let schemas = JSONSchema.azure { flags += ["--specs", schemas.path] }
+        let process = try await ServerProcess([program.path] + flags, readyAt: "REGISTRY_testacr=127.0.0.1:")
+        self.process = process
+        port = try process.port(after: "http://")
+        registry = "127.0.0.1:\(try process.port(after: "REGISTRY_testacr="))"
     }
 
-    /// Runs while a function does.
-    static func run(_ body: @escaping @Sendable (AzurePlace) async throws -> Void) async throws {
-        let home = try TemporaryFolder()
-        let records = Records()
-        var options = EmulatorOptions(folder: home.url.appending(path: "azure").path)
-        (options.registries, options.resourceGroups) = (["testacr"], ["demo"])
-        options.specifications = JSONSchema.azure?.path
-        options.onRequest = { record in records.list.withLock { $0.append(record) } }
-        try await EmulatedAzure.run(options) { azure in
-            let place = AzurePlace(azure, home)
-            try await body(place)
-            try place.check(records.list.withLock { $0 })
-        }
+    /// Runs while a function does; then what was sent and printed is looked at.
+    static func run(_ body: (AzurePlace) async throws -> Void) async throws {
+        let place = try await AzurePlace()
+        try await body(place)
+        try place.check()
     }
-
-    private final class Records: Sendable {
-        let list = Mutex<[AzureRequestRecord]>([])
-    }
-
-    var registry: String { azure.loginServer(of: "testacr") ?? "" }
 
     private var environment: [String: String] {
         [
             "HOME": home.url.path, "CORACLE_STORE": home.url.appending(path: "store").path,
-            "AZURE_CLIENT_ID": azure.options.applications[0].id, "AZURE_TENANT_ID": azure.options.tenant,
-            "AZURE_CLIENT_SECRET": "emulated-secret", "AZURE_SUBSCRIPTION_ID": azure.options.subscription,
-            "CORACLE_AZURE_CLOUD": azure.url, "CORACLE_AZURE_POLL_MS": "200", "KEY": "s3cret-of-the-app",
+            "AZURE_CLIENT_ID": "33333333-3333-4333-8333-333333333333", "AZURE_CLIENT_SECRET": "emulated-secret",
+            "AZURE_TENANT_ID": "11111111-1111-4111-8111-111111111111",
+            "AZURE_SUBSCRIPTION_ID": "22222222-2222-4222-8222-222222222222",
+            "CORACLE_AZURE_CLOUD": "http://127.0.0.1:\(port)", "CORACLE_AZURE_POLL_MS": "200",
+            "KEY": "s3cret-of-the-app",
         ]
     }
 
-    /// Runs coracle.
-    func coracle(_ arguments: [String], _ more: [String: String] = [:]) async throws -> Program {
-        try await run(arguments, [], more)
+    /// Plans that something goes wrong.
+    func fail(_ fault: String) async throws {
+        let answer = try await Wire.ask("POST", "/_emulator/faults", port: port, body: Array(fault.utf8))
+        try #require(answer.status == 201, "\(answer.text)")
     }
 
-    /// Runs coracle with words behind its flags, on a thread of its own as it blocks.
-    func run(_ arguments: [String], _ rest: [String], _ more: [String: String] = [:]) async throws -> Program {
-        let words = arguments + (azure.authority.map { ["--ca", $0] } ?? []) + rest
+    /// Runs coracle, on a thread of its own as it blocks.
+    func coracle(_ words: [String], _ more: [String: String] = [:]) async throws -> Program {
         let (root, environment) = (root, environment.merging(more) { $1 })
         let program = try await offPool { try Program.run(words, in: root, environment: environment) }
         printed.withLock { $0 += program.output + program.errors }
@@ -89,21 +88,20 @@ final class AzurePlace: Sendable {
     }
 
     /// Every body that was sent to the resource manager matches its schema, and no secret is anywhere.
-    private func check(_ records: [AzureRequestRecord]) throws {
-        let groups = records.filter {
-            $0.service == "arm" && $0.method == "PUT" && $0.path.contains("/containerGroups/")
+    private func check() throws {
+        let text = (try? String(contentsOf: home.url.appending(path: "requests"), encoding: .utf8)) ?? ""
+        for line in text.split(separator: "\n") {
+            let words = line.split(separator: " ", maxSplits: 2).map { String($0) }
+            guard words.count == 3, words[0] == "PUT", words[1].contains("/containerGroups/"),
+                let folder = JSONSchema.azure,
+                let range = words[1].range(of: "api-version=")
+            else { continue }
+            let name = "containerinstance-containerGroups-\(words[1][range.upperBound...]).json"
+            let faults = try JSONSchema(folder.appending(path: "request-schemas/\(name)")).faults(of: words[2])
+            #expect(faults == [], "\(words[1])")
         }
-        for record in groups where !record.body.isEmpty {
-            guard let folder = JSONSchema.azure, let range = record.path.range(of: "api-version=") else { break }
-            let version = record.path[range.upperBound...]
-            let file = folder.appending(path: "request-schemas/containerinstance-containerGroups-\(version).json")
-            let faults = try JSONSchema(file).faults(of: String(decoding: record.body, as: UTF8.self))
-            #expect(faults == [], "\(record.method) \(record.path)")
-        }
-        var secrets = Self.secrets
-        if let admin = azure.adminUser(of: "testacr") { secrets.append(admin.password) }
         let config = (try? String(contentsOf: root.appending(path: "coracle.yaml"), encoding: .utf8)) ?? ""
-        for secret in secrets {
+        for secret in Self.secrets {
             #expect(!printed.withLock { $0.contains(secret) }, "coracle printed \(secret)")
             #expect(!config.contains(secret), "coracle.yaml holds \(secret)")
             let found = try Program.run(["-rlF", secret, "store"], of: URL(filePath: "/bin/grep"), in: home.url)
@@ -116,7 +114,7 @@ final class AzurePlace: Sendable {
 enum Containers {
     static let canRun: Bool = {
         let can = geteuid() == 0 && ShellBase.program != nil
-        if !can { print("AZURE DEPLOYMENTS SKIPPED: they run containers, for which these tests must be root") }
+        if !can { print("AZURE DEPLOYMENTS SKIPPED: they run containers as root") }
         return can
     }()
 }
@@ -156,7 +154,7 @@ struct DeployVerbTests {
             let logs = try await place.coracle(["logs"])
             #expect(logs.status == 0)
             #expect(logs.errors.contains("deployment site in the resource group demo, from coracle.yaml"))
-            let inside = try await place.run(["exec"], ["sh", "-c", "cat /srv/index.html; exit 4"])
+            let inside = try await place.coracle(["exec", "sh", "-c", "cat /srv/index.html; exit 4"])
             #expect(inside.output == "two")
             #expect(inside.status == 4, "\(inside.errors)")
             #expect(try await place.coracle(["stop"]).output == "site\n")
@@ -284,13 +282,13 @@ struct DeployVerbTests {
             try place.site("page")
             let start =
                 ["deploy", "aci", "./site", "--registry", "testacr", "-g", "demo", "-n", "web"] + ShellBase.flags
-            place.azure.faults.add(AzureFault(.inaccessibleImage))
+            try await place.fail(#"{"fault": "inaccessibleImage"}"#)
             let image = try await place.coracle(start)
             #expect(image.status == 5)
             #expect(image.errors.contains("InaccessibleImage"), "\(image.errors)")
 
-            place.azure.faults.add(AzureFault(.transitioning, method: "PUT", path: "containerGroups"))
-            place.azure.faults.add(AzureFault(.throttled(retryAfter: 1), method: "PUT", path: "containerGroups"))
+            try await place.fail(#"{"fault": "transitioning", "method": "PUT", "path": "containerGroups"}"#)
+            try await place.fail(#"{"fault": "throttled", "method": "PUT", "path": "containerGroups"}"#)
             let busy = try await place.coracle(start)
             #expect(busy.status == 0, "\(busy.errors)")
             #expect(await place.page(busy.output) == "page")
