@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Dispatch
 internal import Glibc
 internal import HTTPTypes
 internal import HummingbirdCore
@@ -159,7 +160,7 @@ public struct EmulatedAzure: Sendable {
         world.bridge.end()
         await withCheckedContinuation { continuation in
             Thread.start {
-                for group in groups { group.remove() }
+                DispatchQueue.concurrentPerform(iterations: groups.count) { groups[$0].remove() }
                 continuation.resume()
             }
         }

@@ -20,6 +20,8 @@ final class RunningGroup: Sendable {
         /// Counts starts: what belongs to an earlier one ends.
         var round = 0
         var isStopped = false
+        /// Whether the group is gone: nothing starts any more.
+        var isRemoved = false
         var images: [String: GroupImage] = [:]
     }
 
@@ -32,6 +34,8 @@ final class RunningGroup: Sendable {
     let state: Mutex<State>
     private let outputs = Mutex<[String: ContainerOutput]>([:])
     private let threads = DispatchGroup()
+    /// Starts and stops come one after the other, as they were asked for.
+    private let turns = DispatchQueue(label: "coracle.azure-emulator.group")
 
     init(_ id: String, _ name: String, _ body: JSONValue, _ world: World) throws {
         (self.id, self.name, self.world) = (id, name, world)
@@ -83,9 +87,10 @@ final class RunningGroup: Sendable {
     /// Starts all containers of a body, in place of those that run; says when they do, or why not.
     func start(_ body: JSONValue, _ images: [String: GroupImage], then done: @escaping @Sendable (ARMFault?) -> Void) {
         let began = Moment.precise
-        Thread.start { [self] in
+        turns.async { [self] in
             end()
-            let round = state.withLock { state in
+            let round = state.withLock { state -> Int? in
+                guard !state.isRemoved else { return nil }
                 state.body = body
                 state.images = images
                 state.provisioning = "Creating"
@@ -94,6 +99,7 @@ final class RunningGroup: Sendable {
                 state.containers = [:]
                 return state.round
             }
+            guard let round else { return done(nil) }
             for (name, _) in containers() + containers("initContainers") { change(name) { $0.current = .waiting("") } }
             for text in network.open(publicPorts) {
                 world.options.note("\(name): \(text)")
@@ -147,6 +153,13 @@ final class RunningGroup: Sendable {
 
     /// Ends all containers, and waits until they have ended.
     private func end() {
+        endProcesses()
+        threads.wait()
+        network.close()
+    }
+
+    /// Asks what runs to end; nothing that was on its way starts any more.
+    private func endProcesses() {
         let processes = state.withLock { state in
             state.round += 1
             return state.processes
@@ -155,8 +168,6 @@ final class RunningGroup: Sendable {
             change(name) { $0.events.add("Killing", "Killing container with id \(process.identifier).") }
             process.terminate(grace: 5)
         }
-        threads.wait()
-        network.close()
     }
 
     /// Stops the group: nothing runs, and nothing of what ran is left but its last words.
@@ -165,7 +176,9 @@ final class RunningGroup: Sendable {
             state.isStopped = true
             state.provisioning = "Stopping"
         }
-        Thread.start { [self] in
+        endProcesses()
+        turns.async { [self] in
+            state.withLock { $0.isStopped = true }
             end()
             state.withLock { $0.provisioning = "Succeeded" }
             done()
@@ -174,9 +187,12 @@ final class RunningGroup: Sendable {
 
     /// Removes the group from the machine; blocks until it is gone.
     func remove() {
-        state.withLock { $0.isStopped = true }
-        end()
-        DiskFile.remove(folder)
+        state.withLock { ($0.isStopped, $0.isRemoved) = (true, true) }
+        endProcesses()
+        turns.sync {
+            end()
+            DiskFile.remove(folder)
+        }
     }
 
     // MARK: What is seen

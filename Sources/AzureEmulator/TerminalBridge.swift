@@ -185,6 +185,8 @@ private final class TerminalHandler: ChannelInboundHandler {
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else { return }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        // What a program does not read must not hold up the others.
+        _ = fcntl(ends[1], F_SETFL, O_NONBLOCK)
         defer { Glibc.close(ends[0]) }
         do {
             let process = try exec.open(command, rows: rows, columns: columns, keys: ends[0]) { send(Array($0)) }
