@@ -229,7 +229,7 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "Archive", "CLinux", "OCI", "RegistryServer", "Store", "TestSupport", "coracle",
+                "Archive", "AzureEmulator", "CLinux", "OCI", "RegistryServer", "Store", "TestSupport", "coracle",
                 "coracle-azure-emulator",
             ],
             swiftSettings: settings

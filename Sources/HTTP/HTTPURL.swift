@@ -39,6 +39,13 @@ public struct HTTPURL: Hashable, Sendable, CustomStringConvertible {
         self.port = port ?? (isSecure ? 443 : 80)
     }
 
+    /// The root of a host that is written in the program itself, over TLS.
+    ///
+    /// - Parameter host: A DNS name in lower case.
+    public init(wellKnown host: StaticString) {
+        (isSecure, self.host, port, target) = (true, "\(host)", 443, "/")
+    }
+
     /// Reads an address.
     ///
     /// - Parameter text: `http://HOST[:PORT][/PATH][?QUERY]`, or the same with `https`.

@@ -164,7 +164,7 @@ final class WebSocketInbox: Sendable {
         waiter?.resume(with: result.map { nil })
     }
 
-    /// The next message; `more` has the connection read on. One task at a time.
+    /// The next message, for one task at a time; `more` has the connection read on.
     func next(_ more: () -> Void) async throws -> WebSocket.Message? {
         more()
         return try await withTaskCancellationHandler {

@@ -104,6 +104,7 @@ struct IdentityChainTests {
         let error = try await #require(throws: AzureError.self) { try await chain.token(for: "https://x") }
 
         #expect(error.code == "AADSTS7000215")
+        #expect(error.trace.count == 1, "what comes after it was not tried")
         #expect(!"\(error) \(error.trace)".contains("s3cret"))
     }
 

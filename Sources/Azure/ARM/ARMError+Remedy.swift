@@ -180,7 +180,7 @@ extension ARMError {
         }
         let object = quoted(after: "object id ")
         let who = object.map { "--assignee-object-id \($0)" } ?? "--assignee ID"
-        return "az role assignment create \(who) --role \"\(role)\" --scope \(scope); it may take minutes to count"
+        return "az role assignment create \(who) --role \"\(role)\" --scope \(scope)  # takes minutes to count"
     }
 
     /// The text in single quotes after some words of the message; only characters that a shell leaves alone.

@@ -85,11 +85,12 @@ public struct RoleAdvice: Sendable {
         } else {
             (role, other) = ("AcrPull", "Container Registry Repository Reader")
         }
-        let name = registry.prefix { !".:-".contains($0) }
+        let first = registry.prefix { !".:-".contains($0) }
+        let name = first.allSatisfy(\.isNumber) ? "REGISTRY" : first
         let scope = known?.id ?? "$(az acr show --name \(name) --query id --output tsv)"
         let line =
             "az role assignment create \(assignee) --role \"\(isByRepository == true ? other : role)\" --scope \(scope)"
         // Which roles count depends on the registry's mode, and we were not told.
-        return isByRepository == nil ? "\(line) (where rights are given by repository, the role is \"\(other)\")" : line
+        return isByRepository == nil ? "\(line)  # where rights are given by repository: \"\(other)\"" : line
     }
 }

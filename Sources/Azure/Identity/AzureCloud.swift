@@ -68,8 +68,8 @@ public struct AzureCloud: Hashable, Sendable {
 
     private init(
         name: String,
-        authority: String,
-        resourceManager: String,
+        authority: StaticString,
+        resourceManager: StaticString,
         registrySuffix: String,
         federationAudience: String,
         containerInstanceSuffix: String,
@@ -77,20 +77,13 @@ public struct AzureCloud: Hashable, Sendable {
         batchAudience: String
     ) {
         self.name = name
-        self.authority = AzureCloud.host(authority)
-        self.resourceManager = AzureCloud.host(resourceManager)
+        self.authority = HTTPURL(wellKnown: authority)
+        self.resourceManager = HTTPURL(wellKnown: resourceManager)
         resourceManagerAudience = "https://\(resourceManager)"
         registryAudience = "https://containerregistry.azure.net"
         (self.registrySuffix, self.federationAudience) = (registrySuffix, federationAudience)
         (self.containerInstanceSuffix, self.keyVaultSuffix) = (containerInstanceSuffix, keyVaultSuffix)
         self.batchAudience = batchAudience
-    }
-
-    private static func host(_ name: String) -> HTTPURL {
-        guard let url = try? HTTPURL(isSecure: true, authority: name, target: "/") else {
-            preconditionFailure("\(name) is written in this file, and well-formed")
-        }
-        return url
     }
 
     /// The known cloud of a name; `nil` where it is none.

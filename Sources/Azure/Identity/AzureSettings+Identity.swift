@@ -96,21 +96,22 @@ extension AzureSettings {
     }
 
     private func chain(_ cloud: AzureCloud, _ network: AzureNetwork) throws(AzureError) -> IdentityChain {
-        var candidates: [any AzureIdentity] = []
-        var absent: [String] = []
+        var candidates: [IdentityChain.Candidate] = []
         if let found = try application(cloud, network) {
-            candidates.append(found)
+            candidates.append(.identity(found))
         } else {
             let error = missing("a service principal", ["a secret or certificate": secret ?? certificate])
-            absent.append("environment: \(error.message)")
+            candidates.append(.missing("environment: \(error.message)"))
         }
         if let found = try federated(cloud, network) {
-            candidates.append(found)
+            candidates.append(.identity(found))
         } else {
-            absent.append("federated identity: there is no token file, no GitHub Actions, no Azure Pipelines")
+            candidates.append(
+                .missing("federated identity: there is no token file, no GitHub Actions, no Azure Pipelines")
+            )
         }
-        candidates.append(managed(.probes, network))
-        candidates.append(AzureCLIIdentity(tenant: tenant, subscription: subscription, environment: environment))
-        return IdentityChain(candidates, missing: absent)
+        candidates.append(.identity(managed(.probes, network)))
+        let cli = AzureCLIIdentity(tenant: tenant, subscription: subscription, environment: environment)
+        return IdentityChain(candidates + [.identity(cli)])
     }
 }

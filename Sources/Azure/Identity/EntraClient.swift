@@ -44,14 +44,8 @@ struct EntraClient: Sendable {
         return url
     }
 
-    /// Asks for a token with a proof of who we are.
-    ///
-    /// - Parameters:
-    ///   - resource: Whom the token will be shown to.
-    ///   - client: The client id.
-    ///   - proof: The proof, as fields of a form.
-    ///   - who: Whose it is, in words for messages.
-    ///   - sent: What the proof says of itself, where it is a token of others.
+    /// Asks for a token, with a proof of who we are as fields of a form; `sent` is what that says of itself, where it is a
+    /// token of others.
     func token(
         for resource: String,
         client: String,

@@ -6,20 +6,23 @@ internal import Synchronization
 /// Each is asked once; the one that gave a token is asked alone from then on. One that is there and is refused ends the
 /// search: whoever set it up meant it. The lock protects which one it is.
 public final class IdentityChain: AzureIdentity {
-    private let candidates: [any AzureIdentity]
-    /// Why some were not even tried, one line each.
-    private let missing: [String]
+    /// A place in the order.
+    public enum Candidate: Sendable {
+        /// It is asked.
+        case identity(any AzureIdentity)
+        /// It cannot be asked: why, one line, no secrets.
+        case missing(String)
+    }
+
+    private let candidates: [Candidate]
     private let chosen = Mutex<(any AzureIdentity)?>(nil)
-    private let notes: Mutex<[String]>
+    private let notes = Mutex<[String]>([])
 
     /// Takes identities in order.
     ///
-    /// - Parameters:
-    ///   - candidates: The first that there is will be used.
-    ///   - missing: Why others are not among them, one line each, no secrets.
-    public init(_ candidates: [any AzureIdentity], missing: [String] = []) {
-        (self.candidates, self.missing) = (candidates, missing)
-        notes = Mutex(missing)
+    /// - Parameter candidates: The first that there is will be used.
+    public init(_ candidates: [Candidate]) {
+        self.candidates = candidates
     }
 
     /// Which one it is; before that is known, that it is one of several.
@@ -35,8 +38,12 @@ public final class IdentityChain: AzureIdentity {
     /// - Throws: ``AzureError``; of kind `.unavailable`, with what was tried, where there is no identity.
     public func token(for resource: String) async throws -> AzureToken {
         if let known = chosen.withLock({ $0 }) { return try await known.token(for: resource) }
-        var tried = missing
-        for candidate in candidates {
+        var tried: [String] = []
+        for step in candidates {
+            guard case .identity(let candidate) = step else {
+                if case .missing(let reason) = step { tried.append(reason) }
+                continue
+            }
             do {
                 let token = try await candidate.token(for: resource)
                 chosen.withLock { $0 = candidate }

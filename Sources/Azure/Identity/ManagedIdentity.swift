@@ -133,9 +133,11 @@ public struct ManagedIdentity: AzureIdentity {
         let text = Redaction.text(String(words.prefix(400)), secrets: request.headers.all.map(\.value)).trimmed
         let message = "\(summary): " + (text.isEmpty ? "\(request.url.authority) answered \(status)" : text)
         switch status {
+        // Other clouds have something at this address too, which answers what it likes.
+        case _ where patience == .probes && place == .machine: return AzureError(.unavailable, message)
         case 400 where selection == .system:
             return AzureError(
-                patience == .probes ? .unavailable : .refused,
+                .refused,
                 message,
                 hint: "give this machine an identity, or name a user-assigned one with AZURE_CLIENT_ID: "
                     + place.assignment
