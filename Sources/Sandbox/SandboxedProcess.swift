@@ -61,7 +61,11 @@ public final class SandboxedProcess: Sendable {
     /// - Returns: The process; its program runs.
     /// - Throws: ``SandboxError`` which says what kept it from running; always where an OCI runtime started this one.
     public func startBeside(_ spec: ProcessSpec, output: @escaping OutputHandler) throws -> SandboxedProcess {
-        let run = ProcessRun(spec: spec, isolation: .namespaces, output: output, neighbour: identifier)
+        if case .oci(let runtime) = self.run.isolation {
+            // The process that we know is the runtime's own, which is outside.
+            throw SandboxError(.refused, "starting a process beside one that \(runtime) keeps")
+        }
+        let run = ProcessRun(spec: spec, isolation: self.run.isolation, output: output, neighbour: identifier)
         return SandboxedProcess(run, try run.start())
     }
 
@@ -100,7 +104,7 @@ final class ProcessRun: Sendable {
     }
 
     private let spec: ProcessSpec
-    private let isolation: Isolation
+    let isolation: Isolation
     private let output: SandboxedProcess.OutputHandler
     private let state = Mutex(State())
     private let started = DispatchSemaphore(value: 0)
