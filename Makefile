@@ -13,7 +13,7 @@ test: setup
 test-azure: setup ; swift build --product coracle-azure-emulator && swift build --product coracle && scripts/test-azure .build/debug
 lint:        ; @scripts/lint
 bench: build ; @Benchmarks/run
-demo: build  ; @scripts/demo .build/release/coracle
+demo: build  ; swift build -c release --product coracle-azure-emulator && scripts/demo .build/release/coracle
 install: build ; install -D -m 0755 .build/release/coracle $(DESTDIR)$(PREFIX)/bin/coracle
 clean:       ; rm -rf .build .build-* .conformance
 conformance: setup ; $(SWIFT_TEST) --filter Conformance

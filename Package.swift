@@ -30,6 +30,8 @@ let package = Package(
         // The types that hummingbird's requests and its logger are made of.
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.14.0"),
+        // YAML: coracle.yaml, and later manifests.
+        .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
     ],
     targets: [
         // The nouns of the image specification, and canonical JSON. Pure.
@@ -86,6 +88,8 @@ let package = Package(
         .target(name: "Registry", dependencies: ["Archive", "HTTP", "OCI"], swiftSettings: settings),
         // Azure: who we are there, its resource manager, its container registry.
         .target(name: "Azure", dependencies: ["Archive", "HTTP", "OCI", "Registry"], swiftSettings: settings),
+        // Checks, plans, does and watches what is deployed; the templates that say the same.
+        .target(name: "Deploy", dependencies: ["Azure", "HTTP", "OCI"], swiftSettings: settings),
         // libcrypt: passwords as htpasswd files hold them, bcrypt.
         .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
         // The server side of it, over a store.
@@ -129,8 +133,8 @@ let package = Package(
         .target(
             name: "CoracleKit",
             dependencies: [
-                "Archive", "Azure", "BuildPlan", "Builder", "DockerfileSyntax", "HTTP", "OCI", "Registry",
-                "RegistryServer", "Rootfs", "Sandbox", "Store",
+                "Archive", "Azure", "BuildPlan", "Builder", "Deploy", "DockerfileSyntax", "HTTP", "OCI", "Registry",
+                "RegistryServer", "Rootfs", "Sandbox", "Store", .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: settings
         ),
@@ -206,6 +210,11 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "DeployTests",
+            dependencies: ["Azure", "CoracleKit", "Deploy", "HTTP", "OCI", "TestSupport", "coracle"],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "AzureEmulatorTests",
             dependencies: ["AzureEmulator", "OCI", "TestSupport", "coracle", "coracle-azure-emulator"],
             exclude: ["clients"],
@@ -221,6 +230,7 @@ let package = Package(
             name: "EndToEndTests",
             dependencies: [
                 "Archive", "AzureEmulator", "CLinux", "OCI", "RegistryServer", "Store", "TestSupport", "coracle",
+                "coracle-azure-emulator",
             ],
             swiftSettings: settings
         ),

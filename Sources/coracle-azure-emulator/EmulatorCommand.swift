@@ -75,6 +75,14 @@ struct EmulatorCommand: AsyncParsableCommand {
     @Flag(help: "Let containers share this machine's network, in place of one for each group.")
     var shareNetwork = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Write what the resource manager is sent to a file, secrets and all: a line for each request.",
+            valueName: "file"
+        )
+    )
+    var record: String?
+
     @Flag(help: "Say nothing of requests.")
     var quiet = false
 
@@ -144,11 +152,17 @@ struct EmulatorCommand: AsyncParsableCommand {
         }
         options.applications = [application]
         options.note = { EmulatorCommand.say($0) }
-        if !quiet {
-            options.onRequest = { record in
-                let code = record.code.map { " \($0)" } ?? ""
-                EmulatorCommand.say("\(record.service): \(record.method) \(record.path) \(record.status)\(code)")
-            }
+        let isQuiet = quiet
+        let file = record.map { open($0, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600) }
+        if let file, file < 0 { throw EmulatorError("--record \(record ?? ""): \(String(cString: strerror(errno)))") }
+        options.onRequest = { record in
+            let code = record.code.map { " \($0)" } ?? ""
+            let line = "\(record.method) \(record.path) \(record.status)\(code)"
+            if !isQuiet { EmulatorCommand.say("\(record.service): \(line)") }
+            guard let file, record.service == "arm" else { return }
+            let body = String(decoding: record.body, as: UTF8.self).split(whereSeparator: \.isNewline)
+                .joined(separator: " ")
+            EmulatorCommand.say("\(record.method) \(record.path) \(body)", to: file)
         }
         return options
     }

@@ -3,10 +3,14 @@ internal import ArgumentParser
 internal import CoracleKit
 
 /// `coracle ps`.
-struct ContainersCommand: ParsableCommand {
+struct ContainersCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ps",
-        abstract: "List the containers that coracle run started."
+        abstract: "List the containers that coracle run started, or what is deployed.",
+        discussion: """
+            Without --resource-group, the containers of this machine; where a coracle.yaml is here, the deployment that it \
+            names follows. With --resource-group, all deployments there, or the one of --name.
+            """
     )
 
     @OptionGroup var flags: StoreFlags
@@ -17,11 +21,22 @@ struct ContainersCommand: ParsableCommand {
     @Flag(name: .shortAndLong, help: "Names only.")
     var quiet = false
 
+    @Flag(help: "Containers of this machine only.")
+    var local = false
+
     @Option(help: "How to list: text or json.")
     var format = OutputFormat.text
 
-    mutating func run() throws {
-        let list = ListContainers(try flags.workspace)
-        try Output.result(quiet ? list.names(all ? .all : .running) : list.run(all ? .all : .running, format))
+    @OptionGroup(title: "Deployments") var deployment: DeploymentFlags
+
+    mutating func run() async throws {
+        let manage = try deployment.manage
+        if deployment.resourceGroup == nil || local {
+            let list = ListContainers(try flags.workspace)
+            try Output.result(quiet ? list.names(all ? .all : .running) : list.run(all ? .all : .running, format))
+        }
+        // What programs read is one document.
+        guard !local, !quiet, try manage.isNamed(), format == .text || deployment.resourceGroup != nil else { return }
+        try Output.result(await manage.list(format))
     }
 }

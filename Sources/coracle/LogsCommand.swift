@@ -3,17 +3,21 @@ internal import ArgumentParser
 internal import CoracleKit
 
 /// `coracle logs`.
-struct LogsCommand: ParsableCommand {
+struct LogsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "logs",
-        abstract: "Show what a detached container wrote.",
-        discussion: "What it wrote to standard error goes to standard error."
+        abstract: "Show what a detached container or a deployment wrote.",
+        discussion: """
+            A name is that of a container of this machine, else of the deployment in coracle.yaml, which no name means \
+            too; --resource-group and --name are of any deployment. What a container of this machine wrote to standard \
+            error goes to standard error; Azure does not keep the two apart.
+            """
     )
 
     @OptionGroup var flags: StoreFlags
 
     @Argument(help: "A name, or a number or the beginning of it.")
-    var name: String
+    var name: String?
 
     @Flag(name: .shortAndLong, help: "Go on until the container has ended.")
     var follow = false
@@ -24,9 +28,16 @@ struct LogsCommand: ParsableCommand {
     @Flag(name: .shortAndLong, help: "Show when each line was written.")
     var timestamps = false
 
-    mutating func run() throws {
-        var logs = ShowLogs(try flags.workspace)
-        (logs.follows, logs.tail, logs.hasTimes) = (follow, tail, timestamps)
-        try logs.run(name) { Output.piece($1, isError: $0 == .errors) }
+    @OptionGroup(title: "Deployments") var deployment: DeploymentFlags
+
+    mutating func run() async throws {
+        let manage = try deployment.manage
+        if let name, try manage.meaning(of: name, in: flags.workspace) == .local {
+            var logs = ShowLogs(try flags.workspace)
+            (logs.follows, logs.tail, logs.hasTimes) = (follow, tail, timestamps)
+            return try logs.run(name) { Output.piece($1, isError: $0 == .errors) }
+        }
+        _ = try manage.meaning(of: name, in: flags.workspace)
+        try await manage.logs(follows: follow, tail: tail, hasTimes: timestamps) { Output.piece($0, isError: false) }
     }
 }

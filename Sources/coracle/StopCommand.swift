@@ -3,11 +3,16 @@ internal import ArgumentParser
 internal import CoracleKit
 
 /// `coracle stop`.
-struct StopCommand: ParsableCommand {
+struct StopCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "stop",
-        abstract: "End containers, and remove what is kept of them.",
-        discussion: "The program gets the image's STOPSIGNAL, and is killed if it still runs after a while."
+        abstract: "End containers, and remove what is kept of them; or stop a deployment.",
+        discussion: """
+            The program of a container of this machine gets the image's STOPSIGNAL, and is killed if it still runs after a \
+            while. A name that no such container has is that of the deployment in coracle.yaml; --resource-group and \
+            --name are of any deployment. A stopped deployment costs nothing and loses what it changed; coracle start \
+            starts it again, coracle down deletes it.
+            """
     )
 
     @OptionGroup var flags: StoreFlags
@@ -18,15 +23,25 @@ struct StopCommand: ParsableCommand {
     @Option(name: .shortAndLong, help: "The seconds until it is killed; 0 kills at once.")
     var time = 10
 
-    @Flag(help: "All containers.")
+    @Flag(help: "All containers of this machine.")
     var all = false
 
     @Flag(name: .customLong("rm"), help: "Remove state and log; also of containers that have ended.")
     var remove = false
 
-    mutating func run() throws {
+    @OptionGroup(title: "Deployments") var deployment: DeploymentFlags
+
+    mutating func run() async throws {
+        let manage = try deployment.manage
+        if !all, names.count <= 1, try isDeployed(manage) { return try Output.result(await manage.stop()) }
         var stop = StopContainers(try flags.workspace)
         (stop.seconds, stop.all, stop.removes) = (time, all, remove)
         try Output.result(stop.run(names))
+    }
+
+    /// Without a name, only where a deployment is named somewhere.
+    private func isDeployed(_ manage: ManageDeployment) throws -> Bool {
+        if names.isEmpty, try !manage.isNamed() { return false }
+        return try manage.meaning(of: names.first, in: flags.workspace) == .deployed
     }
 }

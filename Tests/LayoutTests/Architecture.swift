@@ -47,13 +47,14 @@ enum Architecture {
             ])
         ),
         "coracle-azure-emulator": Room(ours: ["AzureEmulator"], outside: system.union(["ArgumentParser"])),
-        "Deploy": Room(ours: ["Azure", "Kubernetes", "OCI"], outside: []),
+        // HTTP for the errors of requests, and the limits that they wait for.
+        "Deploy": Room(ours: ["Azure", "HTTP", "Kubernetes", "OCI"], outside: system),
         "CoracleKit": Room(
             ours: [
                 "Archive", "Azure", "AzureEmulator", "BuildPlan", "Builder", "Deploy", "DockerfileSyntax", "HTTP",
                 "Kubernetes", "OCI", "Registry", "RegistryServer", "Rootfs", "Sandbox", "Store",
             ],
-            outside: system.union(["Logging", "SystemPackage"])
+            outside: system.union(["Logging", "SystemPackage", "Yams"])
         ),
         "coracle": Room(ours: ["CoracleKit"], outside: system.union(["ArgumentParser"])),
     ]

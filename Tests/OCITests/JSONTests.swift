@@ -92,4 +92,26 @@ import Testing
         )
         #expect(try parse(text) == parse(parse(text).pretty))
     }
+
+    @Test(
+        "Numbers with a fraction come back as they were written",
+        arguments: ["0.5", "1.5", "-2.25", "0.1", "1e-07", "123456.789"]
+    )
+    func fractions(text: String) throws {
+        let value = try JSONValue(parsing: Array(text.utf8))
+
+        #expect(value.canonical == text)
+        #expect(value.number == Double(text))
+    }
+
+    @Test("A member is set, replaced and removed")
+    func members() {
+        var value: JSONValue = ["a": 1, "b": ["c": 2]]
+
+        value["b"]?["c"] = 0.5
+        value["a"] = nil
+        value["d"] = "new"
+
+        #expect(value == ["b": ["c": 0.5], "d": "new"])
+    }
 }

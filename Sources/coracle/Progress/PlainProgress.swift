@@ -57,6 +57,8 @@ final class PlainProgress: ProgressView {
         if event.kind != .moved { state.withLock { _ in Output.note(event.line) } }
     }
 
+    func show(line: String) { state.withLock { _ in Output.note(line) } }
+
     func finish() {}
 
     private static func lines(_ event: BuildProgress, _ state: inout State) -> [String] {

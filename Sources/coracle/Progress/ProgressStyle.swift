@@ -30,12 +30,16 @@ protocol ProgressView: Sendable {
     /// Shows what a transfer does; events come from any thread.
     func show(_ event: TransferProgress)
 
+    /// Shows a line that stays, from any thread.
+    func show(line: String)
+
     /// Says that no event comes any more.
     func finish()
 }
 
 /// Shows nothing.
 struct NoProgress: ProgressView {
+    func show(line: String) {}
     func show(_ event: BuildProgress) {}
     func show(_ event: TransferProgress) {}
     func finish() {}
@@ -45,5 +49,6 @@ struct NoProgress: ProgressView {
 struct JSONProgress: ProgressView {
     func show(_ event: BuildProgress) { Output.note(event.json) }
     func show(_ event: TransferProgress) { Output.note(event.json) }
+    func show(line: String) { Output.note(DeployImage.json(line: line)) }
     func finish() {}
 }

@@ -53,6 +53,10 @@ final class TerminalProgress: ProgressView {
         }
     }
 
+    func show(line: String) {
+        state.withLock { Output.raw(TerminalProgress.drawing(&$0, above: line + "\n")) }
+    }
+
     func finish() {
         state.withLock { state in
             state.timer?.cancel()

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Azure
+internal import Deploy
+internal import OCI
+internal import Registry
+
+/// `coracle deploy aci` and `coracle up`: an image, or what is built of a folder, runs on Azure Container Instances.
+public struct DeployImage: Sendable {
+    /// What is deployed, and how.
+    public var options = DeployOptions()
+    /// How registries and Azure are reached.
+    public var access = RegistryAccess()
+    /// What is done.
+    public var mode = Mode.apply
+    /// Whether the group may be deleted and made anew.
+    public var mayRecreate = false
+    /// Whether a group that does not work is left as it is.
+    public var keepsFailed = false
+    /// How steps of the Dockerfile are run.
+    public var run = RunOptions()
+    /// Asks somebody for a secret; `nil` where nobody is there.
+    public var ask: (@Sendable (String) -> String?)?
+    let workspace: Workspace
+    let environment: [String: String]
+
+    /// What is done.
+    public enum Mode: Sendable {
+        /// It is deployed.
+        case apply
+        /// What would be done is said.
+        case dryRun
+        /// It is written as a template: `arm`, `bicep` or `az`.
+        case emit(String)
+    }
+
+    /// Is told what happens, from any thread.
+    public struct Watcher: Sendable {
+        /// What a build tells.
+        public var build: @Sendable (BuildProgress) -> Void = { _ in }
+        /// What a transfer tells.
+        public var transfer: @Sendable (TransferProgress) -> Void = { _ in }
+        /// A line on the deployment.
+        public var line: @Sendable (String) -> Void = { _ in }
+
+        /// Tells nobody.
+        public init() {}
+    }
+
+    /// What came of it.
+    public struct Outcome: Sendable {
+        /// For standard output: the URL, the plan, the template.
+        public let text: String
+        /// The same for programs.
+        public let json: String
+        /// Why it does not run; `nil` where it does.
+        public let failure: ExitReason?
+    }
+
+    /// Deploys.
+    ///
+    /// - Parameters:
+    ///   - workspace: Where the store is.
+    ///   - environment: The environment of the process.
+    public init(_ workspace: Workspace, environment: [String: String]) {
+        (self.workspace, self.environment) = (workspace, environment)
+    }
+
+    /// Whether an argument is a build context, not an image: a folder written as a path, or one with a Dockerfile.
+    ///
+    /// - Parameter text: The argument.
+    /// - Returns: Whether it is.
+    public static func isContext(_ text: String) -> Bool {
+        if [".", "..", "/", "./", "../"].contains(text) || text.hasPrefix("./") || text.hasPrefix("../") {
+            return true
+        }
+        if text.hasPrefix("/") { return true }
+        return TextFile.isFolder(text) && TextFile.isFile(text + "/Dockerfile")
+    }
+
+    /// A line on a deployment, as one line of JSON.
+    ///
+    /// - Parameter line: The line.
+    /// - Returns: `{"event":"deploy","message":…}`.
+    public static func json(line: String) -> String {
+        JSONValue.object(["event": "deploy", "message": .string(line)]).canonical
+    }
+
+    /// The forms of `--emit`.
+    public static let forms = Template.Form.allCases.map(\.rawValue)
+
+    /// Does it.
+    ///
+    /// - Parameter watcher: Is told what happens.
+    /// - Returns: What came of it.
+    /// - Throws: ``ExitReason`` where something is missing, or somebody refused.
+    public func run(_ watcher: Watcher) async throws -> Outcome {
+        try await ExitReason.explaining {
+            do {
+                return try await deploy(watcher)
+            } catch let error as DeployError {
+                throw ExitReason(.usage, error.message, hint: error.hint)
+            }
+        }
+    }
+
+    private func deploy(_ watcher: Watcher) async throws -> Outcome {
+        var form: Template.Form?
+        if case .emit(let text) = mode {
+            form = Template.Form(rawValue: text)
+            if form == nil {
+                throw ExitReason(.usage, "--emit \"\(text)\" is none of \(Self.forms.joined(separator: ", "))")
+            }
+        }
+        let place = try await Deployment.Place(options, access, environment) { watcher.line($0) }
+        var wish = try DeployWish(options: options, environment: environment).group()
+        warn(watcher)
+        let existing = try await place.service.find(place.name)
+        let images = try await images(place, &wish, existing, watcher)
+        let target = target(place, wish, images.facts, images.pulls)
+        try refuse(target.checkImages() + images.findings, watcher)
+        if let form { return try await emit(form, place, target) }
+        if images.isChecked == false { try refuse(try await target.check(), watcher) }
+        let plan = try await target.plan()
+        if case .dryRun = mode { return Outcome(text: plan.text, json: plan.json.canonical, failure: nil) }
+        for line in plan.text.split(separator: "\n") { watcher.line(String(line)) }
+        let report = try await target.apply(plan) { event in
+            watcher.line((event.kind == .warning ? "warning: " : "") + event.text)
+        }
+        return outcome(report, watcher)
+    }
+
+    private func warn(_ watcher: Watcher) {
+        for variable in options.environment where SecretSource.looksSecret(variable) {
+            let name = variable.prefix { $0 != "=" }
+            watcher.line(
+                "warning: everybody who may read the group sees \(name): --secure-env keeps it to the container"
+            )
+        }
+    }
+
+    private func target(
+        _ place: Deployment.Place,
+        _ wish: GroupWish,
+        _ facts: [ImageFacts],
+        _ pulls: PullCredentials
+    ) -> ACITarget {
+        let secrets = DeploySecrets(options: options, environment: environment, pulls: pulls, ask: ask)
+        var target = ACITarget(place.service, name: place.name, wish: wish, images: facts) {
+            try await secrets.find($0)
+        }
+        (target.mayRecreate, target.keepsFailed) = (mayRecreate, keepsFailed)
+        target.pace = Deployment.pace(environment)
+        return target
+    }
+
+    private func refuse(_ findings: [DeployFinding], _ watcher: Watcher) throws(ExitReason) {
+        for finding in findings {
+            switch finding.level {
+            case .good: watcher.line("checked \(finding.what): \(finding.message)")
+            case .doubtful:
+                watcher.line("warning: \(finding.message)" + (finding.hint.map { " (\($0))" } ?? ""))
+            case .bad: continue
+            }
+        }
+        let bad = findings.filter { $0.level == .bad }
+        guard let first = bad.first else { return }
+        for finding in bad.dropFirst() {
+            watcher.line("error: \(finding.message)" + (finding.hint.map { " (\($0))" } ?? ""))
+        }
+        throw ExitReason(.cloud, "nothing was changed: \(first.message)", hint: first.hint)
+    }
+
+    private func emit(_ form: Template.Form, _ place: Deployment.Place, _ target: ACITarget) async throws -> Outcome {
+        let group = try await target.merged()
+        let faults = GroupRules.faults(of: group, name: place.name)
+        if let fault = faults.first { throw ExitReason(.usage, "the group \(place.name): \(fault)") }
+        let home = Template.Place(subscription: options.subscription, resourceGroup: place.service.resourceGroup)
+        let text = Template(group, name: place.name, place: home).write(form)
+        return Outcome(text: text, json: text, failure: nil)
+    }
+
+    private func outcome(_ report: DeployReport, _ watcher: Watcher) -> Outcome {
+        let text = (report.url ?? report.name) + "\n"
+        let json = report.json.canonical + "\n"
+        switch report.outcome {
+        case .running, .unchanged: return Outcome(text: text, json: json, failure: nil)
+        case .rolledBack, .failed:
+            if !report.log.isEmpty {
+                watcher.line("what it wrote last:")
+                for line in report.log.split(separator: "\n").suffix(20) { watcher.line("  \(line)") }
+            }
+            let end = report.outcome == .rolledBack ? "; \(report.image ?? "the last good image") runs again" : ""
+            let message = "\(report.name) does not work: \(report.cause ?? "nobody knows why")\(end)"
+            return Outcome(text: "", json: json, failure: ExitReason(.cloud, message, hint: report.hint))
+        }
+    }
+}
+
+extension DeployImage {
+    /// What is known of the images of a deployment.
+    struct Images {
+        var facts: [ImageFacts] = []
+        var findings: [DeployFinding] = []
+        var isChecked = false
+        let pulls: PullCredentials
+    }
+
+    /// Builds what is to be built, and looks at all images with what they will be pulled with.
+    private func images(
+        _ place: Deployment.Place,
+        _ wish: inout GroupWish,
+        _ existing: ContainerGroup?,
+        _ watcher: Watcher
+    ) async throws -> Images {
+        let teller = TransferTeller("pushed", watcher.transfer)
+        let registries = try Registries(access, environment: environment, store: workspace.path) { teller.take($0) }
+        let pulls = PullCredentials(
+            account: place.account,
+            registries: registries,
+            access: access,
+            environment: environment,
+            wish: options.pull
+        )
+        var images = Images(pulls: pulls)
+        var references: [ImageReference] = []
+        if let image = options.image {
+            references.append(try ImageLocator.reference(image.suffix(after: "docker://") ?? image))
+        } else {
+            let source = DeployBuild(deploy: self, place: place)
+            let name = try await source.name()
+            if case .apply = mode {
+                try await precheck(place, wish, name, pulls, watcher)
+                images.isChecked = true
+                references.append(try await source.push(name, watcher))
+            } else {
+                // Nothing is pushed only to be looked at.
+                let facts = try await source.build(name, watcher)
+                images.facts.append(facts)
+                references.append(facts.reference)
+            }
+        }
+        for text in options.containers {
+            let (container, image) = try DeployWish(options: options, environment: environment).further(text)
+            wish.containers.append(container)
+            references.append(try ImageLocator.reference(image))
+        }
+        for (index, reference) in references.enumerated() {
+            try await add(reference, at: index, &wish, &images, existing)
+        }
+        return images
+    }
+
+    /// Looks at the place before anything is built or pushed.
+    private func precheck(
+        _ place: Deployment.Place,
+        _ wish: GroupWish,
+        _ name: ImageReference,
+        _ pulls: PullCredentials,
+        _ watcher: Watcher
+    ) async throws {
+        var wish = wish
+        wish.containers[0].image = name.description
+        for text in options.containers {
+            var (container, image) = try DeployWish(options: options, environment: environment).further(text)
+            container.image = image
+            wish.containers.append(container)
+        }
+        try refuse(try await target(place, wish, [], pulls).check(), watcher)
+    }
+
+    private func add(
+        _ reference: ImageReference,
+        at index: Int,
+        _ wish: inout GroupWish,
+        _ images: inout Images,
+        _ existing: ContainerGroup?
+    ) async throws {
+        let facts: ImageFacts
+        if images.facts.indices.contains(index) {
+            facts = images.facts[index]
+            // What is not pushed cannot be looked at; who would pull it can be said.
+            if let choice = try? await images.pulls.choose(for: reference, existing: existing) {
+                if let credential = choice.credential { add(credential, to: &wish) }
+            }
+        } else {
+            let choice = try await images.pulls.choose(for: reference, existing: existing)
+            facts = try await images.pulls.look(at: reference, with: choice)
+            images.facts.append(facts)
+            if let credential = choice.credential { add(credential, to: &wish) }
+            let seen = choice.shown.map { shown in
+                "\(facts.reference.domain) gives it to \(shown == .anonymous ? "anybody" : shown.description)"
+            }
+            images.findings += [choice.finding ?? seen.map { DeployFinding("pull", .good, $0) }].compactMap { $0 }
+        }
+        wish.containers[index].image = facts.reference.description
+        let (ports, probe) = facts.defaults
+        wish.containers[index].defaults.ports = ports.compactMap { try? ContainerGroup.Port($0) }
+        guard let probe, let check = facts.config.healthcheck else { return }
+        var liveness = Probe(.command(probe))
+        let seconds = { (nanoseconds: Int64) -> Int? in
+            nanoseconds > 0 ? max(1, Int((nanoseconds + 999_999_999) / 1_000_000_000)) : nil
+        }
+        // Docker's defaults: every 30 s, for 30 s, three times.
+        (liveness.period, liveness.timeout) = (seconds(check.interval) ?? 30, seconds(check.timeout) ?? 30)
+        (liveness.delay, liveness.failures) = (seconds(check.startPeriod), check.retries > 0 ? check.retries : 3)
+        wish.containers[index].defaults.liveness = liveness
+    }
+
+    private func add(_ credential: GroupWish.Credential, to wish: inout GroupWish) {
+        wish.credentials.removeAll { $0.server.lowercased() == credential.server.lowercased() }
+        wish.credentials.append(credential)
+    }
+}

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Azure
+internal import Deploy
+internal import OCI
+
+/// `coracle ps`, `logs`, `exec`, `stop`, `start` and `down` of what was deployed.
+public struct ManageDeployment: Sendable {
+    /// `--resource-group`.
+    public var resourceGroup: String?
+    /// `--name`.
+    public var name: String?
+    /// `--container`: which container of the group; the one called like the group, else the first.
+    public var container: String?
+    /// `--config`: where `coracle.yaml` is.
+    public var config: String?
+    /// How Azure is reached.
+    public var access = RegistryAccess()
+    let environment: [String: String]
+    private let note: @Sendable (String) -> Void
+
+    /// Works with what was deployed.
+    ///
+    /// - Parameters:
+    ///   - environment: The environment of the process.
+    ///   - note: Is told what is worth saying, a line each.
+    public init(environment: [String: String], note: @escaping @Sendable (String) -> Void) {
+        (self.environment, self.note) = (environment, note)
+    }
+
+    /// What a name on the command line means.
+    public enum Meaning: Hashable, Sendable {
+        /// A container of this machine.
+        case local
+        /// A deployment.
+        case deployed
+    }
+
+    /// Says what a name means: `--resource-group` and `--name` are of deployments; else a container of this machine that is
+    /// called so; else the deployment of `coracle.yaml`, which no name means too.
+    ///
+    /// - Parameters:
+    ///   - text: The name; `nil` where none was given.
+    ///   - workspace: Where containers of this machine are kept.
+    /// - Returns: What it means.
+    /// - Throws: ``ExitReason`` where it means nothing.
+    public func meaning(of text: String?, in workspace: Workspace) throws(ExitReason) -> Meaning {
+        if resourceGroup != nil || name != nil { return .deployed }
+        let remembered = try DeployFile(config, environment: environment).read()
+        guard let text else {
+            if remembered.name != nil { return .deployed }
+            throw ExitReason(
+                .usage,
+                "there is no name, and no coracle.yaml here that names a deployment",
+                hint: "a container's name (coracle ps), or --resource-group GROUP --name NAME"
+            )
+        }
+        do {
+            _ = try ContainerFolder.find(text, in: try workspace.storeIfAny())
+            return .local
+        } catch {
+            if remembered.name == text { return .deployed }
+            let known = remembered.name.map { "; coracle.yaml names the deployment \"\($0)\"" } ?? ""
+            throw ExitReason(error.code, error.message + known, hint: error.hint)
+        }
+    }
+
+    /// Whether `coracle.yaml` or a flag names a deployment.
+    ///
+    /// - Returns: Whether one does.
+    /// - Throws: ``ExitReason`` where the file cannot be read.
+    public func isNamed() throws(ExitReason) -> Bool {
+        if resourceGroup != nil { return true }
+        return try DeployFile(config, environment: environment).read().name != nil
+    }
+
+    func place(says: Bool = true) async throws -> Deployment.Place {
+        let file = DeployFile(config, environment: environment)
+        let remembered = try file.read()
+        var options = DeployOptions()
+        options.resourceGroup = resourceGroup ?? remembered.resourceGroup
+        options.name = name ?? remembered.name
+        options.subscription = remembered.subscription
+        let place = try await Deployment.Place(options, access, environment, note: note)
+        let source = resourceGroup == nil || name == nil ? ", from \(file.path)" : ""
+        if says { note("deployment \(place.name) in the resource group \(place.service.resourceGroup)\(source)") }
+        return place
+    }
+
+    func found(_ place: Deployment.Place) async throws -> ContainerGroup {
+        if let group = try await place.service.find(place.name) { return group }
+        throw ExitReason(
+            .usage,
+            "there is no container group \(place.name) in \(place.service.resourceGroup)",
+            hint: "coracle up, or coracle ps --resource-group \(place.service.resourceGroup)"
+        )
+    }
+
+    func chosen(_ group: ContainerGroup, _ place: Deployment.Place) throws(ExitReason) -> String {
+        let names = group.containers.map(\.name)
+        guard let container else { return names.contains(place.name) ? place.name : names.first ?? place.name }
+        guard names.contains(container) else {
+            let list = names.joined(separator: ", ")
+            throw ExitReason(
+                .usage,
+                "\(place.name) has no container \(container); it has \(list)",
+                hint: "--container NAME"
+            )
+        }
+        return container
+    }
+
+    // MARK: Verbs
+
+    /// Lists what is deployed: the one of `coracle.yaml`, or all of `--resource-group`.
+    ///
+    /// - Parameter format: For whom.
+    /// - Returns: A line for each container, or JSON.
+    /// - Throws: ``ExitReason``.
+    public func list(_ format: OutputFormat) async throws -> String {
+        try await ExitReason.explaining {
+            let groups: [ContainerGroup]
+            if resourceGroup != nil, name == nil {
+                // Any name will do to get to the others.
+                var copy = self
+                copy.name = "any"
+                groups = try await copy.place(says: false).service.list()
+            } else {
+                let place = try await place()
+                groups = [try await found(place)]
+            }
+            return DeployedList(groups: groups).formatted(format)
+        }
+    }
+
+    /// Ends all containers; nothing is paid for until they start again.
+    ///
+    /// - Returns: A line for people.
+    /// - Throws: ``ExitReason``.
+    public func stop() async throws -> String {
+        try await ExitReason.explaining {
+            let place = try await place()
+            _ = try await found(place)
+            try await place.service.stop(place.name)
+            return place.name + "\n"
+        }
+    }
+
+    /// Starts all containers again, with their images pulled anew.
+    ///
+    /// - Returns: The URL, else the name.
+    /// - Throws: ``ExitReason``.
+    public func start() async throws -> String {
+        try await ExitReason.explaining {
+            let place = try await place()
+            _ = try await found(place)
+            try await place.service.start(place.name)
+            return (try await found(place).url ?? place.name) + "\n"
+        }
+    }
+
+    /// Deletes the deployment; its images stay in the registry, and `coracle.yaml` where it is.
+    ///
+    /// - Returns: The name; empty where there was none.
+    /// - Throws: ``ExitReason``.
+    public func down() async throws -> String {
+        try await ExitReason.explaining {
+            let place = try await place()
+            guard try await place.service.delete(place.name) else {
+                note("there was no \(place.name)")
+                return ""
+            }
+            return place.name + "\n"
+        }
+    }
+
+    /// Shows what a container wrote.
+    ///
+    /// - Parameters:
+    ///   - follows: Whether to go on until it has ended.
+    ///   - tail: Only so many lines from the end; `nil` for all.
+    ///   - hasTimes: Whether each line begins with when it was written.
+    ///   - write: Takes what was written; returns whether it wants more.
+    /// - Throws: ``ExitReason``.
+    public func logs(follows: Bool, tail: Int?, hasTimes: Bool, write: ([UInt8]) -> Bool) async throws {
+        if let tail, tail < 0 { throw ExitReason(.usage, "--tail \(tail) is not a number of lines") }
+        try await ExitReason.explaining {
+            let place = try await place()
+            let container = try chosen(try await found(place), place)
+            var follower = LogFollower()
+            while true {
+                // Asked before reading: what is written after the last read belongs to a container that still ran.
+                let group = follows ? try await place.service.find(place.name) : nil
+                let text = try await place.service.log(
+                    place.name,
+                    container: container,
+                    tail: follower.hasBegun ? nil : tail,
+                    hasTimes: hasTimes
+                )
+                if !write(Array(follower.news(in: text, isPart: tail != nil).utf8)) { return }
+                guard follows, let group else { return }
+                if ManageDeployment.isOver(group, container) { return }
+                try await Task.sleep(for: Deployment.pace(environment).interval)
+            }
+        }
+    }
+
+    private static func isOver(_ group: ContainerGroup, _ container: String) -> Bool {
+        if group.state.state == "Stopped" { return true }
+        let own = group.state.containers.first { $0.name == container }
+        return own?.state == "Terminated" && group.restartPolicy == "Never"
+    }
+}
+
+/// Finds what is new in a text that is given whole each time, until it is so long that its beginning goes.
+struct LogFollower {
+    private var last = ""
+    private(set) var hasBegun = false
+
+    mutating func news(in text: String, isPart: Bool) -> String {
+        defer { (last, hasBegun) = (text, true) }
+        guard hasBegun, !last.isEmpty else { return text }
+        if text.hasPrefix(last) { return String(text.dropFirst(last.count)) }
+        // The end of what was shown is somewhere in it, where its beginning went, or only its end was shown.
+        let end = String(last.suffix(1024))
+        if let range = text.ranges(of: end).last { return String(text[range.upperBound...]) }
+        // The container began anew.
+        return text
+    }
+}
+
+/// Groups of containers, for people and programs.
+private struct DeployedList: Writable {
+    let groups: [ContainerGroup]
+
+    var text: String {
+        let head = ["DEPLOYMENT", "CONTAINER", "IMAGE", "STATUS", "RESTARTS", "URL"]
+        let rows = groups.flatMap { group in
+            group.containers.map { container -> [String] in
+                let state = group.state.containers.first { $0.name == container.name && !$0.isInit }
+                return [
+                    group.name ?? "", container.name, container.image, DeployedList.status(group, state),
+                    "\(state?.restarts ?? 0)", group.url ?? "-",
+                ]
+            }
+        }
+        return TextTable.write([head] + rows)
+    }
+
+    private static func status(_ group: ContainerGroup, _ state: GroupState.ContainerState?) -> String {
+        guard let state, !state.state.isEmpty else {
+            return (group.state.state.isEmpty ? group.state.provisioning : group.state.state).lowercased()
+        }
+        let code = state.exitCode.map { " (\($0))" } ?? ""
+        return state.state.lowercased() + code + (state.detail.isEmpty ? "" : " \(state.detail)")
+    }
+
+    var json: JSONValue {
+        let list = groups.map { group -> JSONValue in
+            var json: JSONValue = [
+                "name": .string(group.name ?? ""), "state": .string(group.state.state),
+                "provisioning": .string(group.state.provisioning),
+            ]
+            json["url"] = group.url.map { .string($0) }
+            json["containers"] = .array(
+                group.containers.map { container in
+                    let state = group.state.containers.first { $0.name == container.name && !$0.isInit }
+                    var json: JSONValue = [
+                        "name": .string(container.name), "image": .string(container.image),
+                        "state": .string(state?.state ?? ""), "restarts": .int(Int64(state?.restarts ?? 0)),
+                    ]
+                    json["code"] = state?.exitCode.map { .int(Int64($0)) }
+                    return json
+                }
+            )
+            return json
+        }
+        return ["version": 1, "deployments": .array(list)]
+    }
+}

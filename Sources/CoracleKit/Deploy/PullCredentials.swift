@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Azure
+internal import Deploy
+internal import HTTP
+internal import OCI
+internal import Registry
+
+/// Chooses what a group pulls its images with, and looks at images with just that.
+struct PullCredentials {
+    let account: AzureAccount
+    let registries: Registries
+    let access: RegistryAccess
+    let environment: [String: String]
+    /// `--pull-with`; `nil` for whatever there is.
+    let wish: String?
+
+    /// What was chosen, and what was seen with it.
+    struct Choice {
+        /// What the group is given; `nil` where it needs nothing, or keeps what it has.
+        var credential: GroupWish.Credential?
+        /// What can be shown to the registry in its place; `nil` where only Azure can.
+        var shown: Credentials?
+        /// What is worth saying about it.
+        var finding: DeployFinding?
+    }
+
+    /// Chooses for a registry.
+    func choose(for reference: ImageReference, existing: ContainerGroup?) async throws -> Choice {
+        let server = reference.domain
+        let kept = (existing?.json["properties"]?["imageRegistryCredentials"]?.array ?? [])
+            .first {
+                let known = $0["server"]?.string?.lowercased()
+                return known == server.lowercased() || (known == "index.docker.io" && server == "docker.io")
+            }
+        guard let wish, wish != "auto" else {
+            if let kept { return try await keep(kept, server) }
+            return try await automatic(reference)
+        }
+        if let id = wish.suffix(after: "identity=") { return await identity(id, server) }
+        if let user = wish.suffix(after: "user=") {
+            guard let password = try await password(of: user, server) else {
+                throw ExitReason(
+                    .usage,
+                    "--pull-with user=\(user): there is no password for it",
+                    hint: "CORACLE_PULL_PASSWORD in the environment, or coracle login -u \(user) \(server)"
+                )
+            }
+            return basic(server, user, password.value)
+        }
+        switch wish {
+        case "anonymous": return Choice(shown: .anonymous)
+        case "admin": return try await admin(server)
+        case "service-principal":
+            guard let found = principal(server) else {
+                throw ExitReason(
+                    .usage,
+                    "--pull-with service-principal needs one with a secret",
+                    hint: "AZURE_CLIENT_ID and AZURE_CLIENT_SECRET in the environment"
+                )
+            }
+            return found
+        default:
+            throw ExitReason(
+                .usage,
+                "--pull-with \"\(wish)\" is nothing to pull with",
+                hint: "auto, anonymous, admin, service-principal, identity=ID or user=NAME"
+            )
+        }
+    }
+
+    private func identity(_ id: String, _ server: String) async -> Choice {
+        let credential = GroupWish.Credential.identity(server: server, id: id)
+        return Choice(credential: credential, finding: await PullRights(account: account).look(id, server))
+    }
+
+    private func basic(_ server: String, _ user: String, _ password: String) -> Choice {
+        // Azure knows Docker Hub by the name that docker login keeps.
+        let known = server == "docker.io" ? "index.docker.io" : server
+        return Choice(
+            credential: .password(server: known, user: user, SecureText(password)),
+            shown: .basic(user: user, password: password)
+        )
+    }
+
+    /// What the group has already, with its password asked for again.
+    private func keep(_ kept: JSONValue, _ server: String) async throws -> Choice {
+        if let id = kept["identity"]?.string { return await identity(id, server) }
+        guard let user = kept["username"]?.string else { return Choice() }
+        if let password = try await password(of: user, server) { return basic(server, user, password.value) }
+        return Choice()
+    }
+
+    /// The password of a user of a registry, wherever there is one.
+    func password(of user: String, _ server: String) async throws -> SecureText? {
+        if let given = environment["CORACLE_PULL_PASSWORD"], !given.isEmpty { return SecureText(given) }
+        if user == account.settings.client, let secret = account.settings.secret { return SecureText(secret) }
+        if case .basic(user, let password) = try? await registries.credentials.credentials(for: server) {
+            return SecureText(password)
+        }
+        if account.cloud.ownsRegistry(server), case .basic(user, let password)? = try? await adminUser(server) {
+            return SecureText(password)
+        }
+        return nil
+    }
+
+    private func principal(_ server: String) -> Choice? {
+        guard let client = account.settings.client, let secret = account.settings.secret else { return nil }
+        return basic(server, client, secret)
+    }
+
+    private func adminUser(_ server: String) async throws -> Credentials? {
+        guard let known = try await account.manager.registry(server, in: account.subscriptions()), known.isAdminEnabled
+        else { return nil }
+        return try await account.manager.adminCredentials(of: known)
+    }
+
+    private func admin(_ server: String) async throws -> Choice {
+        guard case .basic(let user, let password)? = try await adminUser(server) else {
+            let name = server.prefix { $0 != "." && $0 != ":" }
+            throw ExitReason(
+                .credentials,
+                "the registry \(server) has no admin user, or is not to be seen",
+                hint:
+                    "az acr update --name \(name) --admin-enabled true, or --pull-with service-principal or identity=ID"
+            )
+        }
+        return basic(server, user, password)
+    }
+
+    /// Nothing where the image is public; else the service principal; else the admin user; else what is kept here.
+    private func automatic(_ reference: ImageReference) async throws -> Choice {
+        let server = reference.domain
+        if (try? await client(.anonymous).manifest(ManifestName(reference), in: Repository(reference))) != nil {
+            return Choice(shown: .anonymous)
+        }
+        if account.cloud.ownsRegistry(server) {
+            if let found = principal(server) { return found }
+            if let found = try? await admin(server) { return found }
+        }
+        if case .basic(let user, let password)? = try? await registries.credentials.credentials(for: server),
+            user != "00000000-0000-0000-0000-000000000000"
+        {
+            return basic(server, user, password)
+        }
+        throw ExitReason(
+            .credentials,
+            "there is nothing that Container Instances could pull \(reference.familiar) with",
+            hint:
+                "--pull-with identity=ID (a user-assigned identity with AcrPull), admin, service-principal or user=NAME"
+        )
+    }
+
+    private func client(_ shown: Credentials) -> RegistryClient {
+        let network = access.network(environment)
+        var settings = RegistryClient.Settings()
+        settings.insecureHosts = network.insecureHosts
+        return RegistryClient(
+            transport: NetworkTransport(network),
+            credentials: Shown(credentials: shown),
+            settings: settings
+        )
+    }
+
+    /// Shows one thing to everybody it is made for.
+    private struct Shown: CredentialProvider {
+        let credentials: Credentials
+
+        func credentials(for registry: String) -> Credentials { credentials }
+    }
+
+    /// Looks at an image with what the group will have: its manifest for linux/amd64, and its configuration.
+    func look(at reference: ImageReference, with choice: Choice) async throws -> ImageFacts {
+        let client = choice.shown.map { self.client($0) } ?? registries.client
+        let repository = Repository(reference)
+        do {
+            guard let root = try await client.manifest(ManifestName(reference), in: repository) else {
+                throw ExitReason(
+                    .registry,
+                    "\(reference.domain) has no image \(reference.familiar)",
+                    hint: "coracle registry tags \(repository), or coracle push \(reference.familiar)"
+                )
+            }
+            return try await ImageFacts.read(root.descriptor, called: reference, from: client.source(repository)) {
+                blob in
+                if blob.digest == root.descriptor.digest { return root.bytes }
+                return try await client.manifest(.digest(blob.digest), in: repository)?.bytes ?? []
+            }
+        } catch let error as RegistryError where choice.shown != nil && (error.kind == .auth || error.kind == .denied) {
+            let who = choice.shown.map { "\($0)" } ?? ""
+            throw ExitReason(
+                .credentials,
+                "Container Instances would pull \(reference.familiar) with \(who), which may not: \(error.message)",
+                hint: error.hint
+            )
+        }
+    }
+}
+
+extension ImageFacts {
+    /// Reads what there is to know of an image.
+    static func read(
+        _ root: Descriptor,
+        called reference: ImageReference,
+        from blobs: some BlobSource,
+        _ document: @Sendable (Descriptor) async throws -> [UInt8]
+    ) async throws -> ImageFacts {
+        let platform = Platform(os: "linux", architecture: "amd64")
+        let part = try await ImageGraph.choose(root, platform, reference.familiar, document)
+        let manifest = try Manifest(parsing: try await document(part))
+        let config = try ImageConfig(parsing: try await blobs.bytes(of: manifest.config))
+        let pinned = try ImageReference("\(reference.domain)/\(reference.repository)@\(part.digest)")
+        return ImageFacts(pinned, mediaType: part.mediaType, layers: manifest.layers.map(\.mediaType), config: config)
+    }
+}

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import ArgumentParser
+internal import CoracleKit
+
+/// Where a deployment goes, and what it is called.
+struct DeployPlaceFlags: ParsableArguments {
+    @Option(name: [.customShort("g"), .long], help: ArgumentHelp("The resource group.", valueName: "group"))
+    var resourceGroup: String?
+
+    @Option(name: .shortAndLong, help: "What the container group is called.")
+    var name: String?
+
+    @Option(name: .shortAndLong, help: "The region; that of the resource group by default.")
+    var location: String?
+
+    @Option(help: ArgumentHelp("The first part of its name in the world.", valueName: "label"))
+    var dnsLabel: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Who may take the label later: TenantReuse, Noreuse …; it is part of the name then.",
+            valueName: "scope"
+        )
+    )
+    var dnsScope: String?
+
+    @Option(help: ArgumentHelp("Who reaches it: public, private (with --subnet) or none.", valueName: "who"))
+    var ip: String?
+
+    @Option(help: ArgumentHelp("The id of a subnet that it lives in.", valueName: "id"))
+    var subnet: String?
+
+    @Option(help: ArgumentHelp("An availability zone.", valueName: "number"))
+    var zone: [String] = []
+
+    @Option(help: ArgumentHelp("A tag of the group, NAME=value.", valueName: "tag"))
+    var tag: [String] = []
+
+    @Option(help: "Standard, Confidential or Dedicated.")
+    var sku: String?
+
+    @Option(help: "Regular or Spot.")
+    var priority: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "An identity that it has: system, or the id of one; may be given several times.",
+            valueName: "id"
+        )
+    )
+    var identity: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "What pulls images: auto, anonymous, admin, service-principal, identity=ID, user=NAME.",
+            discussion:
+                "auto keeps what the group has; else nothing where the image is public, the service principal of "
+                + "AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, the registry's admin user, or what coracle login kept. The "
+                + "password of user=NAME is CORACLE_PULL_PASSWORD, or what coracle login kept.",
+            valueName: "what"
+        )
+    )
+    var pullWith: String?
+
+    func apply(to options: inout DeployOptions) {
+        (options.resourceGroup, options.name, options.location) = (resourceGroup, name, location)
+        (options.dnsLabel, options.dnsScope, options.reach) = (dnsLabel, dnsScope, ip)
+        (options.subnet, options.zones, options.tags) = (subnet, zone, tag)
+        (options.sku, options.priority, options.identities, options.pull) = (sku, priority, identity, pullWith)
+    }
+}
+
+/// What runs, and how.
+struct DeployContainerFlags: ParsableArguments {
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp("A port that it listens on, PORT[/udp]; those of EXPOSE by default.", valueName: "port")
+    )
+    var port: [String] = []
+
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp("A variable, NAME=value; NAME alone takes it from here.", valueName: "variable")
+    )
+    var env: [String] = []
+
+    @Option(help: ArgumentHelp("A file with a variable in each line.", valueName: "file"))
+    var envFile: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "A variable that nobody can read again: NAME (from here), NAME=env:VARIABLE, NAME=file:PATH, NAME=value.",
+            valueName: "variable"
+        )
+    )
+    var secureEnv: [String] = []
+
+    @Option(help: ArgumentHelp("A variable that goes.", valueName: "name"))
+    var envRm: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "The program and its arguments, in place of the image's; empty for these.",
+            valueName: "words"
+        )
+    )
+    var command: String?
+
+    @Option(help: "Processors that are kept for it; 1 by default.")
+    var cpu: String?
+
+    @Option(help: "Gigabytes of memory that are kept for it; 1.5 by default.")
+    var memory: String?
+
+    @Option(help: "The most processors that it may use.")
+    var cpuLimit: String?
+
+    @Option(help: "The most gigabytes of memory that it may use.")
+    var memoryLimit: String?
+
+    @Option(help: "Always, OnFailure or Never.")
+    var restartPolicy: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "A volume: NAME:PATH[:ro], or type=azureFile|emptyDir|secret|gitRepo,name=NAME,target=PATH[,readonly],….",
+            discussion:
+                "azureFile has share=, account=, key=env:VARIABLE; secret has FILE=file:PATH or FILE=env:VARIABLE; "
+                + "gitRepo has repository=, directory=, revision=.",
+            valueName: "volume"
+        )
+    )
+    var volume: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "How to see that it works: http:PORT/PATH, exec:COMMAND or none; HEALTHCHECK by default.",
+            discussion: ",delay=SECONDS ,period= ,timeout= and ,failures= may follow.",
+            valueName: "probe"
+        )
+    )
+    var liveness: String?
+
+    @Option(help: ArgumentHelp("How to see that it is ready, as --liveness.", valueName: "probe"))
+    var readiness: String?
+
+    @Option(help: ArgumentHelp("Which container of the group this is about.", valueName: "name"))
+    var containerName: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "A further container: name=NAME,image=IMAGE[,port=…,env=…,secure-env=…,cpu=…,memory=…,command=…,mount=…].",
+            valueName: "container"
+        )
+    )
+    var container: [String] = []
+
+    @Option(help: ArgumentHelp("A container that goes.", valueName: "name"))
+    var containerRm: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Where a secret is that Azure kept to itself: VOLUME=env:VARIABLE or VOLUME=file:PATH.",
+            valueName: "source"
+        )
+    )
+    var secretSource: [String] = []
+
+    func apply(to options: inout DeployOptions) {
+        (options.ports, options.environment, options.environmentFiles) = (port, env, envFile)
+        (options.secureEnvironment, options.removedVariables, options.command) = (secureEnv, envRm, command)
+        (options.cpu, options.memory, options.cpuLimit, options.memoryLimit) = (cpu, memory, cpuLimit, memoryLimit)
+        (options.restartPolicy, options.volumes, options.liveness) = (restartPolicy, volume, liveness)
+        (options.readiness, options.containerName, options.containers) = (readiness, containerName, container)
+        (options.removedContainers, options.secretSources) = (containerRm, secretSource)
+    }
+}
+
+/// What is done in the end, and how it is shown.
+struct DeployModeFlags: ParsableArguments {
+    @OptionGroup var store: StoreFlags
+    @OptionGroup var registryAccess: RegistryFlags
+
+    @Option(name: .shortAndLong, help: "The Dockerfile; Dockerfile in the context by default.")
+    var file: String?
+
+    @Option(help: ArgumentHelp("The stage to build; the last one by default.", valueName: "stage"))
+    var buildTarget: String?
+
+    @Option(help: ArgumentHelp("A build argument, NAME=value.", valueName: "argument"))
+    var buildArg: [String] = []
+
+    @Option(
+        help: ArgumentHelp("A further context, NAME=FOLDER or NAME=oci-layout://FOLDER[:TAG].", valueName: "context")
+    )
+    var buildContext: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Where what is built goes: a host, or the name of one of Azure's; the group's by default.",
+            valueName: "registry"
+        )
+    )
+    var registry: String?
+
+    @Option(help: ArgumentHelp("What it is called there; the deployment's name by default.", valueName: "name"))
+    var repository: String?
+
+    @Flag(help: "Say what would be done, and do nothing; what is built is not pushed.")
+    var dryRun = false
+
+    @Option(
+        help: ArgumentHelp("Write it as a template without secrets: arm, bicep, or az for a script.", valueName: "form")
+    )
+    var emit: String?
+
+    @Flag(help: "Delete the group and make it anew where Azure cannot change it; its address moves.")
+    var recreate = false
+
+    @Flag(help: "Leave what does not work as it is; do not go back to what did.")
+    var keepFailed = false
+
+    @Option(help: "How to show progress: auto, plain, tty or json.")
+    var progress = ProgressStyle.auto
+
+    @Flag(name: .shortAndLong, help: "Print the result and nothing else.")
+    var quiet = false
+
+    @Flag(help: "Print the result as JSON.")
+    var json = false
+
+    /// What flags say, without an image or a context.
+    func deploy(_ place: DeployPlaceFlags, _ container: DeployContainerFlags) throws -> DeployImage {
+        guard !dryRun || emit == nil else { throw ExitReason(.usage, "--dry-run and --emit are given both") }
+        var deploy = DeployImage(try store.workspace, environment: Environment.all)
+        place.apply(to: &deploy.options)
+        container.apply(to: &deploy.options)
+        (deploy.options.file, deploy.options.stage, deploy.options.buildArguments) = (file, buildTarget, buildArg)
+        deploy.options.buildContexts = buildContext
+        (deploy.options.registry, deploy.options.repository) = (registry, repository)
+        deploy.access = try registryAccess.access
+        deploy.options.subscription = deploy.access.azure.subscription
+        deploy.mode = emit.map { .emit($0) } ?? (dryRun ? .dryRun : .apply)
+        (deploy.mayRecreate, deploy.keepsFailed) = (recreate, keepFailed)
+        if Prompt.isPossible { deploy.ask = { Prompt.secret($0) } }
+        return deploy
+    }
+
+    /// Does it, shows it, and prints its result.
+    func show(_ body: (DeployImage.Watcher) async throws -> DeployImage.Outcome) async throws {
+        let view = progress.view(isQuiet: quiet)
+        var watcher = DeployImage.Watcher()
+        (watcher.build, watcher.transfer) = ({ view.show($0) }, { view.show($0) })
+        if !quiet { watcher.line = { view.show(line: $0) } }
+        let outcome: DeployImage.Outcome
+        do {
+            outcome = try await body(watcher)
+        } catch {
+            view.finish()
+            throw error
+        }
+        view.finish()
+        try Output.result(json ? outcome.json : outcome.text)
+        if let failure = outcome.failure { throw failure }
+    }
+}

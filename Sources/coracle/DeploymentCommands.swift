@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import ArgumentParser
+internal import CoracleKit
+
+/// Which deployment a command is about, where it is about one.
+struct DeploymentFlags: ParsableArguments {
+    @Option(
+        name: [.customShort("g"), .customLong("resource-group")],
+        help: ArgumentHelp("Of a deployment: its resource group; else that of coracle.yaml.", valueName: "group")
+    )
+    var resourceGroup: String?
+
+    @Option(
+        name: .customLong("name"),
+        help: ArgumentHelp("Of a deployment: its name; else that of coracle.yaml.", valueName: "name")
+    )
+    var deployment: String?
+
+    @Option(help: ArgumentHelp("Of a deployment: which of its containers.", valueName: "name"))
+    var container: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The file that names the deployment; else CORACLE_CONFIG, else coracle.yaml.",
+            valueName: "file"
+        )
+    )
+    var config: String?
+
+    @Option(help: ArgumentHelp("Trust the certificates in this file too.", valueName: "file"))
+    var ca: [String] = []
+
+    @OptionGroup(title: "Azure") var azure: AzureFlags
+
+    var manage: ManageDeployment {
+        get throws {
+            var manage = ManageDeployment(environment: Environment.all) { Output.note($0) }
+            (manage.resourceGroup, manage.name, manage.container) = (resourceGroup, deployment, container)
+            manage.config = config
+            (manage.access.azure, manage.access.authorityFiles) = (try azure.access, ca)
+            return manage
+        }
+    }
+}
+
+/// `coracle start`.
+struct StartCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "start",
+        abstract: "Start a deployment again that was stopped.",
+        discussion: "Its images are pulled anew, and its address may be another. Its URL goes to standard output."
+    )
+
+    @OptionGroup var deployment: DeploymentFlags
+
+    mutating func run() async throws { try Output.result(await deployment.manage.start()) }
+}
+
+/// `coracle down`.
+struct DownCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "down",
+        abstract: "Delete a deployment; its images stay in the registry, and coracle.yaml where it is.",
+        discussion: "It is the one that coracle.yaml names, or the one of --resource-group and --name."
+    )
+
+    @OptionGroup var deployment: DeploymentFlags
+
+    mutating func run() async throws { try Output.result(await deployment.manage.down()) }
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import ArgumentParser
+internal import CoracleKit
+internal import Glibc
+
+/// `coracle exec`.
+struct ExecCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "exec",
+        abstract: "Run a command, or a shell, in a container of a deployment.",
+        discussion: """
+            Without a command, a shell with this terminal before it. A command is run by /bin/sh in the container, and its \
+            exit code is that of coracle; both its streams go to standard output. The deployment is the one that \
+            coracle.yaml names, or the one of --resource-group and --name.
+
+              coracle exec
+              coracle exec --container proxy cat /etc/nginx/nginx.conf
+            """
+    )
+
+    @OptionGroup var deployment: DeploymentFlags
+
+    @Option(help: "The shell, where there is no command.")
+    var shell = "/bin/sh"
+
+    @Argument(parsing: .captureForPassthrough, help: "The command and its arguments.")
+    var command: [String] = []
+
+    mutating func run() async throws {
+        let manage = try deployment.manage
+        let words = command.first == "--" ? Array(command.dropFirst()) : command
+        guard !words.isEmpty else {
+            return try await manage.shell(shell) { Output.piece($0, isError: false) }
+        }
+        let code = try await manage.execute(words) { Output.piece($0, isError: false) }
+        if code != 0 { throw ExitCode(code) }
+    }
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+import Azure
+import OCI
+import Testing
+
+@testable import Deploy
+
+@Suite("Why a group does not work")
+struct DiagnosisTests {
+    private func state(_ view: String, group: String = "{\"state\":\"Running\"}") throws -> GroupState {
+        try Groups.json(
+            """
+            {"properties":{"osType":"Linux","provisioningState":"Succeeded","instanceView":\(group),
+            "containers":[{"name":"web","properties":{"image":"i","instanceView":\(view)}}]}}
+            """
+        )
+        .state
+    }
+
+    private static let loop =
+        #"{"restartCount":4,"currentState":{"state":"Waiting","detailStatus":"CrashLoopBackOff"},"previousState":{"state":"Terminated","exitCode":CODE,"detailStatus":"Error"}}"#
+
+    @Test(
+        "The one cause is the likeliest",
+        arguments: [
+            (
+                loop.replacing("CODE", with: "1"), "Traceback\nKeyError: 'DB'\n",
+                "web ended with exit code 1, and again after 4 restarts: KeyError: 'DB'"
+            ),
+            (
+                loop.replacing("CODE", with: "127"), "sh: app: not found\n",
+                "web cannot start its program (exit code 127): sh: app: not found"
+            ),
+            (
+                loop.replacing("CODE", with: "1"), "exec /app: exec format error\n",
+                "web is for another processor than linux/amd64"
+            ),
+            (
+                loop.replacing("CODE", with: "1"), "Error: listen EADDRINUSE: address already in use :::80\n",
+                "web listens on a port that another container of the group has"
+            ),
+            (
+                loop.replacing("CODE", with: "137").replacing("\"Error\"", with: "\"OOMKilled\""), "",
+                "web used more memory than it has"
+            ),
+            (loop.replacing("CODE", with: "139"), "", "web crashed (exit code 139)"),
+            (
+                loop.replacing("CODE", with: "0"), "done\n",
+                "web ended, which starts it again and again with the restart policy Always"
+            ),
+            (
+                #"{"currentState":{"state":"Waiting"},"events":[{"name":"Failed","type":"Warning","message":"Failed to pull image \"x\": denied"}]}"#,
+                "", "the image cannot be pulled: Failed to pull image \"x\": denied"
+            ),
+            (
+                #"{"restartCount":1,"currentState":{"state":"Running"},"events":[{"name":"Started","type":"Normal","message":"s"},{"name":"Killing","type":"Normal","message":"Container failed liveness probe"}]}"#,
+                "", "web fails its liveness probe: Container failed liveness probe"
+            ),
+        ]
+    )
+    func causes(view: String, log: String, cause: String) throws {
+        #expect(Diagnosis.of(try state(view), log: log, name: "web").cause == cause)
+    }
+
+    @Test(
+        "A container that cannot get better is lost, one that still may is not",
+        arguments: [
+            (loop.replacing("CODE", with: "1"), "Always", true),
+            (#"{"restartCount":0,"currentState":{"state":"Running"}}"#, "Always", false),
+            (
+                #"{"restartCount":0,"currentState":{"state":"Waiting","detailStatus":"ContainerCreating"}}"#, "Always",
+                false
+            ),
+            (#"{"restartCount":0,"currentState":{"state":"Terminated","exitCode":0}}"#, "Never", false),
+            (#"{"restartCount":0,"currentState":{"state":"Terminated","exitCode":0}}"#, "Always", true),
+            (#"{"restartCount":0,"currentState":{"state":"Terminated","exitCode":3}}"#, "Never", true),
+        ]
+    )
+    func lost(view: String, policy: String, isLost: Bool) throws {
+        #expect(ACITarget.isLost(try state(view), policy: policy) == isLost)
+    }
+
+    @Test("A program that has done its work is up, unless it should always run")
+    func up() throws {
+        let done = try state(#"{"restartCount":0,"currentState":{"state":"Terminated","exitCode":0}}"#)
+
+        #expect(done.isUp(restartPolicy: "Never"))
+        #expect(!done.isUp(restartPolicy: nil))
+    }
+}
