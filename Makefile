@@ -3,7 +3,7 @@
 PREFIX ?= /usr/local
 SWIFT_TEST = swift test --explicit-target-dependency-import-check error
 # A server in the tests' own process needs its threads: tests that wait for programs would keep them from it.
-SERVED = ^((Azure|HTTP|Registry|RegistryServer)Tests|EndToEndTests[.]KilledPush)
+SERVED = ^((Azure|HTTP|Registry|RegistryServer)Tests|EndToEndTests[.](AzureRegistry|KilledPush))
 
 setup:       ; @scripts/setup
 build: setup ; swift build -c release --product coracle

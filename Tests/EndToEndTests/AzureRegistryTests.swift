@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Azure's registries through the program, against an emulated Azure.
-@Suite("Azure's registries, through the program")
+@Suite("Azure's registries, through the program", .inTurns)
 struct AzureRegistryTests {
     private static let secrets = ["emulated-secret", "wr0ng-s3cret"]
 
