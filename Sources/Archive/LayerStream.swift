@@ -17,9 +17,10 @@ public final class LayerStream {
     /// - Parameters:
     ///   - descriptor: An open file, read from where it stands; stays open, and must until the stream is gone.
     ///   - name: Its name for messages.
+    ///   - isHashed: Whether the digest is wanted; hashing takes longer than all else.
     /// - Throws: ``ArchiveError`` where no thread can be had.
-    public init(descriptor: Int32, name: String) throws(ArchiveError) {
-        ahead = ReadAhead(descriptor, name)
+    public init(descriptor: Int32, name: String, isHashed: Bool = true) throws(ArchiveError) {
+        ahead = ReadAhead(descriptor, name, isHashed: isHashed)
         let context = Unmanaged.passRetained(ahead)
         var thread = pthread_t()
         let code = pthread_create(
@@ -55,7 +56,7 @@ public final class LayerStream {
 
     /// Reads what is left.
     ///
-    /// - Returns: The digest of all bytes: the diff ID.
+    /// - Returns: The digest of all bytes: the diff ID; that of no bytes for a stream that is not hashed.
     /// - Throws: ``ArchiveError`` where the file is damaged.
     public func finish() throws(ArchiveError) -> Digest {
         while try !next().isEmpty {}
@@ -95,8 +96,10 @@ private final class ReadAhead: @unchecked Sendable, ByteSink {
     /// Used on `hashing` only.
     private var hash = SHA256()
 
-    init(_ descriptor: Int32, _ name: String) {
-        (self.descriptor, self.name) = (descriptor, name)
+    private let isHashed: Bool
+
+    init(_ descriptor: Int32, _ name: String, isHashed: Bool) {
+        (self.descriptor, self.name, self.isHashed) = (descriptor, name, isHashed)
         for _ in 0..<8 { empty.signal() }
     }
 
@@ -169,8 +172,12 @@ private final class ReadAhead: @unchecked Sendable, ByteSink {
     private func submit() {
         guard let block = filling, block.count > 0 else { return }
         filling = nil
-        hashing.async {
-            self.hash.update(UnsafeRawBufferPointer(rebasing: block.bytes[..<block.count]))
+        if isHashed {
+            hashing.async {
+                self.hash.update(UnsafeRawBufferPointer(rebasing: block.bytes[..<block.count]))
+                block.hashed.signal()
+            }
+        } else {
             block.hashed.signal()
         }
         state.withLock { $0.full.append(block) }

@@ -26,6 +26,20 @@ public struct Plan: Sendable {
     /// The first step that runs a command; `nil` where none does.
     public var firstCommand: Step? { steps.first { if case .run = $0.action { true } else { false } } }
 
+    /// Whether a command runs on what a step makes.
+    ///
+    /// - Parameter step: A step of this plan.
+    /// - Returns: Whether one does, at once or after other steps.
+    public func runsCommands(after step: Step) -> Bool {
+        var above: Set<Int> = [step.index]
+        for next in steps[step.index...].dropFirst() {
+            guard let base = next.inputs.first, above.contains(base) else { continue }
+            if case .run = next.action { return true }
+            above.insert(next.index)
+        }
+        return false
+    }
+
     /// How far each step is from a step without inputs; steps of one level may run at the same time.
     public var levels: [Int] {
         var levels: [Int] = []

@@ -78,9 +78,10 @@ final class FileContent {
             var left = entries
             try bring(layer)
             try LayerIndex.read(layer, in: store) { entry, number, reader in
-                guard let nodes = left.removeValue(forKey: number), let first = nodes.first else { return }
+                guard let nodes = left.removeValue(forKey: number), let first = nodes.first else { return true }
                 try spool(first, from: reader, name: entry.name)
                 for node in nodes.dropFirst() { (node.size, node.content) = (first.size, first.content) }
+                return !left.isEmpty
             }
             guard left.isEmpty else { throw StoreError("the layer \(digest) has fewer entries than it had") }
         }

@@ -113,6 +113,10 @@ public final class ImageBuilder {
         let runner = StepRunner(self, step, below)
         let definition = runner.definition()
         if let known = try found(step, definition, { try runner.key(definition) }) { return below + [known] }
+        // What a command after this needs unpacked is read once, not for its names first.
+        if plan.runsCommands(after: step), !below.allSatisfy({ LayerIndex.isKept($0.descriptor.digest, in: store) }) {
+            _ = try folders(of: below)
+        }
         let tree = try tree(of: below, keeps: true)
         try runner.run(on: tree)
         let maker = LayerMaker(store, content, digests, settings) { [events] in events(.progress(step, bytes: $0)) }

@@ -200,7 +200,9 @@ public struct Build: Sendable {
         let runs = plan.hasCommands
         let isLazy = !runs && registries.pushes && outputs.isEmpty
         let loader = helpers.loader
-        try await images.resolve(imagesOf: plan, loader: isLazy ? loader : nil, events: registries.fetched)
+        // What a command needs unpacked is verified by unpacking it.
+        let known = runs || isLazy ? loader : nil
+        try await images.resolve(imagesOf: plan, loader: known, isLazy: isLazy, events: registries.fetched)
         var sources = try sources(common.files, common.context.folder, images)
         sources.git = common.git
         (sources.bring, sources.recorded) = (loader.bring, helpers.cache.record)
@@ -225,6 +227,7 @@ public struct Build: Sendable {
                 early?.take(event)
                 events(event)
             }
+            if runs { try loader.verifyRest() }
             return .image(image)
         } catch let error as BuildError {
             return .failed(.failed(DiagnosticText.write(error, in: common.files.dockerfile), .step))

@@ -24,8 +24,8 @@ final class LayerLoader: Sendable {
 
     private let store: ImageStore
     private let requests: AsyncStream<Request>.Continuation
-    /// What a layer must hold before compression.
-    private let told = Mutex<[Digest: Digest]>([:])
+    /// Layers that were not looked at yet, and what they must hold before compression.
+    private let told = Mutex<[Digest: (layer: Descriptor, diffID: Digest)]>([:])
 
     private init(_ store: ImageStore, _ requests: AsyncStream<Request>.Continuation) {
         (self.store, self.requests) = (store, requests)
@@ -56,15 +56,15 @@ final class LayerLoader: Sendable {
         }
     }
 
-    /// Says that a layer can be had, and what it must hold before compression.
-    func know(_ layer: Descriptor, _ diffID: Digest) { told.withLock { $0[layer.digest] = diffID } }
+    /// Says that a layer is here or can be had, and what it must hold before compression.
+    func know(_ layer: Descriptor, _ diffID: Digest) { told.withLock { $0[layer.digest] = (layer, diffID) } }
 
     /// Whether a layer can be had.
     @Sendable func isElsewhere(_ layer: Descriptor) -> Bool { told.withLock { $0[layer.digest] != nil } }
 
     /// Brings a layer here and verifies what it holds; waits until it is here.
     @Sendable func bring(_ layer: Descriptor) throws {
-        guard let diffID = told.withLock({ $0[layer.digest] }) else { return }
+        guard let diffID = told.withLock({ $0[layer.digest]?.diffID }) else { return }
         if !store.has(layer) {
             let request = Request(layer)
             requests.yield(request)
@@ -80,5 +80,10 @@ final class LayerLoader: Sendable {
             )
         }
         told.withLock { $0[layer.digest] = nil }
+    }
+
+    /// Verifies the layers that are here and that no step looked into.
+    func verifyRest() throws {
+        for (layer, _) in told.withLock({ Array($0.values) }) where store.has(layer) { try bring(layer) }
     }
 }

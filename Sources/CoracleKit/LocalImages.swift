@@ -59,10 +59,12 @@ final class LocalImages: BaseImageResolver {
 
     /// Finds every image that a COPY or a mount of a plan names, and brings the layers of all images of it here.
     ///
-    /// With a loader, layers stay where they are until a step looks into them.
+    /// Lazily, layers stay where they are until a step looks into them. What layers hold is verified at once, or with a
+    /// loader when a step looks into them.
     func resolve(
         imagesOf plan: Plan,
         loader: LayerLoader?,
+        isLazy: Bool,
         events: @escaping @Sendable (TransferEvent) -> Void
     ) async throws {
         var needed: Set<BaseAction> = []
@@ -76,11 +78,12 @@ final class LocalImages: BaseImageResolver {
         for base in needed where layers[base] == nil { _ = try await resolve(base) }
         let images = found.withLock { found in found.filter { needed.contains($0.key) }.map(\.value) }
         for image in images {
-            for (layer, diffID) in zip(image.layers.layers, image.layers.diffIDs) where !store.has(layer) {
+            for (layer, diffID) in zip(image.layers.layers, image.layers.diffIDs)
+            where !store.has(layer) || !LayerIndex.isKnown(layer.digest, in: store) {
                 loader?.know(layer, diffID)
             }
         }
-        if loader == nil {
+        if !isLazy {
             try await remote?.fetch(LocalImages.each(images.flatMap(\.layers.layers)), events: events)
         }
         for image in images {
@@ -107,7 +110,7 @@ final class LocalImages: BaseImageResolver {
     /// Layers are what the configuration says they are; those that are not here yet are looked at when they come.
     private func check(_ image: Found, isWhole: Bool) throws {
         for (layer, told) in zip(image.layers.layers, image.layers.diffIDs)
-        where isWhole || store.has(layer) || LayerIndex.isKnown(layer.digest, in: store) {
+        where isWhole || LayerIndex.isKnown(layer.digest, in: store) {
             let diffID = try LayerIndex.diffID(of: layer, in: store)
             guard diffID == told else {
                 throw ExitReason(

@@ -22,12 +22,7 @@ public enum LayerIndex {
         let path = self.path(layer.digest, store)
         if let bytes = try DiskFile.read(path), let entries = decode(bytes) { return entries }
         var entries: [TarEntry] = []
-        let encoder = try Encoder(store)
-        try read(layer, in: store) { entry, _, _ in
-            entries.append(entry)
-            try encoder.add(entry)
-        }
-        try keep(encoder, of: layer.digest, in: store)
+        _ = try learn(layer, in: store) { entries.append($0) }
         return entries
     }
 
@@ -55,14 +50,31 @@ public enum LayerIndex {
         if let bytes = try DiskFile.read(known), let digest = try? Digest(String(decoding: bytes, as: UTF8.self)) {
             return digest
         }
-        let path = store.path(of: layer.digest)
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw StoreError("opening the layer \(path)", errno: errno) }
-        defer { close(descriptor) }
-        let name = "layer \(layer.digest.short)"
-        let digest = try ArchiveReader.contentDigest(descriptor: descriptor, name: name)
-        try DiskFile.write(Array(digest.description.utf8), to: known, isSynced: false)
+        return try learn(layer, in: store) { _ in }
+    }
+
+    /// Reads a layer once, and keeps its entries and its diff ID.
+    private static func learn(
+        _ layer: Descriptor,
+        in store: ImageStore,
+        _ body: (TarEntry) -> Void
+    ) throws -> Digest {
+        let encoder = try Encoder(store)
+        let digest = try stream(layer, in: store) { stream in
+            let reader = try ArchiveReader(stream, name: "layer \(layer.digest.short)")
+            while let entry = try reader.next() {
+                body(entry)
+                try encoder.add(entry)
+            }
+        }
+        try keep(encoder, of: layer.digest, in: store)
+        try keep(digest, of: layer.digest, in: store)
         return digest
+    }
+
+    /// Remembers what a layer holds before compression.
+    static func keep(_ diffID: Digest, of layer: Digest, in store: ImageStore) throws {
+        try DiskFile.write(Array(diffID.description.utf8), to: path(layer, store) + ".diff", isSynced: false)
     }
 
     /// Remembers the entries of a layer.
@@ -76,32 +88,32 @@ public enum LayerIndex {
         try entries.finish(at: path(layer, store))
     }
 
-    /// Reads a layer from beginning to end.
+    /// Reads a layer from its beginning, as far as it is of interest.
     ///
     /// - Parameters:
     ///   - layer: The layer; in the store.
     ///   - store: The store.
-    ///   - body: Is given each entry with its place, and may copy its content.
+    ///   - body: Is given each entry with its place, and may copy its content; says whether to go on.
     /// - Throws: ``StoreError`` or ``ArchiveError`` where the layer is missing or damaged; what `body` throws.
     public static func read(
         _ layer: Descriptor,
         in store: ImageStore,
-        _ body: (TarEntry, Int, ArchiveReader) throws -> Void
+        _ body: (TarEntry, Int, ArchiveReader) throws -> Bool
     ) throws {
-        let path = store.path(of: layer.digest)
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw StoreError("opening the layer \(path)", errno: errno) }
-        defer { close(descriptor) }
-        let reader = try ArchiveReader(descriptor: descriptor, name: "layer \(layer.digest.short)", tarOnly: true)
-        var number = 0
-        while let entry = try reader.next() {
-            try body(entry, number, reader)
-            number += 1
+        try withStream(layer, in: store, isHashed: false) { stream in
+            let reader = try ArchiveReader(stream, name: "layer \(layer.digest.short)")
+            var number = 0
+            while let entry = try reader.next(), try body(entry, number, reader) { number += 1 }
         }
     }
 
     /// Whether the entries of a layer are remembered.
-    static func isKept(_ layer: Digest, in store: ImageStore) -> Bool { access(path(layer, store), F_OK) == 0 }
+    ///
+    /// - Parameters:
+    ///   - layer: The layer's digest.
+    ///   - store: The store.
+    /// - Returns: Whether they are; what the layer holds before compression may not be known.
+    public static func isKept(_ layer: Digest, in store: ImageStore) -> Bool { access(path(layer, store), F_OK) == 0 }
 
     /// Reads a layer to its end; its digest before compression.
     static func stream(
@@ -109,13 +121,24 @@ public enum LayerIndex {
         in store: ImageStore,
         _ body: (LayerStream) throws -> Void
     ) throws -> Digest {
+        try withStream(layer, in: store, isHashed: true) { stream in
+            try body(stream)
+            return try stream.finish()
+        }
+    }
+
+    private static func withStream<Result>(
+        _ layer: Descriptor,
+        in store: ImageStore,
+        isHashed: Bool,
+        _ body: (LayerStream) throws -> Result
+    ) throws -> Result {
         let path = store.path(of: layer.digest)
         let file = OpenFile(open(path, O_RDONLY | O_CLOEXEC))
         guard file.isOpen else { throw StoreError("opening the layer \(path)", errno: errno) }
-        let stream = try LayerStream(descriptor: file.descriptor, name: "layer \(layer.digest.short)")
         defer { withExtendedLifetime(file) {} }
-        try body(stream)
-        return try stream.finish()
+        let name = "layer \(layer.digest.short)"
+        return try body(LayerStream(descriptor: file.descriptor, name: name, isHashed: isHashed))
     }
 
     private static func path(_ layer: Digest, _ store: ImageStore) -> String { "\(store.root)/layers/\(layer.hex)" }

@@ -141,6 +141,7 @@ final class UnpackWork: Sendable {
         }
         try unpacker.finish()
         if let index { try LayerIndex.keep(index, of: layer.descriptor.digest, in: snapshots.store) }
+        try LayerIndex.keep(diffID, of: layer.descriptor.digest, in: snapshots.store)
         return unpacker.dependsOnLower
     }
 

@@ -41,7 +41,10 @@ public struct FileIndex {
     private static let mark = Array("coracle-files-2\n".utf8)
 
     private let path: String
-    private var records: [UInt64: Record] = [:]
+    /// The file as it is: the mark, and the records one after the other. There are many, and they are held once.
+    private var bytes = mark
+    /// Where the record of an inode is in ``bytes``.
+    private var places: [UInt64: UInt32] = [:]
     private var isChanged = false
 
     /// Reads the index of a folder; a damaged one is taken as empty.
@@ -51,27 +54,30 @@ public struct FileIndex {
     ///   - folder: Names the folder.
     public init(_ store: ImageStore, folder: String) {
         path = "\(store.root)/files/\(folder)"
-        let mark = FileIndex.mark
+        let (mark, stride) = (FileIndex.mark, MemoryLayout<Record>.stride)
         guard let bytes = try? DiskFile.read(path), bytes.starts(with: mark),
-            (bytes.count - mark.count) % MemoryLayout<Record>.stride == 0
+            (bytes.count - mark.count) % stride == 0, UInt32(exactly: bytes.count) != nil
         else { return }
         // The time of an index is when it was of use last.
         utimensat(AT_FDCWD, path, nil, 0)
-        records.reserveCapacity(bytes.count / MemoryLayout<Record>.stride)
-        bytes.withUnsafeBytes { buffer in
-            for offset in stride(from: mark.count, to: buffer.count, by: MemoryLayout<Record>.stride) {
-                let record = buffer.loadUnaligned(fromByteOffset: offset, as: Record.self)
-                records[record.stamp.inode] = record
-            }
+        self.bytes = bytes
+        places.reserveCapacity((bytes.count - mark.count) / stride)
+        for place in Swift.stride(from: mark.count, to: bytes.count, by: stride) {
+            places[record(at: place).stamp.inode] = UInt32(place)
         }
+    }
+
+    private func record(at place: Int) -> Record {
+        bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: place, as: Record.self) }
     }
 
     /// The digest of a file that did not change; `nil` where it must be read.
     ///
     /// - Parameter stamp: The file as it is now.
     public subscript(stamp: Stamp) -> Hash? {
-        guard let record = records[stamp.inode], record.stamp == stamp else { return nil }
-        return record.hash
+        guard let place = places[stamp.inode] else { return nil }
+        let record = record(at: Int(place))
+        return record.stamp == stamp ? record.hash : nil
     }
 
     /// Remembers a digest.
@@ -87,7 +93,18 @@ public struct FileIndex {
         let isCoarse = stamp.mtime % 1_000_000_000 == 0 && stamp.ctime % 1_000_000_000 == 0
         let margin: Int64 = isCoarse ? 2_000_000_000 : 50_000_000
         guard time &- max(stamp.mtime, stamp.ctime) > margin else { return }
-        records[stamp.inode] = Record(stamp: stamp, hash: hash)
+        put(Record(stamp: stamp, hash: hash))
+    }
+
+    private mutating func put(_ record: Record) {
+        if let place = places[record.stamp.inode] {
+            bytes.withUnsafeMutableBytes { $0.storeBytes(of: record, toByteOffset: Int(place), as: Record.self) }
+        } else {
+            // Beyond what a place can say, files are read again.
+            guard let place = UInt32(exactly: bytes.count) else { return }
+            places[record.stamp.inode] = place
+            withUnsafeBytes(of: record) { bytes.append(contentsOf: $0) }
+        }
         isChanged = true
     }
 
@@ -96,13 +113,6 @@ public struct FileIndex {
     /// - Throws: ``StoreError`` where it cannot be written.
     public mutating func save() throws(StoreError) {
         guard isChanged else { return }
-        var bytes = FileIndex.mark
-        bytes.reserveCapacity(bytes.count + records.count * MemoryLayout<Record>.stride)
-        for record in records.values {
-            var copy = record
-            withUnsafeBytes(of: &copy) { bytes.append(contentsOf: $0) }
-            bytes.append(contentsOf: repeatElement(0, count: MemoryLayout<Record>.stride - MemoryLayout<Record>.size))
-        }
         try DiskFile.write(bytes, to: path, isSynced: false)
         isChanged = false
     }

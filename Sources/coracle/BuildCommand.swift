@@ -20,7 +20,10 @@ struct BuildCommand: AsyncParsableCommand {
     var tag: [String] = []
 
     @OptionGroup var flags: BuildFlags
+    @OptionGroup var access: RegistryFlags
+    @OptionGroup var base: BaseImageFlags
     @OptionGroup var registry: BuildRegistryFlags
+    @OptionGroup(title: "Azure") var azure: AzureFlags
 
     @OptionGroup(title: "Commands") var runFlags: RunFlags
 
@@ -60,7 +63,7 @@ struct BuildCommand: AsyncParsableCommand {
         runFlags.apply(to: &build)
         (build.tags, build.outputs) = (tag, output)
         let view = progress.view(isQuiet: quiet)
-        build.registries = try registry.settings { view.show($0) }
+        build.registries = registry.settings(base.settings(try access.access(azure))) { view.show($0) }
         let outcome = try await build.run(environment: environment) { view.show($0) }
         view.finish()
         switch outcome {

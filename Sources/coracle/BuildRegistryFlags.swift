@@ -4,27 +4,21 @@ internal import CoracleKit
 
 /// Where base images come from.
 struct BaseImageFlags: ParsableArguments {
-    @OptionGroup var registry: RegistryFlags
-
     @Flag(help: "Ask registries for base images that are in the store too.")
     var pull = false
 
     @Flag(help: "Ask no registry for base images.")
     var offline = false
 
-    var settings: BuildRegistries {
-        get throws {
-            var settings = BuildRegistries()
-            (settings.access, settings.pulls, settings.isOffline) = (try registry.access, pull, offline)
-            return settings
-        }
+    func settings(_ access: RegistryAccess) -> BuildRegistries {
+        var settings = BuildRegistries()
+        (settings.access, settings.pulls, settings.isOffline) = (access, pull, offline)
+        return settings
     }
 }
 
 /// What a build has to do with registries.
 struct BuildRegistryFlags: ParsableArguments {
-    @OptionGroup var base: BaseImageFlags
-
     @Flag(help: "Push the image to the registries of its names; layers go there while later steps still run.")
     var push = false
 
@@ -49,8 +43,11 @@ struct BuildRegistryFlags: ParsableArguments {
     )
     var cacheTo: [String] = []
 
-    func settings(_ show: @escaping @Sendable (TransferProgress) -> Void) throws -> BuildRegistries {
-        var settings = try base.settings
+    func settings(
+        _ base: BuildRegistries,
+        _ show: @escaping @Sendable (TransferProgress) -> Void
+    ) -> BuildRegistries {
+        var settings = base
         (settings.pushes, settings.progress) = (push, show)
         (settings.caches, settings.cachesFrom, settings.cachesTo) = (cache, cacheFrom, cacheTo)
         return settings

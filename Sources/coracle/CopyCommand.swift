@@ -16,6 +16,7 @@ struct CopyCommand: AsyncParsableCommand {
 
     @OptionGroup var store: StoreFlags
     @OptionGroup var registry: RegistryFlags
+    @OptionGroup(title: "Azure") var azure: AzureFlags
     @OptionGroup var transfer: TransferFlags
 
     @Option(help: "The platform wanted, for example linux/arm64; this machine's by default.")
@@ -32,7 +33,7 @@ struct CopyCommand: AsyncParsableCommand {
 
     mutating func run() async throws {
         var copy = CopyImage(try store.workspace, environment: Environment.all)
-        (copy.access, copy.platform, copy.takesAllPlatforms) = (try registry.access, platform, allPlatforms)
+        (copy.access, copy.platform, copy.takesAllPlatforms) = (try registry.access(azure), platform, allPlatforms)
         try await transfer.show { [copy, source, target] in try await copy.run(from: source, to: target, progress: $0) }
     }
 }

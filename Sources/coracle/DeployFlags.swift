@@ -180,6 +180,7 @@ struct DeployContainerFlags: ParsableArguments {
 struct DeployModeFlags: ParsableArguments {
     @OptionGroup var store: StoreFlags
     @OptionGroup var registryAccess: RegistryFlags
+    @OptionGroup(title: "Azure") var azure: AzureFlags
 
     @Option(name: .shortAndLong, help: "The Dockerfile; Dockerfile in the context by default.")
     var file: String?
@@ -238,7 +239,7 @@ struct DeployModeFlags: ParsableArguments {
         (deploy.options.file, deploy.options.stage, deploy.options.buildArguments) = (file, buildTarget, buildArg)
         deploy.options.buildContexts = buildContext
         (deploy.options.registry, deploy.options.repository) = (registry, repository)
-        deploy.access = try registryAccess.access
+        deploy.access = try registryAccess.access(azure)
         deploy.options.subscription = deploy.access.azure.subscription
         deploy.mode = emit.map { .emit($0) } ?? (dryRun ? .dryRun : .apply)
         (deploy.mayRecreate, deploy.keepsFailed) = (recreate, keepFailed)

@@ -11,6 +11,7 @@ struct InspectCommand: AsyncParsableCommand {
 
     @OptionGroup var flags: StoreFlags
     @OptionGroup var registry: RegistryFlags
+    @OptionGroup(title: "Azure") var azure: AzureFlags
 
     @Flag(help: "Look in the registry, and pull nothing; so does docker:// before the name.")
     var remote = false
@@ -27,7 +28,7 @@ struct InspectCommand: AsyncParsableCommand {
         }
         let text = try await InspectImage.run(
             remote: name,
-            registry.access,
+            registry.access(azure),
             environment: Environment.all,
             format,
             note: { Output.note($0) }

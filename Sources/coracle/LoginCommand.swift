@@ -30,6 +30,7 @@ struct LoginCommand: AsyncParsableCommand {
     )
 
     @OptionGroup var registry: RegistryFlags
+    @OptionGroup(title: "Azure") var azure: AzureFlags
 
     @Option(name: .shortAndLong, help: "The password; other users of this machine can see it: use --password-stdin.")
     var password: String?
@@ -38,7 +39,7 @@ struct LoginCommand: AsyncParsableCommand {
     var host = ""
 
     mutating func run() async throws {
-        var access = try registry.access
+        var access = try registry.access(azure)
         if let password {
             guard access.password == nil else {
                 throw ExitReason(.usage, "--password and --password-stdin are given both")

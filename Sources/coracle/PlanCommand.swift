@@ -24,7 +24,9 @@ struct PlanCommand: AsyncParsableCommand {
     @Flag(help: "Look at base images, here and in registries: variables, user, directory, ONBUILD.")
     var resolve = false
 
-    @OptionGroup var registry: BaseImageFlags
+    @OptionGroup var registry: RegistryFlags
+    @OptionGroup var base: BaseImageFlags
+    @OptionGroup(title: "Azure") var azure: AzureFlags
 
     @Option(help: "The folder of the store; $CORACLE_STORE or ~/.local/share/coracle by default.")
     var store: String?
@@ -35,7 +37,7 @@ struct PlanCommand: AsyncParsableCommand {
     mutating func run() async throws {
         var show = ShowPlan(DockerfileInput(file: file, path: path))
         show.settings = flags.settings
-        show.registries = try registry.settings
+        show.registries = base.settings(try registry.access(azure))
         if timing {
             let timing = try show.measure(rounds: 51, environment: Environment.all)
             let times = "\"parse_ms\": \(timing.parse), \"plan_ms\": \(timing.plan), \"keys_ms\": \(timing.keys)"

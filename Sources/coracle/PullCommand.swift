@@ -12,6 +12,7 @@ struct PullCommand: AsyncParsableCommand {
 
     @OptionGroup var store: StoreFlags
     @OptionGroup var registry: RegistryFlags
+    @OptionGroup(title: "Azure") var azure: AzureFlags
     @OptionGroup var transfer: TransferFlags
 
     @Option(help: "The platform wanted, for example linux/arm64; this machine's by default.")
@@ -25,7 +26,7 @@ struct PullCommand: AsyncParsableCommand {
 
     mutating func run() async throws {
         var pull = PullImage(try store.workspace, environment: Environment.all)
-        (pull.access, pull.platform, pull.takesAllPlatforms) = (try registry.access, platform, allPlatforms)
+        (pull.access, pull.platform, pull.takesAllPlatforms) = (try registry.access(azure), platform, allPlatforms)
         try await transfer.show { [pull, image] in try await pull.run(image, progress: $0) }
     }
 }

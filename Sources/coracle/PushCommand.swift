@@ -15,6 +15,7 @@ struct PushCommand: AsyncParsableCommand {
 
     @OptionGroup var store: StoreFlags
     @OptionGroup var registry: RegistryFlags
+    @OptionGroup(title: "Azure") var azure: AzureFlags
     @OptionGroup var transfer: TransferFlags
 
     @Option(name: .shortAndLong, help: "A further tag in the same repository; may be given several times.")
@@ -31,7 +32,7 @@ struct PushCommand: AsyncParsableCommand {
 
     mutating func run() async throws {
         var push = PushImage(try store.workspace, environment: Environment.all)
-        (push.access, push.platform, push.tags) = (try registry.access, platform, tag)
+        (push.access, push.platform, push.tags) = (try registry.access(azure), platform, tag)
         try await transfer.show { [push, image, target] in try await push.run(image, to: target, progress: $0) }
     }
 }

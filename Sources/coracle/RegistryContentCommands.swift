@@ -7,6 +7,7 @@ struct RegistryListCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "ls", abstract: "List the repositories of a registry.")
 
     @OptionGroup var registry: RegistryFlags
+    @OptionGroup(title: "Azure") var azure: AzureFlags
 
     @Option(help: "How to list: text or json.")
     var format = OutputFormat.text
@@ -15,7 +16,7 @@ struct RegistryListCommand: AsyncParsableCommand {
     var host: String
 
     mutating func run() async throws {
-        try Output.result(await registry.content.repositories(host, format))
+        try Output.result(await registry.content(azure).repositories(host, format))
     }
 }
 
@@ -24,6 +25,7 @@ struct RegistryTagsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "tags", abstract: "List the tags of a repository.")
 
     @OptionGroup var registry: RegistryFlags
+    @OptionGroup(title: "Azure") var azure: AzureFlags
 
     @Option(help: "How to list: text or json.")
     var format = OutputFormat.text
@@ -31,7 +33,7 @@ struct RegistryTagsCommand: AsyncParsableCommand {
     @Argument(help: "The repository: HOST[:PORT]/PATH.")
     var repository: String
 
-    mutating func run() async throws { try Output.result(await registry.content.tags(repository, format)) }
+    mutating func run() async throws { try Output.result(await registry.content(azure).tags(repository, format)) }
 }
 
 /// `coracle registry manifest`.
@@ -42,6 +44,7 @@ struct RegistryManifestCommand: AsyncParsableCommand {
     )
 
     @OptionGroup var registry: RegistryFlags
+    @OptionGroup(title: "Azure") var azure: AzureFlags
 
     @Option(help: "Show the manifest for this platform, where the name is of an index.")
     var platform: String?
@@ -50,7 +53,7 @@ struct RegistryManifestCommand: AsyncParsableCommand {
     var image: String
 
     mutating func run() async throws {
-        try Output.result(await registry.content.manifest(image, platform: platform))
+        try Output.result(await registry.content(azure).manifest(image, platform: platform))
     }
 }
 
@@ -63,6 +66,7 @@ struct RegistryRemoveCommand: AsyncParsableCommand {
     )
 
     @OptionGroup var registry: RegistryFlags
+    @OptionGroup(title: "Azure") var azure: AzureFlags
 
     @Flag(help: "Remove the image that a tag names, with all its tags; some registries know no other way.")
     var image = false
@@ -71,17 +75,15 @@ struct RegistryRemoveCommand: AsyncParsableCommand {
     var names: [String]
 
     mutating func run() async throws {
-        try Output.result(await registry.content.remove(names, removesImage: image))
+        try Output.result(await registry.content(azure).remove(names, removesImage: image))
     }
 }
 
 extension RegistryFlags {
     /// What registries hold.
-    var content: RegistryContent {
-        get throws {
-            var content = RegistryContent(environment: Environment.all) { Output.note($0) }
-            content.access = try access
-            return content
-        }
+    func content(_ azure: AzureFlags) throws -> RegistryContent {
+        var content = RegistryContent(environment: Environment.all) { Output.note($0) }
+        content.access = try access(azure)
+        return content
     }
 }

@@ -3,6 +3,8 @@ internal import ArgumentParser
 internal import CoracleKit
 
 /// How registries are reached, and who we are there.
+///
+/// Groups of flags are not in one another: ArgumentParser takes time that grows with the power of the depth.
 struct RegistryFlags: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -23,16 +25,12 @@ struct RegistryFlags: ParsableArguments {
     @Flag(name: .customLong("password-stdin"), help: "Read the password from standard input.")
     var passwordStdin = false
 
-    @OptionGroup(title: "Azure") var azure: AzureFlags
-
-    var access: RegistryAccess {
-        get throws {
-            var access = RegistryAccess()
-            access.azure = try azure.access
-            (access.insecureHosts, access.authorityFiles, access.user) = (insecure, ca, username)
-            if passwordStdin { access.password = try Prompt.password() }
-            return access
-        }
+    func access(_ azure: AzureFlags) throws -> RegistryAccess {
+        var access = RegistryAccess()
+        access.azure = try azure.access
+        (access.insecureHosts, access.authorityFiles, access.user) = (insecure, ca, username)
+        if passwordStdin { access.password = try Prompt.password() }
+        return access
     }
 }
 

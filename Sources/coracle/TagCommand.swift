@@ -15,6 +15,7 @@ struct TagCommand: AsyncParsableCommand {
 
     @OptionGroup var flags: StoreFlags
     @OptionGroup var registry: RegistryFlags
+    @OptionGroup(title: "Azure") var azure: AzureFlags
 
     @Flag(help: "Give the name in the registry, whatever the store has.")
     var remote = false
@@ -28,7 +29,7 @@ struct TagCommand: AsyncParsableCommand {
     mutating func run() async throws {
         let tag = TagImage(try flags.workspace)
         if try remote || tag.isRemote(source, target) {
-            try Output.result(await registry.content.tag(source, as: target) + "\n")
+            try Output.result(await registry.content(azure).tag(source, as: target) + "\n")
         } else {
             try Output.result(tag.run(source, as: target) + "\n")
         }

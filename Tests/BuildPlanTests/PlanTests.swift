@@ -30,6 +30,14 @@ func plan(_ text: String, _ change: (inout PlanOptions) -> Void = { _ in }) -> (
         #expect(other.stages.map(\.isNeeded) == [false, true, false])
     }
 
+    @Test func commandsAfterAStepAreThoseOfItsChain() throws {
+        let text = "FROM a AS one\nCOPY f /\nWORKDIR /w\nRUN x\nCOPY g /\nFROM b\nCOPY --from=one /x /\n"
+        let made = try #require(plan(text).plan)
+        let found = made.steps.map { made.runsCommands(after: $0) }
+        #expect(made.steps.map(\.text).count == 7)
+        #expect(found == [true, true, true, false, false, false, false])
+    }
+
     @Test func stagesThatNeedEachOtherInACircleAreAFault() {
         let text = "FROM x AS a\nCOPY --from=b / /\nFROM x AS b\nCOPY --from=a / /\n"
         #expect(messages(text).contains { $0.contains("in a circle: a → b → a") })

@@ -66,10 +66,13 @@ import Testing
         let layout = folder.url.appending(path: "base").path
         #expect(try build(["-o", "type=oci,dest=\(layout),tar=false"], "c").status == 0)
         try Self.lie(in: folder.url.appending(path: "base"))
-        try folder.write("d/Dockerfile", "FROM base\nLABEL a=b\n")
-        let result = try build(["--build-context", "base=oci-layout://\(layout)"], "d")
-        #expect(result.status == 1)
-        #expect(result.errors.contains("says that its layer"), "\(result.errors)")
+        // What a command runs on is verified by unpacking it, all else before the first step.
+        for (instruction, reason) in [("RUN [\"/f\"]", "unpacks to"), ("LABEL a=b", "says that its layer")] {
+            try folder.write("d/Dockerfile", "FROM base\n\(instruction)\n")
+            let result = try build(["--build-context", "base=oci-layout://\(layout)"], "d")
+            #expect(result.status == 1)
+            #expect(result.errors.contains(reason), "\(result.errors)")
+        }
     }
 
     /// Rewrites configuration, manifest and index so that only the diff ID is wrong.

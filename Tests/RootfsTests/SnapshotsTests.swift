@@ -39,7 +39,9 @@ import Testing
         let again = try FileManager.default.attributesOfItem(atPath: first[0] + "/a/b")[.systemFileNumber] as? Int
         #expect(inode == again)
         #expect(left.filter { !$0.hasSuffix(".diff") }.count == 2)
+        #expect(LayerIndex.isKnown(shared.descriptor.digest, in: layers.store), "it was read once, for both")
         #expect(try LayerIndex.entries(of: shared.descriptor, in: layers.store).count == 2)
+        #expect(try LayerIndex.diffID(of: shared.descriptor, in: layers.store) == shared.diffID)
     }
 
     @Test(arguments: [
