@@ -141,7 +141,7 @@ extension RegistryClient {
         let request = introduced(try make(endpoint.base))
         let isOurs = request.url.authority == endpoint.base.authority && request.url.isSecure == endpoint.base.isSecure
         guard isOurs else { return try await session.send(request, policy: policy) }
-        let isAnonymous = operation.access == .pull && state.refusedCredentials(operation.registry) != nil
+        let isAnonymous = operation.access == .pull && state.refusedCredentials(operation.holder) != nil
         var (challenges, refused): ([Challenge], String?) = (endpoint.challenges, nil)
         while true {
             let token: Token?
@@ -196,8 +196,8 @@ extension RegistryClient {
                 await response.discard()
                 return nil
             }
-            let known = (try? await credentials.credentials(for: operation.registry))?.description
-            state.refuse(credentials: known ?? "the credentials that there are", by: operation.registry)
+            let known = (try? await identify(operation))?.description
+            state.refuse(credentials: known ?? "the credentials that there are", for: operation.holder)
             return response
         } catch {
             // What went wrong first is what people should hear of.
@@ -236,7 +236,7 @@ extension RegistryClient {
                 codes: answer.codes
             )
         }
-        if credentials == .anonymous, let known = state.refusedCredentials(operation.registry) {
+        if credentials == .anonymous, let known = state.refusedCredentials(operation.holder) {
             return error(.auth, "\(operation.registry) does not accept \(known)")
         }
         guard credentials != .anonymous else {

@@ -17,7 +17,7 @@ final class RegistryState: Sendable {
         var failedMirrors: Set<String> = []
         var warnings: Set<String> = []
         var secrets: [String] = []
-        /// Credentials that were not accepted where going without was enough, by registry, in words for people.
+        /// Credentials that were not accepted where going without was enough, by what they were for, in words for people.
         var refusedCredentials: [String: String] = [:]
         /// Registries whose referrers API is not there.
         var withoutReferrers: Set<String> = []
@@ -60,10 +60,10 @@ final class RegistryState: Sendable {
         }
     }
 
-    func refusedCredentials(_ registry: String) -> String? { facts.withLock { $0.refusedCredentials[registry] } }
+    func refusedCredentials(_ holder: String) -> String? { facts.withLock { $0.refusedCredentials[holder] } }
 
-    func refuse(credentials: String, by registry: String) {
-        facts.withLock { $0.refusedCredentials[registry] = credentials }
+    func refuse(credentials: String, for holder: String) {
+        facts.withLock { $0.refusedCredentials[holder] = credentials }
     }
 
     func lacksReferrers(_ registry: String) -> Bool { facts.withLock { $0.withoutReferrers.contains(registry) } }
