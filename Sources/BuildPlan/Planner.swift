@@ -23,10 +23,39 @@ extension Plan {
         while true {
             var builder = PlanBuilder(graph, bases: bases)
             let missing = builder.missingBases
-            if missing.isEmpty { return builder.build() }
+            if missing.isEmpty {
+                var (plan, diagnostics) = builder.build()
+                let others = plan?.images.filter { bases[$0.base] == nil } ?? []
+                try await check(others, resolver, &diagnostics)
+                return (plan, diagnostics)
+            }
             for request in missing {
                 bases[request.base] = .some(try await resolver.resolve(request))
             }
+        }
+    }
+
+    /// Looks at the platforms of images that only files are taken from.
+    private static func check(
+        _ images: [BaseImageRequest],
+        _ resolver: some BaseImageResolver,
+        _ diagnostics: inout [Diagnostic]
+    ) async throws {
+        if images.isEmpty { return }
+        for request in images {
+            guard let image = try await resolver.resolve(request),
+                let fault = PlanBuilder.mismatch(image.config, request.base, at: request.range)
+            else { continue }
+            diagnostics.append(fault)
+        }
+        diagnostics.sort { $0.range.start < $1.range.start }
+    }
+
+    /// The images that only files are taken from, where the Dockerfile first names each.
+    private var images: [BaseImageRequest] {
+        steps.compactMap { step in
+            guard step.stage == nil, case .base(let base) = step.action, base.origin != .scratch else { return nil }
+            return BaseImageRequest(base: base, range: step.range)
         }
     }
 
@@ -216,7 +245,9 @@ struct PlanBuilder {
             var state = StageState(platform: action.platform, log: log)
             if let config = known?.config {
                 state.image = config
-                checkPlatform(config, action, node)
+                if let fault = PlanBuilder.mismatch(config, action, at: node.stage.from.range) {
+                    diagnostics.append(fault)
+                }
                 if node.platform == nil, graph.options.platform == nil { state.platform = config.platform }
                 state.image.onBuild = []
             } else if action.origin == .scratch {
@@ -236,16 +267,15 @@ struct PlanBuilder {
         }
     }
 
-    private mutating func checkPlatform(_ config: ImageConfig, _ action: BaseAction, _ node: StageGraph.Node) {
+    /// What to say of an image that is for another platform than the one wanted; `nil` of the right one.
+    static func mismatch(_ config: ImageConfig, _ action: BaseAction, at range: SourceRange) -> Diagnostic? {
         let (found, wanted) = (config.platform, action.platform)
-        guard found.os != wanted.os || found.architecture != wanted.architecture else { return }
-        diagnostics.append(
-            Diagnostic(
-                .warning,
-                "base image \(action.label) is for \(found), and \(wanted) is wanted",
-                at: node.stage.from.range,
-                rule: .invalidBaseImagePlatform
-            )
+        guard found.os != wanted.os || found.architecture != wanted.architecture else { return nil }
+        return Diagnostic(
+            .warning,
+            "base image \(action.label) is for \(found), and \(wanted) is wanted",
+            at: range,
+            rule: .invalidBaseImagePlatform
         )
     }
 

@@ -22,4 +22,6 @@ public enum BuildEvent: Sendable {
     case warning(Step, String)
     /// A step failed.
     case failed(Step, String)
+    /// A step that was started is ended without a result, as another failed or the build was to end.
+    case canceled(Step)
 }

@@ -21,6 +21,8 @@ public final class ImageBuilder {
     let cache: StepCache
     /// Made when the first command needs it.
     private var madeSnapshots: Snapshots?
+    /// Made when the first command mounts files of a context.
+    private var madeCopies: ContextCopies?
     /// Held by the thread that works on the members below.
     let turn = Turn()
     /// The commands that run now; stopping them ends the build.
@@ -68,10 +70,15 @@ public final class ImageBuilder {
     }
 
     private func take(_ step: Step) throws {
+        if commands.isStopped { throw BuildError.ended }
         do {
-            if commands.isStopped { throw BuildError("the build was ended") }
             results[step.index] = try result(of: step)
         } catch {
+            // Whatever a step that was ended says is not what went wrong.
+            if commands.isStopped {
+                if step.action.isStarted { events(.canceled(step)) }
+                throw BuildError.ended
+            }
             // What else is running is for nothing now.
             commands.stop()
             let failure = BuildError.of(error, step, sources)
@@ -148,7 +155,7 @@ public final class ImageBuilder {
         do {
             return try FileLock(path, isShared: isShared) { commands.isStopped }
         } catch {
-            throw commands.isStopped ? BuildError("the build was ended") : error
+            throw commands.isStopped ? BuildError.ended : error
         }
     }
 
@@ -179,6 +186,14 @@ public final class ImageBuilder {
         if let madeSnapshots { return madeSnapshots }
         let made = try Snapshots(store, limit: settings.unpackLimit)
         madeSnapshots = made
+        return made
+    }
+
+    /// Files of contexts that commands mount; called by the thread that holds the turn.
+    func contextCopies() throws -> ContextCopies {
+        if let madeCopies { return madeCopies }
+        let made = try ContextCopies(store, content)
+        madeCopies = made
         return made
     }
 
@@ -254,7 +269,20 @@ public final class ImageBuilder {
     }
 }
 
+extension Step.Action {
+    /// Whether the step is one that ``BuildEvent/started(_:)`` tells of.
+    fileprivate var isStarted: Bool {
+        switch self {
+        case .copy, .run, .directory: true
+        case .base, .config: false
+        }
+    }
+}
+
 extension BuildError {
+    /// The build was to end, which is no step's fault.
+    static let ended = BuildError("the build was ended")
+
     /// What to say of an error that a step ended in.
     static func of(_ error: any Error, _ step: Step, _ sources: BuildSources) -> BuildError {
         switch error {

@@ -48,8 +48,7 @@ final class MountStandIns {
             if status.st_mode & S_IFMT == S_IFDIR {
                 try copy([from], to: path, mode: status.st_mode & 0o7777)
             } else if status.st_mode & S_IFMT == S_IFREG {
-                try DiskFile.write(DiskFile.read(from) ?? [], to: path, isSynced: false)
-                chmod(path, status.st_mode & 0o7777)
+                try Snapshots.copyFile(from, to: path)
             } else {
                 throw refusal("a socket", mount)
             }

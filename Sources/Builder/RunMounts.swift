@@ -75,10 +75,7 @@ final class RunMounts {
         let copy = "\(scratch.path)/\(UInt64.random(in: 0...UInt64.max))"
         switch place {
         case .file(let path):
-            let bytes = try DiskFile.read(path) ?? []
-            try DiskFile.write(bytes, to: copy, isSynced: false)
-            var status = stat()
-            if stat(path, &status) == 0 { chmod(copy, status.st_mode & 0o7777) }
+            try Snapshots.copyFile(path, to: copy)
             return MountSpec(.bind(copy, isReadOnly: false), at: mount.target)
         case .folders(let folders): return MountSpec(try overlay(folders, isReadOnly: false), at: mount.target)
         }
@@ -117,7 +114,7 @@ final class RunMounts {
         let tree = try builder.tree(of: origin)
         let names = try tree.resolve(FileTree.names(source))
         guard let node = try tree.node(at: names) else { throw run.missing(mount) }
-        return try builder.disk(node, scratch)
+        return try builder.contextCopies().place(of: node, at: names, in: origin)
     }
 
     /// Takes the caches that the command uses, each once and in the order of their places, which is the same for every

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+public import BuildPlan
+internal import DockerfileSyntax
 public import Sandbox
+internal import Synchronization
 
 /// How commands are kept apart from the machine.
 public struct RunPlace: Sendable {
@@ -50,6 +53,40 @@ public struct RunSettings: Sendable {
     /// Whether a shell is opened, on the terminal, in the state before a command that fails.
     public var opensShell = false
 
+    /// What the user was told of how commands are kept apart; the builds of all platforms share it.
+    let told = ToldNotes()
+
     /// Nothing given and nothing allowed.
     public init() {}
+
+    /// Refuses a plan with commands that ask for what they are not allowed, or cannot have.
+    ///
+    /// - Parameter plan: The plan.
+    /// - Throws: ``BuildError`` which points to the first such command.
+    public func check(_ plan: Plan) throws(BuildError) {
+        for step in plan.steps {
+            if case .run(let run) = step.action { try check(run, step) }
+        }
+    }
+
+    func check(_ run: RunAction, _ step: Step) throws(BuildError) {
+        if run.security == "insecure", !allowsInsecure {
+            throw BuildError(
+                "RUN --security=insecure gives the command every right, and this build does not allow it",
+                at: step.range,
+                notes: ["allow it with --allow security.insecure, where you trust the Dockerfile"]
+            )
+        }
+        if let device = run.devices.first(where: { $0.isRequired }) {
+            throw BuildError("the device \"\(device.name)\" is not here: coracle knows no CDI devices", at: step.range)
+        }
+    }
+}
+
+/// Texts that were told once, which the lock protects.
+final class ToldNotes: Sendable {
+    private let texts = Mutex<Set<String>>([])
+
+    /// Whether a text is told for the first time.
+    func isNew(_ text: String) -> Bool { texts.withLock { $0.insert(text).inserted } }
 }

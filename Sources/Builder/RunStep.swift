@@ -75,7 +75,7 @@ struct RunStep {
         guard let findPlace = settings.place else {
             throw BuildError("this build runs no commands", at: step.range)
         }
-        try checkRights()
+        try settings.check(run, step)
         // Layers are unpacked meanwhile.
         DispatchQueue.global().async { _ = try? findPlace(nil) }
         let scratch = try Scratch(builder.store)
@@ -131,7 +131,11 @@ struct RunStep {
             try standIns.place(spec.mounts, keeps: caches)
             spec.mounts = []
         }
-        let (status, stubs) = try builder.commands.run(spec, place.isolation, log) { tell(.warning(step, $0)) }
+        let told = builder.settings.run.told
+        let (status, stubs) = try builder.commands.run(spec, place.isolation, log) { note in
+            // What one command could not have, all others cannot either.
+            if told.isNew(note) { tell(.warning(step, note)) }
+        }
         try standIns.remove()
         Stub.remove(stubs, from: root.folder)
         return status
@@ -166,19 +170,6 @@ struct RunStep {
     static func shell(of arguments: [String]) -> String {
         let name = arguments.first?.split(separator: "/").last.map(String.init) ?? ""
         return ["sh", "bash", "ash", "dash", "zsh", "ksh", "fish"].contains(name) ? arguments[0] : "/bin/sh"
-    }
-
-    private func checkRights() throws {
-        if run.security == "insecure", !builder.settings.run.allowsInsecure {
-            throw BuildError(
-                "RUN --security=insecure gives the command every right, and this build does not allow it",
-                at: step.range,
-                notes: ["allow it with --allow security.insecure, where you trust the Dockerfile"]
-            )
-        }
-        if let device = run.devices.first(where: { $0.isRequired }) {
-            throw BuildError("the device \"\(device.name)\" is not here: coracle knows no CDI devices", at: step.range)
-        }
     }
 
     /// Who runs what, where and with what around it.

@@ -22,7 +22,7 @@ public final class RunningCommands: Sendable {
         _ log: StepLog,
         note: (String) -> Void
     ) throws -> (status: ExitStatus, stubs: [Stub]) {
-        if isStopped { throw BuildError("the build was ended") }
+        if isStopped { throw BuildError.ended }
         let process = try SandboxedProcess.start(spec, isolation: isolation) { log.write($1) }
         let number = state.withLock { state in
             state.running[state.next] = process
@@ -35,7 +35,7 @@ public final class RunningCommands: Sendable {
         for text in process.notes { note(text) }
         let status = try process.wait()
         log.finish()
-        if isStopped { throw BuildError("the build was ended") }
+        if isStopped { throw BuildError.ended }
         return (status, process.stubs)
     }
 

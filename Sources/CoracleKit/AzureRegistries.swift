@@ -39,8 +39,12 @@ final class AzureRegistries: CredentialProvider {
     }
 
     func credentials(for registry: String) async throws -> Credentials {
+        try await credentials(for: registry, repository: nil)
+    }
+
+    func credentials(for registry: String, repository: String?) async throws -> Credentials {
         if access.isExplicit, let found = try await ofAzure(registry) { return found }
-        let found = try await chain.credentials(for: registry)
+        let found = try await chain.credentials(for: registry, repository: repository)
         guard !hasLogin, found == .anonymous || AzureRegistries.hasEnded(found) else { return found }
         do {
             return try await ofAzure(registry) ?? found

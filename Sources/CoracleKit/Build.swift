@@ -72,7 +72,7 @@ public struct Build: Sendable {
     ) async throws -> Outcome {
         let teller = ProgressTeller(events)
         do {
-            return try await checked(environment) { teller.take($0) }
+            return try await checked(environment, teller)
         } catch let error as ContentError {
             throw ExitReason(.step, error.message)
         } catch {
@@ -82,7 +82,7 @@ public struct Build: Sendable {
 
     private func checked(
         _ environment: [String: String],
-        _ events: @escaping @Sendable (BuildEvent) -> Void
+        _ teller: ProgressTeller
     ) async throws -> Outcome {
         let names = try tags.map { try Build.name($0) }
         let annotations = try ImageAnnotations(annotations)
@@ -93,8 +93,10 @@ public struct Build: Sendable {
         let git = GitFetcher(store, environment: environment)
         let place = BuildContext.Place(store: store, limit: try bytesToUnpack())
         let workspace = try Workspace(store: store.root, environment: environment)
-        let remote = try registries.images(workspace, names, environment: environment)
+        let remote = try registries.images(workspace, environment: environment)
         let downloads = Downloads(store: store, session: remote.registries.session)
+        var input = input
+        try await BuildContext.downloadDockerfile(&input, downloads)
         let fetched = try await BuildContext.download(input.path, downloads)
         let context = try BuildContext(input, place, git, fetched, environment: environment)
         defer { withExtendedLifetime((lease, context)) {} }
@@ -107,7 +109,7 @@ public struct Build: Sendable {
             downloads: downloads,
             commands: try CommandPlace(run, environment: environment, in: store),
             environment: environment,
-            events: events
+            teller: teller
         )
         defer { common.commands.close() }
         let cache = try RegistryCache(registries, remote, store, events: registries.fetched)
@@ -141,7 +143,7 @@ public struct Build: Sendable {
         let downloads: Downloads
         let commands: CommandPlace
         let environment: [String: String]
-        let events: @Sendable (BuildEvent) -> Void
+        let teller: ProgressTeller
     }
 
     /// What goes on beside the build.
@@ -196,6 +198,13 @@ public struct Build: Sendable {
         let options = try options(platform, common.environment)
         let outcome = try await ShowPlan(common.context.input).run(common.files, options, resolver: images)
         guard let plan = outcome.plan else { return .failed(.failed(CheckFormat.text.write(outcome.errors), .usage)) }
+        let teller = common.teller
+        teller.take(outcome.warnings, in: outcome.source)
+        do {
+            try common.commands.check(plan)
+        } catch {
+            return .failed(.failed(DiagnosticText.write(error, in: common.files.dockerfile), .step))
+        }
         // A step that runs needs all the files below it.
         let runs = plan.hasCommands
         let isLazy = !runs && registries.pushes && outputs.isEmpty
@@ -213,7 +222,6 @@ public struct Build: Sendable {
         }
         let early = helpers.session.map { EarlyLayers($0) }
         early?.begin(plan, images.layers)
-        let events = common.events
         var settings = try buildSettings(plan)
         if runs {
             settings.run = try common.commands.settings()
@@ -225,7 +233,7 @@ public struct Build: Sendable {
             sources.downloads = try await common.downloads.fetch(plan)
             let image = try await Build.run(plan, common.store, sources, settings) { event in
                 early?.take(event)
-                events(event)
+                teller.take(event)
             }
             if runs { try loader.verifyRest() }
             return .image(image)

@@ -3,6 +3,7 @@ internal import BuildPlan
 internal import Builder
 internal import DockerfileSyntax
 internal import Glibc
+internal import OCI
 internal import Store
 
 /// A build context that was brought to disk: a folder as it is, or what an archive or a repository holds.
@@ -58,7 +59,10 @@ final class BuildContext {
         // A Dockerfile named by --file is looked for in the context, unless it is standard input.
         var inner = DockerfileInput(file: input.file, path: folder)
         inner.isForeign = true
-        if let file = input.file, file != "-" { inner.file = DockerfileInput.join(folder, file) }
+        inner.downloaded = input.downloaded
+        if let file = input.file, file != "-", input.downloaded == nil {
+            inner.file = DockerfileInput.join(folder, file)
+        }
         self.init(folder, inner, scratch)
     }
 
@@ -66,6 +70,12 @@ final class BuildContext {
     private convenience init(standardInput input: DockerfileInput, _ place: Place) throws {
         let bytes = try TextFile.head(2048)
         guard BuildContext.looksLikeArchive(bytes) else {
+            if let file = input.file, file != "-" {
+                throw ExitReason(
+                    .usage,
+                    "standard input is a Dockerfile or empty, and --file \(Downloads.shown(file)) names another"
+                )
+            }
             let folder = try place.store.temporaryFolder()
             try DiskFile.write(bytes + (try TextFile.read("-") ?? []), to: folder + "/Dockerfile", isSynced: false)
             self.init(dockerfileIn: folder)
@@ -109,6 +119,26 @@ final class BuildContext {
         var inner = DockerfileInput(file: nil, path: folder + "/Dockerfile")
         inner.shownName = name
         self.init(nil, inner, folder)
+    }
+
+    /// Dockerfiles from URLs are not longer, as with buildx.
+    private static let longestDownload = 2 << 20
+
+    /// Downloads the Dockerfile where `--file` is a URL.
+    static func downloadDockerfile(_ input: inout DockerfileInput, _ downloads: Downloads) async throws {
+        guard let url = input.file, DockerfileInput.isURL(url) else { return }
+        do {
+            let file = try await downloads.fetch(url)
+            guard file.blob.size <= longestDownload, let bytes = try DiskFile.read(file.path) else {
+                throw ExitReason(
+                    .usage,
+                    "\(Downloads.shown(url)): \(file.blob.size) bytes, and no Dockerfile has 2 MiB"
+                )
+            }
+            input.downloaded = SourceText(bytes, name: Downloads.shown(url))
+        } catch {
+            throw ExitReason.of(error)
+        }
     }
 
     /// Downloads a context; `nil` for one that is no address of a file.

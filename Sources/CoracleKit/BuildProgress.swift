@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import BuildPlan
 internal import Builder
+internal import DockerfileSyntax
 internal import OCI
 internal import Synchronization
 
@@ -8,6 +9,8 @@ internal import Synchronization
 public struct BuildProgress: Sendable {
     /// What happened.
     public enum Kind: String, Sendable {
+        /// A lint rule found something in the Dockerfile; told before the plan is.
+        case lint
         /// The plan is made.
         case planned
         /// A step starts.
@@ -26,11 +29,13 @@ public struct BuildProgress: Sendable {
         case warning
         /// A step failed.
         case failed
+        /// A step was ended, as another failed or the build was to end.
+        case canceled
     }
 
     /// What happened.
     public let kind: Kind
-    /// The step's place in the plan.
+    /// The step's place in the plan; -1 where it is about no step.
     public let step: Int
     /// The step as people know it: `[build 2/5] COPY . /app`; one line.
     public let title: String
@@ -38,7 +43,7 @@ public struct BuildProgress: Sendable {
     public let bytes: Int64
     /// Bytes of the finished layer; `nil` where there is none.
     public let layerSize: Int64?
-    /// What is wrong, or what the command wrote; empty where there is nothing.
+    /// What is wrong, or what the command wrote; of `lint`, with rule and line; empty where there is nothing.
     public let message: String
     /// The same as one line of JSON, which docs/formats.md describes.
     public let json: String
@@ -47,6 +52,8 @@ public struct BuildProgress: Sendable {
 /// Puts the events of a build into words.
 final class ProgressTeller: Sendable {
     private let names = Mutex<[Int: String]>([:])
+    /// What was told of the Dockerfile: the plans of several platforms have the same to say.
+    private let told = Mutex<Set<Diagnostic>>([])
     private let tell: @Sendable (BuildProgress) -> Void
 
     init(_ tell: @escaping @Sendable (BuildProgress) -> Void) {
@@ -61,10 +68,7 @@ final class ProgressTeller: Sendable {
                 "event": "planned", "platform": .string(plan.platform.description),
                 "steps": .int(Int64(plan.steps.count { $0.makesLayer })),
             ]
-            let json = JSONValue.object(members).canonical
-            tell(
-                BuildProgress(kind: .planned, step: -1, title: "", bytes: 0, layerSize: nil, message: "", json: json)
-            )
+            tell(BuildProgress(.planned, members))
         case .started(let step): tell(.started, step)
         case .progress(let step, let bytes): tell(.progress, step, bytes: bytes)
         case .output(let step, let bytes): tell(.output, step, message: String(decoding: bytes, as: UTF8.self))
@@ -73,6 +77,16 @@ final class ProgressTeller: Sendable {
         case .shell(let step): tell(.shell, step)
         case .warning(let step, let message): tell(.warning, step, message: message)
         case .failed(let step, let message): tell(.failed, step, message: message)
+        case .canceled(let step): tell(.canceled, step)
+        }
+    }
+
+    /// Tells what was found in a Dockerfile, each finding once.
+    func take(_ warnings: [Diagnostic], in source: SourceText) {
+        for warning in warnings where told.withLock({ $0.insert(warning).inserted }) {
+            var members = CheckFormat.members(warning, source)
+            (members["event"], members["path"]) = ("lint", .string(source.name))
+            tell(BuildProgress(.lint, members, message: DiagnosticText.line(warning, in: source)))
         }
     }
 
@@ -117,6 +131,14 @@ final class ProgressTeller: Sendable {
     private static func oneLine(_ text: String) -> String {
         let line = text.split(whereSeparator: \.isNewline).joined(separator: " ")
         return line.count > 200 ? line.prefix(199) + "…" : line
+    }
+}
+
+extension BuildProgress {
+    /// An event that is about no step.
+    fileprivate init(_ kind: Kind, _ members: [String: JSONValue], message: String = "") {
+        (self.kind, step, title, bytes, layerSize) = (kind, -1, "", 0, nil)
+        (self.message, json) = (message, JSONValue.object(members).canonical)
     }
 }
 

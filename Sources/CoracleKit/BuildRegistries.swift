@@ -28,18 +28,13 @@ public struct BuildRegistries: Sendable {
     /// As the environment says; nothing is pushed.
     public init() {}
 
-    /// Base images of registries; the image will be pushed to some names.
-    func images(
-        _ workspace: Workspace,
-        _ names: [ImageReference] = [],
-        environment: [String: String]
-    ) throws -> RemoteImages {
+    /// Base images of registries.
+    func images(_ workspace: Workspace, environment: [String: String]) throws -> RemoteImages {
         if pulls, isOffline { throw ExitReason(.usage, "--pull and --offline are given both") }
         let teller = TransferTeller("pulled", progress)
         let registries = try Registries(
             access,
             environment: environment,
-            repositories: names.map { Repository($0) },
             store: workspace.path,
             note: { teller.take($0) }
         )

@@ -48,14 +48,15 @@ public enum CheckFormat: String, CaseIterable, Sendable {
                 findings.map { file in
                     [
                         "path": .string(file.source.name),
-                        "diagnostics": .array(file.diagnostics.map { json($0, file.source) }),
+                        "diagnostics": .array(file.diagnostics.map { .object(members($0, file.source)) }),
                     ]
                 }
             ),
         ]
     }
 
-    private static func json(_ diagnostic: Diagnostic, _ source: SourceText) -> JSONValue {
+    /// A diagnostic as `docs/formats.md` has it.
+    static func members(_ diagnostic: Diagnostic, _ source: SourceText) -> [String: JSONValue] {
         var members: [String: JSONValue] = [
             "severity": .string(diagnostic.severity.rawValue), "message": .string(diagnostic.message),
             "notes": .array(diagnostic.notes.map { .string($0.message) }),
@@ -65,7 +66,7 @@ public enum CheckFormat: String, CaseIterable, Sendable {
             members["rule"] = .string(rule.name)
             members["url"] = rule.url.map { .string($0) }
         }
-        return .object(members)
+        return members
     }
 
     private static func region(_ range: SourceRange, _ source: SourceText, _ names: [String]) -> [String: JSONValue] {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import BuildPlan
 internal import Builder
 internal import Glibc
 internal import Sandbox
@@ -30,6 +31,9 @@ final class CommandPlace {
     }
 
     private let checked: RunSettings
+
+    /// Refuses a plan that asks for rights which the flags do not give, before any step is done or found.
+    func check(_ plan: Plan) throws(BuildError) { try checked.check(plan) }
 
     /// The settings, with a place to run commands in.
     func settings() throws -> RunSettings {

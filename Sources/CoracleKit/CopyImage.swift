@@ -70,7 +70,7 @@ public struct CopyImage: Sendable {
     ) async throws -> Report {
         let choice = try choice(for: source)
         let teller = TransferTeller(verb, progress)
-        let registries = try registries(source, target) { teller.take($0) }
+        let registries = try Registries(access, environment: environment, store: workspace.path) { teller.take($0) }
         return try await ExitReason.explaining {
             let needsStore = [source, target].contains { if case .registry = $0 { false } else { true } }
             let lease = needsStore ? try workspace.store().lease() : nil
@@ -86,22 +86,6 @@ public struct CopyImage: Sendable {
                 image: graph.root
             )
         }
-    }
-
-    private func registries(
-        _ source: ImagePlace,
-        _ target: ImagePlace,
-        _ note: @escaping @Sendable (TransferEvent) -> Void
-    ) throws(ExitReason) -> Registries {
-        let places = [source, target]
-            .compactMap { place in if case .registry(let reference) = place { Repository(reference) } else { nil } }
-        return try Registries(
-            access,
-            environment: environment,
-            repositories: places,
-            store: workspace.path,
-            note: note
-        )
     }
 
     /// Which parts of an image are wanted.

@@ -43,6 +43,25 @@ public enum DiagnosticText {
         return text
     }
 
+    /// A diagnostic in one line without its file: `MaintainerDeprecated: MAINTAINER is deprecated (line 3)`.
+    static func line(_ diagnostic: Diagnostic, in source: SourceText) -> String {
+        let rule = diagnostic.rule.map { "\($0.name): " } ?? ""
+        return "\(rule)\(visible(diagnostic.message)) (line \(source.line(at: diagnostic.range.start)))"
+    }
+
+    /// What a build says of a Dockerfile at its end, as `docker build` does.
+    ///
+    /// - Parameter warnings: One line each.
+    /// - Returns: How many there are, and each on a line; empty where there are none.
+    public static func summary(of warnings: [String]) -> String {
+        if warnings.isEmpty { return "" }
+        let count = warnings.count == 1 ? "1 warning found" : "\(warnings.count) warnings found"
+        var text = "\(count) (coracle check shows the lines, and what to do):\n"
+        text += warnings.prefix(most).map { " - \($0)\n" }.joined()
+        if warnings.count > most { text += " - and \(warnings.count - most) more\n" }
+        return text
+    }
+
     private static func excerpt(_ range: SourceRange, _ place: SourcePosition, in source: SourceText) -> String {
         let line = Array(source.text(ofLine: place.line).unicodeScalars)
         guard !line.isEmpty else { return "" }

@@ -5,19 +5,21 @@ internal import OCI
 
 /// Where a Dockerfile and its context are, as `docker build` finds them.
 public struct DockerfileInput: Sendable {
-    /// The value of `--file`; `nil` where not given.
+    /// The value of `--file`: a path, `-`, or for a build the URL of a Dockerfile; `nil` where not given.
     public var file: String?
     /// A context folder, a Dockerfile, or `-` for a Dockerfile on standard input.
     public var path: String
     /// What messages call the Dockerfile; `nil` for its path.
     var shownName: String?
+    /// What `--file` names, where it is a URL and was downloaded.
+    var downloaded: SourceText?
     /// Whether the context was fetched or unpacked, so that its links are not the user's and must not leave it.
     var isForeign = false
 
     /// Describes an input.
     ///
     /// - Parameters:
-    ///   - file: The value of `--file`.
+    ///   - file: The value of `--file`: a path, `-`, or for a build the URL of a Dockerfile.
     ///   - path: A context folder, a Dockerfile, or `-`.
     public init(file: String?, path: String) {
         (self.file, self.path) = (file, path)
@@ -42,6 +44,16 @@ public struct DockerfileInput: Sendable {
             guard isFolder || path == "-" else {
                 throw ExitReason(.usage, "\(path): not a folder; with --file, the argument is the build context")
             }
+            if let downloaded {
+                return Files(dockerfile: downloaded, ignoreFile: try ignoreFile("-", isFolder ? path : nil))
+            }
+            guard !DockerfileInput.isURL(file) else {
+                throw ExitReason(
+                    .usage,
+                    "--file \(Downloads.shown(file)): only builds fetch Dockerfiles",
+                    hint: "download it, and name the file"
+                )
+            }
             name = file
         } else if isFolder {
             name = DockerfileInput.join(path, "Dockerfile")
@@ -64,7 +76,8 @@ public struct DockerfileInput: Sendable {
 
     private func ignoreFile(_ name: String, _ context: String?) throws(ExitReason) -> SourceText? {
         guard let context else { return nil }
-        let own = isForeign && name == "-" ? [] : [name + ".dockerignore"]
+        // What comes from standard input or a URL has nothing beside it.
+        let own = name == "-" ? [] : [name + ".dockerignore"]
         for candidate in own + [DockerfileInput.join(context, ".dockerignore")] {
             if let bytes = try text(candidate) { return SourceText(bytes, name: shown(candidate)) }
         }
@@ -119,6 +132,9 @@ public struct DockerfileInput: Sendable {
             hint: "name the Dockerfile with --file, and the build context as the argument"
         )
     }
+
+    /// Whether `--file` is the URL of a Dockerfile, as buildx has it.
+    static func isURL(_ text: String) -> Bool { text.hasPrefix("http://") || text.hasPrefix("https://") }
 
     static func join(_ folder: String, _ name: String) -> String {
         folder == "." ? name : folder.hasSuffix("/") ? folder + name : folder + "/" + name

@@ -17,11 +17,12 @@ public enum PlanFormat: String, CaseIterable, Sendable {
     /// - Parameters:
     ///   - plan: The plan.
     ///   - source: The Dockerfile, for line numbers.
+    ///   - warnings: What is probably not meant as it is; in ``json`` only.
     /// - Returns: The whole text, with a final line break.
-    public func write(_ plan: Plan, of source: SourceText) -> String {
+    public func write(_ plan: Plan, of source: SourceText, warnings: [Diagnostic] = []) -> String {
         switch self {
         case .text: PlanText(plan: plan, source: source).write()
-        case .json: PlanJSON(plan: plan, source: source).value.pretty + "\n"
+        case .json: PlanJSON(plan: plan, source: source, warnings: warnings).value.pretty + "\n"
         case .mermaid: PlanMermaid(plan: plan).write()
         }
     }

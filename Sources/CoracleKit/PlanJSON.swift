@@ -7,10 +7,11 @@ internal import OCI
 struct PlanJSON {
     let plan: Plan
     let source: SourceText
+    let warnings: [Diagnostic]
     private let keys: [StepKey]
 
-    init(plan: Plan, source: SourceText) {
-        (self.plan, self.source, keys) = (plan, source, plan.definitionKeys())
+    init(plan: Plan, source: SourceText, warnings: [Diagnostic]) {
+        (self.plan, self.source, self.warnings, keys) = (plan, source, warnings, plan.definitionKeys())
     }
 
     var value: JSONValue {
@@ -22,6 +23,7 @@ struct PlanJSON {
             "stages": .array(plan.stages.map(stage)),
             "steps": .array(zip(plan.steps, levels).map { step($0, level: $1) }),
             "image": plan.image.json,
+            "warnings": .array(warnings.map { .object(CheckFormat.members($0, source)) }),
         ]
     }
 

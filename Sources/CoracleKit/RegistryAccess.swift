@@ -54,13 +54,11 @@ struct Registries: Sendable {
     init(
         _ access: RegistryAccess,
         environment: [String: String],
-        repositories: [Repository] = [],
         store: String? = nil,
         note: @escaping @Sendable (TransferEvent) -> Void
     ) throws(ExitReason) {
         let network = access.network(environment)
-        var chain = CredentialChain(environment: environment, login: try access.login()) { note(.warning($0)) }
-        chain.repositories = repositories
+        let chain = CredentialChain(environment: environment, login: try access.login()) { note(.warning($0)) }
         var settings = RegistryClient.Settings()
         settings.insecureHosts = network.insecureHosts
         settings.mirrors = try Registries.mirrors(environment["CORACLE_REGISTRY_MIRRORS"] ?? "")

@@ -28,7 +28,7 @@ public struct RegistryContent: Sendable {
     public func repositories(_ host: String, _ format: OutputFormat) async throws -> String {
         let host = try RegistryLogin.host(host)
         return try await ExitReason.explaining {
-            let names = try await client(try? Repository(registry: host, name: "any")).catalog(host)
+            let names = try await client().catalog(host)
             return Names(member: "repositories", names: names.map { "\(host)/\($0)" }).formatted(format)
         }
     }
@@ -43,7 +43,7 @@ public struct RegistryContent: Sendable {
     public func tags(_ repository: String, _ format: OutputFormat) async throws -> String {
         let place = Repository(try ImageLocator.reference(repository))
         return try await ExitReason.explaining {
-            Names(member: "tags", names: try await client(place).tags(in: place)).formatted(format)
+            Names(member: "tags", names: try await client().tags(in: place)).formatted(format)
         }
     }
 
@@ -85,7 +85,7 @@ public struct RegistryContent: Sendable {
         for reference in references {
             lines += try await ExitReason.explaining {
                 let place = Repository(reference)
-                let client = try client(place)
+                let client = try client()
                 var name = try ManifestName(reference)
                 if removesImage, case .tag = name {
                     guard let found = try await client.resolve(name, in: place, for: .delete) else {
@@ -116,7 +116,7 @@ public struct RegistryContent: Sendable {
 
     /// An image of a registry as `coracle inspect` shows those of the store.
     func open(_ reference: ImageReference) async throws -> OpenedImage {
-        let registries = try registries(Repository(reference))
+        let registries = try registries()
         return try await ImageOpener(workspace: nil, registries: registries).open(reference)
     }
 
@@ -124,7 +124,7 @@ public struct RegistryContent: Sendable {
     func parts(of reference: ImageReference) async throws -> (Descriptor, [ImageContent.Part]) {
         try await ExitReason.explaining {
             let place = Repository(reference)
-            let client = try client(place)
+            let client = try client()
             let opened = try await open(reference)
             let graph = try await opened.graph(.everything, reference.familiar)
             var parts: [Digest: ImageContent.Part] = [:]
@@ -162,7 +162,7 @@ public struct RegistryContent: Sendable {
             throw ExitReason(.usage, "\"\(target)\" has a digest: an image is given a name and a tag")
         }
         return try await ExitReason.explaining {
-            let registries = try registries(Repository(to))
+            let registries = try registries()
             let opened = try await ImageOpener(workspace: nil, registries: registries).open(from)
             let place = RegistryTarget(registries.client, Repository(to), tags: [tag]) { _ in [Repository(from)] }
             if Repository(from) == Repository(to) {
@@ -176,10 +176,10 @@ public struct RegistryContent: Sendable {
         }
     }
 
-    private func client(_ place: Repository?) throws(ExitReason) -> RegistryClient { try registries(place).client }
+    private func client() throws(ExitReason) -> RegistryClient { try registries().client }
 
-    private func registries(_ place: Repository?) throws(ExitReason) -> Registries {
-        try Registries(access, environment: environment, repositories: place.map { [$0] } ?? []) { [note] event in
+    private func registries() throws(ExitReason) -> Registries {
+        try Registries(access, environment: environment) { [note] event in
             switch event {
             case .warning(let text): note("warning: \(text)")
             case .retrying(let text): note(text)

@@ -35,7 +35,7 @@ public struct RegistryLogin: Sendable {
             )
         }
         return try await ExitReason.explaining {
-            let registries = try registries(host)
+            let registries = try registries()
             let typed = Credentials.basic(user: user, password: password)
             let accepted = try await registries.client.login(host, with: typed)
             switch try await registries.credentials.keep(accepted, for: host) {
@@ -61,7 +61,7 @@ public struct RegistryLogin: Sendable {
         let host = try RegistryLogin.host(host)
         guard access.azure.method != "none" else { return nil }
         return try await ExitReason.explaining { () -> String? in
-            let registries = try registries(host)
+            let registries = try registries()
             do {
                 guard let found = try await registries.azure.ofAzure(host), found != .anonymous else {
                     guard access.azure.isExplicit else { return nil }
@@ -106,21 +106,16 @@ public struct RegistryLogin: Sendable {
     public func logout(_ host: String) async throws -> String {
         let host = try RegistryLogin.host(host)
         return try await ExitReason.explaining {
-            let places = try await registries(host).credentials.forget(host)
+            let places = try await registries().credentials.forget(host)
             if places.isEmpty { return "there was no login to \(host)" }
             return "logged out of \(host): removed from \(places.joined(separator: ", "))"
         }
     }
 
-    private func registries(_ host: String) throws(ExitReason) -> Registries {
+    private func registries() throws(ExitReason) -> Registries {
         var settings = access
         (settings.user, settings.password) = (nil, nil)
-        let repository = try? Repository(registry: host, name: "any")
-        return try Registries(
-            settings,
-            environment: environment,
-            repositories: repository.map { [$0] } ?? []
-        ) { [note] event in
+        return try Registries(settings, environment: environment) { [note] event in
             if case .warning(let text) = event { note("warning: \(text)") }
             if case .retrying(let text) = event { note(text) }
         }

@@ -19,6 +19,8 @@ public struct ServeRegistry: Sendable {
     public var anonymous = false
     /// `--read-only`: nothing is taken in.
     public var readOnly = false
+    /// `--warning`: what clients should tell people.
+    public var warnings: [String] = []
     /// `--log`: how requests are reported.
     public var log = Log.plain
     private let workspace: Workspace
@@ -63,8 +65,8 @@ public struct ServeRegistry: Sendable {
         note: @escaping @Sendable (String) -> Void,
         until stop: @escaping @Sendable () async -> Void
     ) async throws {
-        let options = try options(note)
         let store = try workspace.store()
+        let options = try options(store, note)
         do {
             try await EmbeddedRegistry.run(store, options) { registry in
                 try announce(registry.url)
@@ -75,11 +77,19 @@ public struct ServeRegistry: Sendable {
         }
     }
 
-    private func options(_ note: @escaping @Sendable (String) -> Void) throws -> RegistryOptions {
+    private func options(
+        _ store: ImageStore,
+        _ note: @escaping @Sendable (String) -> Void
+    ) throws -> RegistryOptions {
         var options = RegistryOptions()
         (options.host, options.port) = try ServeRegistry.address(listen)
         options.isReadOnly = readOnly
-        options.access = try access()
+        options.access = try access(store, note)
+        do {
+            for warning in warnings { try options.warn(warning) }
+        } catch {
+            throw ExitReason(.usage, "--warning: \(error.message)")
+        }
         if let certificate, let key {
             options.certificate = (certificate, key)
         } else if certificate != nil || key != nil {
@@ -125,12 +135,24 @@ public struct ServeRegistry: Sendable {
         host == "localhost" || host == "::1" || (host.hasPrefix("127.") && host.split(separator: ".").count == 4)
     }
 
-    private func access() throws -> RegistryServer.RegistryAccess {
+    private func access(
+        _ store: ImageStore,
+        _ note: @escaping @Sendable (String) -> Void
+    ) throws -> RegistryServer.RegistryAccess {
         do {
             var access = RegistryServer.RegistryAccess.anonymous
             let file = try passwords.map { try PasswordFile($0) }
             if let tokens {
-                access = try TokenFields(tokens).access(file)
+                access = try TokenFields(tokens)
+                    .access(file) { () throws(RegistryServerError) -> TokenKey? in
+                        do throws(RegistryServerError) {
+                            return try TokenKey(keptIn: store)
+                        } catch  where readOnly {
+                            // The store may be one that nobody can write to.
+                            note("coracle: warning: \(error.message): tokens end with this process")
+                            return nil
+                        }
+                    }
             } else if let file {
                 access = .passwords(file)
             }
@@ -163,7 +185,7 @@ public struct ServeRegistry: Sendable {
 /// `--token-auth`: `NAME=VALUE` with commas between.
 private struct TokenFields {
     private var fields: [String: String] = [:]
-    private static let names: Set<String> = ["realm", "service", "issuer", "certificate", "lifetime"]
+    private static let names: Set<String> = ["realm", "service", "issuer", "certificate", "lifetime", "key"]
 
     init(_ text: String) throws(ExitReason) {
         for item in text.split(separator: ",") {
@@ -171,8 +193,8 @@ private struct TokenFields {
             guard parts.count == 2, TokenFields.names.contains(parts[0]) else {
                 throw ExitReason(
                     .usage,
-                    "--token-auth \"\(item)\" is none of realm=URL, service=NAME, issuer=NAME, certificate=FILE and "
-                        + "lifetime=SECONDS"
+                    "--token-auth \"\(item)\" is none of realm=URL, service=NAME, issuer=NAME, certificate=FILE, "
+                        + "lifetime=SECONDS and key=FILE"
                 )
             }
             fields[parts[0]] = parts[1]
@@ -180,7 +202,12 @@ private struct TokenFields {
     }
 
     /// With a realm somebody else makes the tokens; without one we do, for the users of a file.
-    func access(_ file: PasswordFile?) throws -> RegistryServer.RegistryAccess {
+    ///
+    /// Tokens of our own are signed with the key of a file, else with the one that `kept` gives.
+    func access(
+        _ file: PasswordFile?,
+        kept: () throws(RegistryServerError) -> TokenKey?
+    ) throws -> RegistryServer.RegistryAccess {
         guard let realm = fields["realm"] else {
             guard let file else {
                 throw ExitReason(
@@ -199,12 +226,13 @@ private struct TokenFields {
                 }
                 tokens.lifetime = seconds
             }
+            tokens.key = try fields["key"].map { try TokenKey(readingFrom: $0) } ?? kept()
             return .tokens(file, tokens)
         }
-        guard file == nil, fields["lifetime"] == nil else {
+        guard file == nil, fields["lifetime"] == nil, fields["key"] == nil else {
             throw ExitReason(
                 .usage,
-                "with --token-auth realm=URL users and lifetimes are the realm's: no --htpasswd, no lifetime="
+                "with --token-auth realm=URL users, lifetimes and keys are the realm's: no --htpasswd, lifetime= or key="
             )
         }
         guard let service = fields["service"], let issuer = fields["issuer"], let certificate = fields["certificate"]

@@ -26,8 +26,13 @@ public struct ShowPlan: Sendable {
         public let source: SourceText
         /// The plan; `nil` where there are errors.
         public let plan: Plan?
-        /// The errors of the Dockerfile, and those of the ignore file where it has some; warnings are for ``Check``.
+        /// The errors of the Dockerfile, and those of the ignore file where it has some.
         public let errors: [Check.Findings]
+        /// What can be built and is probably not what was meant, in the order of the file; empty where there are errors.
+        public let warnings: [Diagnostic]
+
+        /// The warnings for people, as a build shows them at its end; empty where there are none.
+        public var summary: String { DiagnosticText.summary(of: warnings.map { DiagnosticText.line($0, in: source) }) }
     }
 
     /// Makes the plan.
@@ -57,12 +62,14 @@ public struct ShowPlan: Sendable {
             options.ignoreFile = file
             if !faults.isEmpty { errors.append(Check.Findings(source: source, diagnostics: faults)) }
         }
-        let (plan, faults) = try await plan(files.dockerfile, options, resolver)
+        let (plan, found) = try await plan(files.dockerfile, options, resolver)
+        let faults = found.filter { $0.severity == .error }
         if !faults.isEmpty { errors.insert(Check.Findings(source: files.dockerfile, diagnostics: faults), at: 0) }
-        return Outcome(source: files.dockerfile, plan: errors.isEmpty ? plan : nil, errors: errors)
+        guard errors.isEmpty else { return Outcome(source: files.dockerfile, plan: nil, errors: errors, warnings: []) }
+        return Outcome(source: files.dockerfile, plan: plan, errors: [], warnings: found)
     }
 
-    /// The plan, and the errors of the Dockerfile.
+    /// The plan, and what is wrong or doubtful in the Dockerfile.
     private func plan(
         _ source: SourceText,
         _ options: PlanOptions,
@@ -75,11 +82,11 @@ public struct ShowPlan: Sendable {
             let (made, found) = try await Plan.make(dockerfile, options: options, resolver: resolver)
             (plan, all) = (made, all + found)
         }
-        if configuration.failsOnWarning, let plan {
+        if let plan {
             let built = Set(plan.stages.filter(\.isNeeded).map(\.index))
-            all += Linter.findings(in: dockerfile, built: built)
+            all += Linter.findings(in: dockerfile, built: built) + ForeignSyntax.diagnostics(in: dockerfile)
         }
-        return (plan, configuration.apply(to: all, in: dockerfile).filter { $0.severity == .error })
+        return (plan, all.isEmpty ? [] : configuration.apply(to: all, in: dockerfile))
     }
 
     /// Makes the plan with what base images say of themselves: their variables, user, directory and triggers.

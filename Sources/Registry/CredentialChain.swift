@@ -10,8 +10,9 @@
 /// 4. Docker's `config.json` in `DOCKER_CONFIG`, else in `~/.docker`;
 /// 5. podman's `auth.json` in `$XDG_RUNTIME_DIR/containers`, then in `$XDG_CONFIG_HOME/containers`.
 ///
-/// Of a file, the helper named in `credHelpers` comes first, then the one in `credsStore`, then the entry of `auths`
-/// with the longest beginning of the repository's name. Files and helpers are read anew each time they are asked.
+/// Of a file, an entry of `auths` for the repository comes first, the one with the longest beginning of its name; then
+/// the helper named in `credHelpers`, then the one in `credsStore`, then the entry of the registry as a whole. Files and
+/// helpers are read anew each time they are asked.
 ///
 /// Specification: Docker's command line reference, "Configuration files"; containers-auth.json(5).
 public struct CredentialChain: CredentialProvider {
@@ -35,8 +36,6 @@ public struct CredentialChain: CredentialProvider {
         }
     }
 
-    /// Repositories that will be spoken of: a file may have credentials for some of them only.
-    public var repositories: [Repository] = []
     let environment: [String: String]
     let login: Login?
     private let warn: @Sendable (String) -> Void
@@ -57,14 +56,24 @@ public struct CredentialChain: CredentialProvider {
 
     // MARK: Looking up
 
-    /// The credentials for a registry.
+    /// The credentials for a registry as a whole.
     ///
     /// - Parameter registry: As references name it: `docker.io`, `localhost:5000`.
     /// - Returns: What was found first; `.anonymous` where nothing was.
     /// - Throws: ``RegistryError`` where a file is malformed, or a helper fails.
     public func credentials(for registry: String) async throws -> Credentials {
-        let repository = repositories.first { RegistryHost($0.registry) == RegistryHost(registry) }?.name
-        return try await find(RegistryHost(registry), repository: repository) ?? .anonymous
+        try await credentials(for: registry, repository: nil)
+    }
+
+    /// The credentials for a repository.
+    ///
+    /// - Parameters:
+    ///   - registry: As references name it: `docker.io`, `localhost:5000`.
+    ///   - repository: `team/app`; `nil` for the registry as a whole.
+    /// - Returns: What was found first; `.anonymous` where nothing was.
+    /// - Throws: ``RegistryError`` where a file is malformed, or a helper fails.
+    public func credentials(for registry: String, repository: String?) async throws -> Credentials {
+        try await find(RegistryHost(registry), repository: repository) ?? .anonymous
     }
 
     /// The credentials for a repository; `nil` where there are none.
@@ -83,6 +92,7 @@ public struct CredentialChain: CredentialProvider {
     private func find(_ host: RegistryHost, _ repository: String?, in file: DockerConfig) async throws
         -> Credentials?
     {
+        if let repository, let found = try file.credential(for: host, ofRepository: repository) { return found }
         if let (name, isOwn) = file.helper(for: host) {
             let helper = CredentialHelper(name, environment: environment)
             switch try await helper.find(host) {
@@ -95,7 +105,7 @@ public struct CredentialChain: CredentialProvider {
                 warn("\(fault): going on without it")
             }
         }
-        return try file.credential(for: host, repository: repository)
+        return try file.credential(for: host)
     }
 
     /// What variables say of a host.

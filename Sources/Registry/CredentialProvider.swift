@@ -12,6 +12,15 @@ public protocol CredentialProvider: Sendable {
     /// - Throws: Where there should be some, but they cannot be had; the transfer fails with that error.
     func credentials(for registry: String) async throws -> Credentials
 
+    /// What to show a registry for one of its repositories.
+    ///
+    /// - Parameters:
+    ///   - registry: As references name it.
+    ///   - repository: `team/app`; `nil` where it is about none.
+    /// - Returns: The credentials; `.anonymous` where there are none.
+    /// - Throws: Where there should be some, but they cannot be had; the transfer fails with that error.
+    func credentials(for registry: String, repository: String?) async throws -> Credentials
+
     /// What to tell people whom a registry did not let do something.
     ///
     /// - Parameter access: What they were not let do, and with which credentials.
@@ -20,6 +29,17 @@ public protocol CredentialProvider: Sendable {
 }
 
 extension CredentialProvider {
+    /// The same for all repositories of a registry.
+    ///
+    /// - Parameters:
+    ///   - registry: As references name it.
+    ///   - repository: Not looked at.
+    /// - Returns: What ``credentials(for:)`` gives.
+    /// - Throws: What ``credentials(for:)`` throws.
+    public func credentials(for registry: String, repository: String?) async throws -> Credentials {
+        try await credentials(for: registry)
+    }
+
     /// Nothing is known.
     ///
     /// - Parameter access: Anything.

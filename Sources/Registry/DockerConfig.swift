@@ -8,20 +8,21 @@ internal import OCI
 struct DockerConfig: Sendable {
     /// Where the file is.
     let path: String
-    /// The whole file, with what others keep in it.
+    /// What the file says, with what others keep in it.
     private(set) var members: [String: JSONValue]
+    /// The same as it is written; what is not changed stays to the byte.
+    private var text: JSONText
 
     /// An empty file, for a place where there is none.
     init(newAt path: String) {
-        (self.path, members) = (path, [:])
+        self.init(path, [:], JSONText(Array("{}\n".utf8)))
     }
 
     /// Reads a file; `nil` where there is none.
     init?(readingFrom path: String) throws {
         guard let bytes = try ConfigFile.read(path) else { return nil }
-        self.path = path
         if bytes.allSatisfy({ $0 == 0x20 || $0 == 0x0A || $0 == 0x0D || $0 == 0x09 }) {
-            members = [:]
+            self.init(newAt: path)
             return
         }
         let json: JSONValue
@@ -37,7 +38,11 @@ struct DockerConfig: Sendable {
                 throw CredentialFault.file("\(path): \"\(name)\" should be \(isObject ? "an object" : "a text")")
             }
         }
-        members = object
+        self.init(path, object, JSONText(bytes))
+    }
+
+    private init(_ path: String, _ members: [String: JSONValue], _ text: JSONText) {
+        (self.path, self.members, self.text) = (path, members, text)
     }
 
     // MARK: Looking up
@@ -50,11 +55,21 @@ struct DockerConfig: Sendable {
         return nil
     }
 
-    /// What the file itself holds for a repository: the entry with the longest beginning of its name.
-    func credential(for host: RegistryHost, repository: String?) throws -> Credentials? {
+    /// What the file itself holds for a repository alone, or for all below the beginning of its name, the longest first.
+    func credential(for host: RegistryHost, ofRepository repository: String) throws -> Credentials? {
+        try credential(of: host) { !$0.path.isEmpty && $0.covers(repository) }
+    }
+
+    /// What the file itself holds for a registry as a whole.
+    func credential(for host: RegistryHost) throws -> Credentials? { try credential(of: host) { $0.path.isEmpty } }
+
+    private func credential(
+        of host: RegistryHost,
+        where isWanted: (RegistryHost.Key) -> Bool
+    ) throws -> Credentials? {
         let entries = (members["auths"]?.object ?? [:])
             .map { (key: RegistryHost.Key($0.key), text: $0.key, value: $0.value) }
-            .filter { $0.key.host == host && $0.key.covers(repository) }
+            .filter { $0.key.host == host && isWanted($0.key) }
             .sorted { one, other in
                 let (first, second) = (one.key.path.utf8.count, other.key.path.utf8.count)
                 return first == second ? rank(one.text, host) < rank(other.text, host) : first > second
@@ -93,31 +108,34 @@ struct DockerConfig: Sendable {
 
     /// Puts an entry in the place of all others of a host.
     mutating func set(_ host: RegistryHost, _ credential: Credentials?) {
-        var auths = members["auths"]?.object ?? [:]
-        for key in keys(of: host) { auths[key] = nil }
+        for key in keys(of: host) where key != host.dockerKey { text.remove(["auths", key]) }
+        text.set(DockerConfig.entry(credential), at: ["auths", host.dockerKey])
+        update()
+    }
+
+    private static func entry(_ credential: Credentials?) -> JSONValue {
         switch credential {
         // An empty entry says that a helper has it.
-        case nil, .anonymous: auths[host.dockerKey] = .object([:])
+        case nil, .anonymous: return [:]
         case .basic(let user, let password):
-            auths[host.dockerKey] = ["auth": .string(Base64.encode(Array("\(user):\(password)".utf8)))]
+            return ["auth": .string(Base64.encode(Array("\(user):\(password)".utf8)))]
         case .identityToken(let token):
             // Docker looks for a name before it looks for the token.
-            auths[host.dockerKey] = [
-                "auth": .string(Base64.encode(Array("<token>:".utf8))), "identitytoken": .string(token),
-            ]
-        case .registryToken(let token): auths[host.dockerKey] = ["registrytoken": .string(token)]
+            return ["auth": .string(Base64.encode(Array("<token>:".utf8))), "identitytoken": .string(token)]
+        case .registryToken(let token): return ["registrytoken": .string(token)]
         }
-        members["auths"] = .object(auths)
     }
 
     /// Removes all entries of a host; whether there was one.
     mutating func remove(_ host: RegistryHost) -> Bool {
         let keys = keys(of: host)
-        guard !keys.isEmpty, var auths = members["auths"]?.object else { return false }
-        for key in keys { auths[key] = nil }
-        members["auths"] = .object(auths)
-        return true
+        for key in keys { text.remove(["auths", key]) }
+        update()
+        return !keys.isEmpty
     }
+
+    /// Reads the changed text.
+    private mutating func update() { members = (try? JSONValue(parsing: text.bytes))?.object ?? [:] }
 
     /// The keys of a host as a whole, not those of some of its repositories.
     private func keys(of host: RegistryHost) -> [String] {
@@ -130,7 +148,7 @@ struct DockerConfig: Sendable {
 
     /// Writes the file, which nobody else may read, in one piece.
     func write() throws {
-        try ConfigFile.write(Array((JSONValue.object(members).pretty + "\n").utf8), to: path)
+        try ConfigFile.write(text.bytes, to: path)
     }
 }
 
@@ -171,9 +189,7 @@ struct RegistryHost: Hashable, Sendable {
             self.path = isURL || path == "v1" || path == "v2" ? "" : path
         }
 
-        /// Whether the key is for a repository; `nil` stands for the registry itself.
-        func covers(_ repository: String?) -> Bool {
-            path.isEmpty || repository.map { $0 == path || $0.hasPrefix(path + "/") } ?? false
-        }
+        /// Whether a repository is the one that the key names, or below it.
+        func covers(_ repository: String) -> Bool { repository == path || repository.hasPrefix(path + "/") }
     }
 }

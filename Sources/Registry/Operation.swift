@@ -11,6 +11,9 @@ struct Operation: Sendable {
     /// `pull myacr.azurecr.io/team/app:1.4`.
     let what: String
 
+    /// What credentials are for: the repository, else the registry.
+    var holder: String { repository.map { "\($0.registry)/\($0.name)" } ?? registry }
+
     init(_ what: String, _ repository: Repository, _ access: Access) {
         (self.what, self.repository, self.access, registry) = (what, repository, access, repository.registry)
         scopes = [Scope(repository, access)]

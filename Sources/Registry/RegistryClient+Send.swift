@@ -141,7 +141,7 @@ extension RegistryClient {
         let request = introduced(try make(endpoint.base))
         let isOurs = request.url.authority == endpoint.base.authority && request.url.isSecure == endpoint.base.isSecure
         guard isOurs else { return try await session.send(request, policy: policy) }
-        let isAnonymous = operation.access == .pull && state.refusedCredentials(operation.registry) != nil
+        let isAnonymous = await isRefused(operation)
         var (challenges, refused): ([Challenge], String?) = (endpoint.challenges, nil)
         while true {
             let token: Token?
@@ -178,6 +178,12 @@ extension RegistryClient {
         }
     }
 
+    /// Whether a pull goes without credentials, as those for it were not accepted.
+    private func isRefused(_ operation: Operation) async -> Bool {
+        guard operation.access == .pull else { return false }
+        return await state.isRefused(operation.holder, at: operation.registry) { try? await identify(operation) }
+    }
+
     /// A pull without credentials, as those we have are not accepted; `nil` where that is not enough either.
     private func withoutCredentials(
         _ operation: Operation,
@@ -196,8 +202,7 @@ extension RegistryClient {
                 await response.discard()
                 return nil
             }
-            let known = (try? await credentials.credentials(for: operation.registry))?.description
-            state.refuse(credentials: known ?? "the credentials that there are", by: operation.registry)
+            state.refuse(try? await identify(operation), for: operation.holder, at: operation.registry)
             return response
         } catch {
             // What went wrong first is what people should hear of.
@@ -236,7 +241,7 @@ extension RegistryClient {
                 codes: answer.codes
             )
         }
-        if credentials == .anonymous, let known = state.refusedCredentials(operation.registry) {
+        if credentials == .anonymous, let known = state.refusedCredentials(operation.holder) {
             return error(.auth, "\(operation.registry) does not accept \(known)")
         }
         guard credentials != .anonymous else {

@@ -22,13 +22,19 @@ extension RegistryClient {
         let asked = Scope.parse(challenge.parameters["scope"] ?? "")
         let scopes = challenge.scheme == "basic" ? [] : Scope.union(operation.scopes, asked)
         let service = challenge.parameters["service"] ?? ""
-        let key = [operation.registry, challenge.scheme, service, isAnonymous ? "anonymous" : ""]
+        // Credentials may be of one repository only, and so are the tokens that they are given.
+        let key = [operation.holder, challenge.scheme, service, isAnonymous ? "anonymous" : ""]
             .joined(separator: "\n")
         return try await tokens.token(key, scopes: scopes, refused: refused) {
-            let credentials = isAnonymous ? .anonymous : try await credentials.credentials(for: operation.registry)
+            let credentials = isAnonymous ? .anonymous : try await identify(operation)
             state.remember(secrets: credentials.secrets)
             return try await fetch(operation, endpoint, challenge, scopes, credentials)
         }
+    }
+
+    /// Who we are for an operation.
+    func identify(_ operation: Operation) async throws -> Credentials {
+        try await credentials.credentials(for: operation.registry, repository: operation.repository?.name)
     }
 
     func fetch(

@@ -17,8 +17,12 @@ final class RegistryState: Sendable {
         var failedMirrors: Set<String> = []
         var warnings: Set<String> = []
         var secrets: [String] = []
-        /// Credentials that were not accepted where going without was enough, by registry, in words for people.
+        /// Credentials that were not accepted where going without was enough, by what they were for, in words for people.
         var refusedCredentials: [String: String] = [:]
+        /// The same by registry, as such.
+        var refusals: [String: Set<Credentials>] = [:]
+        /// What was found to have other credentials than those.
+        var unrefused: Set<String> = []
         /// Registries whose referrers API is not there.
         var withoutReferrers: Set<String> = []
     }
@@ -60,10 +64,34 @@ final class RegistryState: Sendable {
         }
     }
 
-    func refusedCredentials(_ registry: String) -> String? { facts.withLock { $0.refusedCredentials[registry] } }
+    func refusedCredentials(_ holder: String) -> String? { facts.withLock { $0.refusedCredentials[holder] } }
 
-    func refuse(credentials: String, by registry: String) {
-        facts.withLock { $0.refusedCredentials[registry] = credentials }
+    /// Says that credentials for something were not accepted by a registry.
+    func refuse(_ credentials: Credentials?, for holder: String, at registry: String) {
+        facts.withLock { facts in
+            facts.refusedCredentials[holder] = credentials?.description ?? "the credentials that there are"
+            if let credentials { facts.refusals[registry, default: []].insert(credentials) }
+        }
+    }
+
+    /// Whether the credentials for something were not accepted before, there or elsewhere at the same registry.
+    ///
+    /// They are asked for once, and only where the registry has refused some.
+    func isRefused(_ holder: String, at registry: String, credentials: () async -> Credentials?) async -> Bool {
+        let known = facts.withLock { facts -> Bool? in
+            if facts.refusedCredentials[holder] != nil { return true }
+            return facts.refusals[registry] == nil || facts.unrefused.contains(holder) ? false : nil
+        }
+        if let known { return known }
+        let found = await credentials()
+        return facts.withLock { facts in
+            guard let found, facts.refusals[registry]?.contains(found) ?? false else {
+                facts.unrefused.insert(holder)
+                return false
+            }
+            facts.refusedCredentials[holder] = found.description
+            return true
+        }
     }
 
     func lacksReferrers(_ registry: String) -> Bool { facts.withLock { $0.withoutReferrers.contains(registry) } }

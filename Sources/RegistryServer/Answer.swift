@@ -134,6 +134,7 @@ extension HTTPField.Name {
     static let link = field("Link")
     static let subject = field("OCI-Subject")
     static let tag = field("OCI-Tag")
+    static let warning = field("Warning")
 
     /// The text is one of those above, which all have the right form.
     private static func field(_ text: String) -> HTTPField.Name { HTTPField.Name(text) ?? .via }

@@ -11,12 +11,19 @@ final class Gate: Sendable {
     private let access: RegistryAccess
     private let isReadOnly: Bool
     private let faults: Faults
-    /// Signs our tokens; another process has another.
-    private let key = (0..<32).map { _ in UInt8.random(in: 0...255) }
+    /// Signs our tokens.
+    private let key: [UInt8]
     private static let refreshLifetime: Int64 = 24 * 3600
+    /// How far the clock of who signs tokens elsewhere may be from ours, in seconds; distribution's registry has it so.
+    private static let leeway: Int64 = 60
 
     init(_ access: RegistryAccess, isReadOnly: Bool, _ faults: Faults) {
         (self.access, self.isReadOnly, self.faults) = (access, isReadOnly, faults)
+        if case .tokens(_, let tokens) = access.kind, let given = tokens.key {
+            key = given.bytes
+        } else {
+            key = TokenKey.fresh().bytes
+        }
     }
 
     /// Finds out who asks, and whether they may.
@@ -30,7 +37,7 @@ final class Gate: Sendable {
                 try bearer(exchange, need, origin) { $0.isOurs(key: key) && $0.isFor(tokens.service) }
                 ?? basic(exchange, file, need, origin)
         case .foreign(let foreign):
-            caller = try bearer(exchange, need, origin) { token in
+            caller = try bearer(exchange, need, origin, leeway: Gate.leeway) { token in
                 token.isSigned(by: foreign.key) && token.isFor(foreign.service)
                     && token.claims["iss"]?.string == foreign.issuer
             }
@@ -84,6 +91,7 @@ final class Gate: Sendable {
         _ exchange: Exchange,
         _ need: Need,
         _ origin: String,
+        leeway: Int64 = 0,
         _ isTrusted: (WebToken) -> Bool
     ) throws -> Caller? {
         guard let text = Gate.credentials(exchange, "bearer") else { return nil }
@@ -91,7 +99,7 @@ final class Gate: Sendable {
         guard let token = WebToken(text), isTrusted(token), token.claims["typ"]?.string != "refresh" else {
             throw challenge(need, origin, "invalid_token", "the token is not one of this registry")
         }
-        guard !isFaulty, token.isCurrent(at: Int64(time(nil))) else {
+        guard !isFaulty, token.isCurrent(at: Int64(time(nil)), leeway: leeway) else {
             throw challenge(need, origin, "invalid_token", "the token has expired")
         }
         return token.caller

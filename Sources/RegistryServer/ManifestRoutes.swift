@@ -23,8 +23,7 @@ extension Responder {
         guard let record = try manifest(reference, in: repository),
             let file = try OpenFile(store.path(of: record.descriptor.digest))
         else { throw unknownManifest(reference, in: repository) }
-        // A client that asked by SHA-512 checks by it.
-        let digest = reference.hasPrefix("sha512:") ? reference : record.descriptor.digest.description
+        let digest = try name(of: record, askedFor: reference, in: repository)
         var answer = Answer(.ok)
         answer.headers[.dockerDigest] = digest
         answer.headers[.eTag] = "\"\(digest)\""
@@ -35,6 +34,20 @@ extension Responder {
         answer.headers[.contentType] = record.descriptor.mediaType.description
         answer.body = .file(file, 0..<file.size)
         return answer
+    }
+
+    /// The digest of a manifest as its client knows it: one that pushed or asked by SHA-512 checks by it.
+    private func name(
+        of record: ManifestRecord,
+        askedFor reference: String,
+        in repository: RepositoryName
+    ) throws(StoreError) -> String {
+        if reference.hasPrefix("sha512:") { return reference }
+        let pushed = try (try? TagName(reference))
+            .flatMap { (tag) throws(StoreError) in
+                try repositories.name(of: tag, in: repository)
+            }
+        return pushed.flatMap { $0.sha256 == nil ? $0.description : nil } ?? record.descriptor.digest.description
     }
 
     private func unknownManifest(_ reference: String, in repository: RepositoryName) -> Refusal {

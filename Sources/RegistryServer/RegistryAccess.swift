@@ -20,6 +20,8 @@ public struct RegistryAccess: Sendable {
         public var lifetime: Int64 = 300
         /// Whether answers say `expires_in` and `token`; Azure's registry says `access_token` only.
         public var tellsExpiry = true
+        /// Signs the tokens; `nil` for a key of this process's own, so that tokens end with it.
+        public var key: TokenKey?
 
         /// Tokens that count for five minutes.
         public init() {}

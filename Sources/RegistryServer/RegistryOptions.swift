@@ -18,6 +18,8 @@ public struct RegistryOptions: Sendable {
     ///
     /// That host answers 400 to a request with `Authorization`, as Azure Storage does.
     public var redirectsBlobs = false
+    /// What clients should tell people, such as that this registry is to go: with every answer, each in a header.
+    public private(set) var warnings: [String] = []
     /// The largest manifest that is taken, in bytes.
     public var manifestLimit = 4 << 20
     /// How many requests ``EmbeddedRegistry/requests`` remembers, the latest; 0 for none.
@@ -27,4 +29,27 @@ public struct RegistryOptions: Sendable {
 
     /// A registry for this machine alone: loopback, a free port, no credentials.
     public init() {}
+
+    /// Adds a warning.
+    ///
+    /// - Parameter text: What to tell people, on one line.
+    /// - Throws: ``RegistryServerError`` where it cannot stand in a header, or the warnings have more than 4,096 bytes
+    ///   together, which the specification allows (OCI distribution-spec 1.1, "Warnings").
+    public mutating func warn(_ text: String) throws(RegistryServerError) {
+        guard !text.isEmpty, text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
+            throw RegistryServerError(message: "a warning is a line of text, without control characters")
+        }
+        let all = warnings + [text]
+        let size = all.reduce(0) { $0 + RegistryOptions.header($1).utf8.count }
+        guard size <= 4096 else {
+            throw RegistryServerError(message: "the warnings have \(size) bytes, and 4,096 are allowed together")
+        }
+        warnings = all
+    }
+
+    /// A warning as a header has it: code and agent are what the specification asks for.
+    static func header(_ warning: String) -> String {
+        let escaped = warning.flatMap { $0 == "\"" || $0 == "\\" ? ["\\", $0] : [$0] }
+        return "299 - \"\(String(escaped))\""
+    }
 }

@@ -184,6 +184,9 @@ struct Responder: Sendable {
     private func complete(_ answer: inout Answer, _ exchange: Exchange) {
         answer.headers[.dockerVersion] = "registry/2.0"
         answer.headers[.date] = HTTPDate.now
+        for warning in options.warnings {
+            answer.headers.append(HTTPField(name: .warning, value: RegistryOptions.header(warning)))
+        }
         let code = answer.status.code
         if code != 204, code != 304 { answer.headers[.contentLength] = String(answer.length) }
     }

@@ -35,10 +35,10 @@ struct WebToken {
     /// Whether the owner of a key wrote it.
     func isSigned(by key: PublicKey) -> Bool { key.hasSigned(signed, signature, algorithm) }
 
-    /// Whether it counts now; clocks may differ by a minute.
-    func isCurrent(at now: Int64) -> Bool {
-        guard let end = claims["exp"]?.int, now < end else { return false }
-        return (claims["nbf"]?.int ?? now) <= now + 60
+    /// Whether it counts now; the clock of who made it may be some seconds before or behind ours.
+    func isCurrent(at now: Int64, leeway: Int64 = 0) -> Bool {
+        guard let end = claims["exp"]?.int, now - leeway < end else { return false }
+        return (claims["nbf"]?.int ?? now) <= now + leeway
     }
 
     /// Whom it was made for.

@@ -72,6 +72,31 @@ extension Snapshots {
         return 0
     }
 
+    /// Copies a file with its mode, and with its owner where this user may, however large it is.
+    ///
+    /// Blocks are shared where the file system can.
+    ///
+    /// - Parameters:
+    ///   - path: The file; a link is not followed.
+    ///   - target: Where the copy will be; nothing is there.
+    /// - Throws: ``StoreError`` where it is no regular file, or cannot be read or written.
+    public static func copyFile(_ path: String, to target: String) throws {
+        // One that waits for a writer would be waited for.
+        let file = OpenFile(open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC))
+        var status = stat()
+        guard file.isOpen, fstat(file.descriptor, &status) == 0 else {
+            throw StoreError("opening \(path)", errno: errno)
+        }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw StoreError("copying \(path): it is no regular file") }
+        let copy = OpenFile(open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600))
+        guard copy.isOpen else { throw StoreError("creating \(target)", errno: errno) }
+        try file.copyContent(to: copy, size: Int64(status.st_size))
+        _ = fchown(copy.descriptor, status.st_uid, status.st_gid)
+        guard fchmod(copy.descriptor, status.st_mode & 0o7777) == 0 else {
+            throw StoreError("setting the mode of \(target)", errno: errno)
+        }
+    }
+
     private func ownAs(_ status: stat, _ place: CName) -> Int32 {
         var times = [status.st_mtim, status.st_mtim]
         _ = place.with { lchown($0, status.st_uid, status.st_gid) }

@@ -184,7 +184,7 @@ public struct Repositories: Sendable {
             try write(Array(digest.description.utf8), to: path(name, "_manifests", repository))
         }
         for tag in tags {
-            try write(Array(digest.description.utf8), to: "\(folder(repository))/_tags/\(tag)")
+            try write(Array(name.description.utf8), to: "\(folder(repository))/_tags/\(tag)")
         }
     }
 
@@ -255,9 +255,22 @@ public struct Repositories: Sendable {
         DiskFile.names(in: folder(repository) + "/_tags").compactMap { try? TagName($0) }
     }
 
-    private func target(of tag: TagName, in repository: RepositoryName) throws(StoreError) -> Digest? {
+    /// The digest of a tag's manifest, by the algorithm that it was pushed with.
+    ///
+    /// - Parameters:
+    ///   - tag: The tag.
+    ///   - repository: The repository.
+    /// - Returns: The digest; `nil` where there is no such tag.
+    /// - Throws: ``StoreError`` where the disk fails.
+    public func name(of tag: TagName, in repository: RepositoryName) throws(StoreError) -> BlobName? {
         guard let bytes = try DiskFile.read("\(folder(repository))/_tags/\(tag)", limit: 1024) else { return nil }
-        return try? Digest(String(decoding: bytes, as: UTF8.self))
+        return try? BlobName(String(decoding: bytes, as: UTF8.self))
+    }
+
+    private func target(of tag: TagName, in repository: RepositoryName) throws(StoreError) -> Digest? {
+        guard let name = try name(of: tag, in: repository) else { return nil }
+        if let digest = name.sha256 { return digest }
+        return try Repositories.target(of: name, at: path(name, "_manifests", repository))
     }
 
     /// Takes a tag away; the manifest stays.

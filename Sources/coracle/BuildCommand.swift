@@ -13,7 +13,7 @@ struct BuildCommand: AsyncParsableCommand {
     @Argument(help: "The build context: a folder, a tar archive, a git URL, or - for standard input.")
     var path = "."
 
-    @Option(name: .shortAndLong, help: "The Dockerfile; - is standard input.")
+    @Option(name: .shortAndLong, help: "The Dockerfile: a path, a URL, or - for standard input.")
     var file: String?
 
     @Option(name: .shortAndLong, help: "A name for the image; may be given several times.")
@@ -64,8 +64,7 @@ struct BuildCommand: AsyncParsableCommand {
         (build.tags, build.outputs) = (tag, output)
         let view = progress.view(isQuiet: quiet)
         build.registries = registry.settings(base.settings(try access.access(azure))) { view.show($0) }
-        let outcome = try await build.run(environment: environment) { view.show($0) }
-        view.finish()
+        let outcome = try await BuildCommand.run(build, environment, view)
         switch outcome {
         case .failed(let text, let code):
             Output.raw(text)
@@ -75,6 +74,15 @@ struct BuildCommand: AsyncParsableCommand {
             if !quiet, !report.names.isEmpty { Output.note("built \(report.names.joined(separator: ", "))") }
             if !report.isStandardOutputTaken { try Output.result("\(report.digest)\n") }
         }
+    }
+
+    private static func run(
+        _ build: Build,
+        _ environment: [String: String],
+        _ view: any ProgressView
+    ) async throws -> Build.Outcome {
+        defer { view.finish() }
+        return try await build.run(environment: environment) { view.show($0) }
     }
 }
 

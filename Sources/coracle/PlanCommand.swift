@@ -52,10 +52,11 @@ struct PlanCommand: AsyncParsableCommand {
             )
             : try await show.run(environment: environment)
         guard let plan = outcome.plan else {
-            Output.note(CheckFormat.text.write(outcome.errors))
+            Output.raw(CheckFormat.text.write(outcome.errors))
             throw ExitReason(.usage, "")
         }
-        try Output.result(format.write(plan, of: outcome.source))
+        try Output.result(format.write(plan, of: outcome.source, warnings: outcome.warnings))
+        if format != .json { Output.raw(outcome.summary) }
     }
 }
 

@@ -33,7 +33,8 @@ struct RegistryServeCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Take tokens: service=NAME[,lifetime=SECONDS] makes them here for the users of --htpasswd; "
+            "Take tokens: service=NAME[,lifetime=SECONDS][,key=FILE] makes them here for the users of --htpasswd, "
+                + "signed with a key that the store keeps, or with one of 32 bytes or more in a file; "
                 + "realm=URL,service=NAME,issuer=NAME,certificate=FILE takes those that the owner of a key signs.",
             valueName: "fields"
         )
@@ -53,6 +54,14 @@ struct RegistryServeCommand: AsyncParsableCommand {
     var readOnly = false
 
     @Option(
+        help: ArgumentHelp(
+            "What clients should tell people, for example that this registry is to go; may be given several times.",
+            valueName: "text"
+        )
+    )
+    var warning: [String] = []
+
+    @Option(
         help: "How requests are reported on standard error: plain, json or none.",
         transform: { try ServeRegistry.Log(named: $0) }
     )
@@ -62,7 +71,7 @@ struct RegistryServeCommand: AsyncParsableCommand {
         var serve = ServeRegistry(try flags.workspace)
         (serve.listen, serve.passwords, serve.tokens) = (listen, htpasswd, tokenAuth)
         (serve.certificate, serve.key) = (tlsCert, tlsKey)
-        (serve.anonymous, serve.readOnly, serve.log) = (anonymous, readOnly, log)
+        (serve.anonymous, serve.readOnly, serve.log, serve.warnings) = (anonymous, readOnly, log, warning)
         try await serve.run(
             announce: { try Output.result($0 + "\n") },
             note: { Output.note($0) },

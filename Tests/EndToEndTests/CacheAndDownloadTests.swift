@@ -157,6 +157,33 @@ struct DownloadTests {
         #expect(server.text.contains("\" 304"))
     }
 
+    @Test func theDockerfileComesFromAURL() async throws {
+        try files.write("other/Dockerfile", "FROM scratch\nCOPY in /in\n")
+        try files.write("bad", "FROM scratch\nCOPPY in /in\n")
+        try files.write("large", "#" + String(repeating: "x", count: 2 << 20))
+        let (server, url) = try await serve()
+        defer { withExtendedLifetime(server) {} }
+        try place.write("Dockerfile", "FROM scratch\n")
+        try place.write("in", "x\n")
+        try place.write("out", "x\n")
+        try place.write("Dockerfile.dockerignore", "in\n")
+        try place.write(".dockerignore", "out\n")
+
+        let names = try place.files(["-f", "\(url)/other/Dockerfile"]).map(\.name)
+        let fault = try place.build(["-f", "\(url)/bad?token=s3cret"])
+        let missing = try place.build(["-f", "\(url)/nothing"])
+        let large = try place.build(["-f", "\(url)/large"])
+        let check = try Program.run(["check", "-f", "\(url)/bad", place.context.path])
+        try place.write("Dockerfile", "FROM scratch\nCOPY out /out\n")
+
+        #expect(names == ["in"])
+        #expect(fault.status == 2 && fault.errors.hasPrefix("\(url)/bad"), "\(fault.errors)")
+        #expect(fault.errors.contains(":2:1: error: unknown instruction \"COPPY\"") && !fault.errors.contains("s3cret"))
+        #expect(missing.status == 4 && missing.errors.contains("\(url)/nothing: the server answered 404"))
+        #expect(large.status == 2 && large.errors.contains("2097153 bytes, and no Dockerfile has 2 MiB"))
+        #expect(check.status == 2 && check.errors.contains("only builds fetch Dockerfiles"), "\(check.errors)")
+    }
+
     @Test func aChecksumIsHeldAndThenNobodyIsAsked() async throws {
         try files.write("f", "hello\n")
         let (server, url) = try await serve()

@@ -43,6 +43,35 @@ import Testing
         #expect(try await wait(process) == 0)
     }
 
+    @Test(arguments: [false, true]) func tokensAreGoodAfterARestart(withFile: Bool) async throws {
+        let users = try folder.write(
+            "users",
+            "ann:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n"
+        )
+        let key = try folder.write("key", String(repeating: "0123456789abcdef", count: 4)).path
+        let fields = "service=coracle" + (withFile ? ",key=\(key)" : "")
+        let basic = [("Authorization", "Basic " + Data("ann:secret".utf8).base64EncodedString())]
+        var bearer = [("Authorization", "Bearer x")]
+        for round in 0..<2 {
+            let (process, port) = try await serve("--htpasswd", users.path, "--token-auth", fields)
+            let reply = try await Wire.ask("GET", "/v2/", port: port, headers: bearer)
+            #expect(reply.status == (round == 0 ? 401 : 200))
+            let token = try await Wire.ask("GET", "/token?service=coracle", port: port, headers: basic)
+            bearer = [("Authorization", "Bearer \(try JSON(parsing: token.text)["token"].string ?? "")")]
+            process.terminate()
+            #expect(try await wait(process) == 0)
+        }
+        #expect(FileManager.default.fileExists(atPath: store + "/registry/_token-key") == !withFile)
+    }
+
+    @Test func aWarningIsSent() async throws {
+        let (process, port) = try await serve("--warning", "This registry goes on Monday")
+        let reply = try await Wire.ask("GET", "/v2/", port: port)
+        #expect(reply["Warning"] == #"299 - "This registry goes on Monday""#)
+        process.terminate()
+        #expect(try await wait(process) == 0)
+    }
+
     @Test func itEndsThoughAClientHoldsOn() async throws {
         let (process, port) = try await serve()
         let start = try await Wire.ask("POST", "/v2/app/blobs/uploads/", port: port, body: [])

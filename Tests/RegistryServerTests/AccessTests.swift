@@ -126,6 +126,76 @@ import Testing
         }
     }
 
+    @Test func tokensOutliveAServerWhereTheStoreKeepsTheirKey() async throws {
+        let folder = try TemporaryFolder()
+        let store = try ImageStore(folder.url.path + "/store")
+        let key = folder.url.path + "/store/registry/_token-key"
+        func token(_ access: RegistryAccess.Tokens, _ old: String? = nil) async throws -> (new: String, oldStatus: Int)
+        {
+            var options = RegistryOptions()
+            options.access = .tokens(try Self.passwords(folder), access)
+            nonisolated(unsafe) var result = ("", 0)
+            try await Serving.run(options, folder: folder) { serving in
+                let reply = try await serving.ask("GET", "/token?service=coracle", Self.basic("ann", "secret"))
+                let status = try await serving.ask("GET", "/v2/", [("Authorization", "Bearer \(old ?? "")")]).status
+                result = (try JSON(parsing: reply.text)["token"].string ?? "", status)
+            }
+            return result
+        }
+        func kept() throws -> RegistryAccess.Tokens {
+            var tokens = RegistryAccess.Tokens()
+            tokens.key = try TokenKey(keptIn: store)
+            return tokens
+        }
+
+        let first = try await token(kept())
+        #expect(try await token(kept(), first.new).oldStatus == 200)
+        #expect(try await token(RegistryAccess.Tokens(), first.new).oldStatus == 401)
+
+        let mode = try FileManager.default.attributesOfItem(atPath: key)[.posixPermissions] as? Int
+        #expect(mode == 0o600)
+        #expect("\(try TokenKey(keptIn: store))" == "a token key")
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: folder.url.path + "/store/registry") == ["_token-key"]
+        )
+        try FileManager.default.removeItem(atPath: key)
+        #expect(try await token(kept(), first.new).oldStatus == 401)
+        try folder.write("store/registry/_token-key", "short")
+        let error = #expect(throws: RegistryServerError.self) { try TokenKey(keptIn: store) }
+        #expect(error?.message == "\(key) is no key of 32 bytes: remove it, and a new one is made")
+    }
+
+    @Test func aKeyOfAFileIsLongEnough() throws {
+        let folder = try TemporaryFolder()
+        let path = try folder.write("key", String(repeating: "k", count: 31) + "\n").path
+        let error = #expect(throws: RegistryServerError.self) { try TokenKey(readingFrom: path) }
+        #expect(
+            error?.message == "\(path) has 31 bytes, and a key has 32 at least: openssl rand -hex 32 makes one"
+        )
+        #expect(throws: RegistryServerError.self) { try TokenKey(readingFrom: path + "-not") }
+        try folder.write("key", String(repeating: "k", count: 32) + "\n")
+        _ = try TokenKey(readingFrom: path)
+    }
+
+    @Test func warningsAreInEveryAnswerInTheFormOfTheSpecification() async throws {
+        var options = RegistryOptions()
+        try options.warn("Moving to \"b.example\" on \\ Monday")
+        try options.warn("second")
+        #expect(throws: RegistryServerError.self) { try options.warn("two\nlines") }
+        #expect(throws: RegistryServerError.self) { try options.warn("") }
+        let error = #expect(throws: RegistryServerError.self) {
+            try options.warn(String(repeating: "x", count: 4096 - 40))
+        }
+        #expect(error?.message.hasSuffix("bytes, and 4,096 are allowed together") == true)
+        try await Serving.run(options) { serving in
+            for path in ["/v2/", "/v2/team/app/manifests/none"] {
+                let reply = try await serving.ask("GET", path)
+                let found = reply.headers.filter { $0.0.lowercased() == "warning" }.map(\.1)
+                #expect(found == [#"299 - "Moving to \"b.example\" on \\ Monday""#, #"299 - "second""#])
+            }
+        }
+    }
+
     @Test func aRefreshTokenGetsTokens() async throws {
         let folder = try TemporaryFolder()
         var options = RegistryOptions()
@@ -182,7 +252,14 @@ import Testing
             #expect(try await status(good) == 404)
             #expect(try await status(good.replacingOccurrences(of: "\"auth\"", with: "\"eve\"")) == 401)
             #expect(try await status(good.replacingOccurrences(of: "\"reg\"", with: "\"x\"")) == 401)
-            #expect(try await status(good.replacingOccurrences(of: "\(now + 100)", with: "\(now - 1)")) == 401)
+            // Clocks may differ by a minute, both ways.
+            #expect(try await status(good.replacingOccurrences(of: "\(now + 100)", with: "\(now - 30)")) == 404)
+            #expect(try await status(good.replacingOccurrences(of: "\(now + 100)", with: "\(now - 61)")) == 401)
+            let early = { (seconds: Int) in
+                good.replacingOccurrences(of: "\"exp\"", with: "\"nbf\":\(now + seconds),\"exp\"")
+            }
+            #expect(try await status(early(30)) == 404)
+            #expect(try await status(early(300)) == 401)
             #expect(try await status(good.replacingOccurrences(of: "pull", with: "push")) == 401)
             let bare = try await serving.ask("GET", "/v2/")
             #expect(bare["WWW-Authenticate"] == #"Bearer realm="https://auth.example.com/token",service="reg""#)

@@ -168,6 +168,28 @@ import Testing
         }
     }
 
+    @Test func aTagOfAManifestPushedBySHA512IsToldBySHA512() async throws {
+        try await Serving.run { serving in
+            let (digest, manifest, _) = try await serving.pushImage("old")
+            var hash = SHA512()
+            manifest.withUnsafeBytes { hash.update($0) }
+            let name = "sha512:" + hash.finish()
+
+            #expect(try await serving.put(manifest, name + "?tag=new").status == 201)
+
+            for (reference, told) in [
+                ("new", name), ("old", digest.description), (digest.description, digest.description),
+            ] {
+                let reply = try await serving.ask("GET", "/v2/team/app/manifests/\(reference)")
+                #expect(reply.body == manifest && reply["Docker-Content-Digest"] == told, "\(reference)")
+            }
+            let tags = try JSON(parsing: try await serving.ask("GET", "/v2/team/app/tags/list").text)["tags"].array
+            #expect(tags.compactMap(\.string) == ["new", "old"])
+            #expect(try await serving.ask("DELETE", "/v2/team/app/manifests/\(name)").status == 202)
+            #expect(try await serving.ask("GET", "/v2/team/app/manifests/new").status == 404)
+        }
+    }
+
     @Test func aCutUploadGoesOnWhereItEnded() async throws {
         try await Serving.run { serving in
             let location = try await serving.start()

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import HTTP
+import RegistryServer
+import Store
 import Synchronization
 import TestSupport
 import Testing
@@ -86,6 +89,61 @@ import Testing
         #expect(try await user("teams/app") == "user \"all\"")
         #expect(try await user(nil) == "user \"all\"")
         #expect(try await find("r.example", "team/app") == nil)
+    }
+
+    @Test func anEntryOfARepositoryComesBeforeAHelperOfTheRegistry() async throws {
+        try helper("all", "#!/bin/sh\ncat > /dev/null; echo '{\"Username\":\"helped\",\"Secret\":\"p\"}'")
+        let file = """
+            {"credHelpers": {"r.example": "all"}, "auths": {
+              "r.example": {"auth": "\(auth("host", "1"))"}, "r.example/team/": {"auth": "\(auth("team", "2"))"}
+            }}
+            """
+        try config(file)
+        #expect(try await find("r.example", "team/app") == .basic(user: "team", password: "2"))
+        #expect(try await find("r.example", "other") == .basic(user: "helped", password: "p"))
+        #expect(try await find("r.example") == .basic(user: "helped", password: "p"))
+        try FileManager.default.removeItem(atPath: home + "/.docker")
+        try folder.write(".config/containers/auth.json", file)
+        #expect(try await find("r.example", "team/app/sub") == .basic(user: "team", password: "2"))
+    }
+
+    @Test(arguments: [false, true]) func oneRunShowsEachRepositoryItsOwn(withTokens: Bool) async throws {
+        let users = """
+            ann:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a
+            bob:$2y$05$bcdefghijklmnopqrstuvOd/f3IFdVWozrYwx92wgQDXxP2PrJ9gy
+
+            """
+        let passwords = try PasswordFile(try folder.write("htpasswd", users).path)
+        var options = RegistryOptions()
+        options.access = withTokens ? .tokens(passwords) : .passwords(passwords)
+        options.rememberedRequests = 100
+        let store = try ImageStore(home + "/store")
+        try await EmbeddedRegistry.run(store, options) { [self] registry in
+            let host = registry.host
+            try config(
+                """
+                {"auths": {
+                  "\(host)": {"auth": "\(auth("eve", "wrong"))"},
+                  "\(host)/team": {"auth": "\(auth("ann", "secret"))"},
+                  "\(host)/team/own": {"auth": "\(auth("bob", "p:ä"))"}
+                }}
+                """
+            )
+            let client = RegistryClient(transport: NetworkTransport(NetworkSettings()), credentials: chain())
+
+            for name in ["team/app", "team/own", "team/app"] {
+                try await SmallImage().push(client, Repository(registry: host, name: name), tag: "v1")
+            }
+            let refused = await #expect(throws: RegistryError.self) {
+                try await SmallImage().push(client, Repository(registry: host, name: "other"), tag: "v1")
+            }
+
+            #expect(refused?.message.contains("user \"eve\"") == true, "\(refused?.message ?? "")")
+            for (name, user) in [("team/app", "ann"), ("team/own", "bob")] {
+                let seen = registry.requests.filter { $0.path.hasPrefix("/v2/\(name)/") && $0.status < 300 }
+                #expect(!seen.isEmpty && Set(seen.map(\.user)) == [user])
+            }
+        }
     }
 
     @Test func tokensOfEveryKindAreTold() async throws {
@@ -252,6 +310,40 @@ import Testing
         #expect(json["HttpHeaders"]["a"].string == "b" && json["auths"]["x.example"]["auth"].string == "YTpi")
         #expect(try await chain().forget("r.example:5000") == [file.path])
         #expect(try JSON(contentsOf: real)["auths"].keys == ["x.example"])
+    }
+
+    /// Files as others write them, and what a login to `r.example` as `u` with `p` makes of them.
+    static let written: [(before: String, after: String)] = [
+        ("{}", "{\n  \"auths\": {\n    \"r.example\": {\n      \"auth\": \"dTpw\"\n    }\n  }\n}"),
+        (#"{"z":1.0,"b":1E+2,"auths":null}"#, #"{"z":1.0,"b":1E+2,"auths":{"r.example":{"auth":"dTpw"}}}"#),
+        (
+            "{\n\t\"auths\": {\n\t\t\"a.example\": {\"auth\": \"YTpi\"}\n\t},\n\t\"n\": 10.50, \"big\": 1234567890123456789\n}\n",
+            "{\n\t\"auths\": {\n\t\t\"a.example\": {\"auth\": \"YTpi\"},\n\t\t\"r.example\": {\n\t\t\t\"auth\": \"dTpw\"\n"
+                + "\t\t}\n\t},\n\t\"n\": 10.50, \"big\": 1234567890123456789\n}\n"
+        ),
+        (
+            #"{ "auths" : { "https://r.example/v1/" : { "auth" : "YQ==" , "x":[{}, "}"]} , "r.example":{} } , "\u0061":"\"{" }"#,
+            #"{ "auths" : { "r.example":{"auth":"dTpw"} } , "\u0061":"\"{" }"#
+        ),
+        (#"{"auths":{"http://r.example":{}}}"#, #"{"auths":{"r.example":{"auth":"dTpw"}}}"#),
+        (" \n", "{\n  \"auths\": {\n    \"r.example\": {\n      \"auth\": \"dTpw\"\n    }\n  }\n}\n"),
+    ]
+
+    @Test(arguments: written) func aLoginChangesItsOwnBytesOnly(before: String, after: String) async throws {
+        try config(before)
+        let file = folder.url.appending(path: ".docker/config.json")
+
+        _ = try await chain().keep(.basic(user: "u", password: "p"), for: "r.example")
+
+        #expect(try String(contentsOf: file, encoding: .utf8) == after)
+        #expect(try await find("r.example") == .basic(user: "u", password: "p"))
+        #expect(try await chain().forget("r.example") == [file.path])
+        #expect(try await find("r.example") == nil)
+        let left = try String(contentsOf: file, encoding: .utf8)
+        for part in ["1.0", "1E+2", "10.50", "1234567890123456789", #""\u0061":"\"{""#, "YTpi"] {
+            #expect(left.contains(part) == before.contains(part), "\(part) in \(left)")
+        }
+        #expect(try JSON(contentsOf: file)["auths"].keys == (before.contains("a.example") ? ["a.example"] : []))
     }
 
     @Test func manyLoginsAtOnceLoseNone() async throws {

@@ -42,6 +42,8 @@ final class PlainProgress: ProgressView {
     private struct State {
         var running: [Int: Running] = [:]
         var next = 1
+        /// What was found in the Dockerfile, for the end.
+        var findings: [String] = []
     }
 
     private let state = Mutex(State())
@@ -59,14 +61,19 @@ final class PlainProgress: ProgressView {
 
     func show(line: String) { state.withLock { _ in Output.note(line) } }
 
-    func finish() {}
+    func finish() {
+        state.withLock { Output.raw(DiagnosticText.summary(of: $0.findings)) }
+    }
 
     private static func lines(_ event: BuildProgress, _ state: inout State) -> [String] {
         let number = state.running[event.step].map { "#\($0.number)" } ?? "#0"
         let elapsed = state.running[event.step].map { ContinuousClock.now - $0.start } ?? .zero
         switch event.kind {
+        case .lint:
+            state.findings.append(event.message)
+            return []
         case .planned:
-            state = State()
+            (state.running, state.next) = ([:], 1)
             return []
         case .started:
             state.running[event.step] = Running(number: state.next)
@@ -78,7 +85,7 @@ final class PlainProgress: ProgressView {
             return lines.map { "\(number) \(Elapsed.precise(elapsed)) \($0)" }
         case .warning: return ["\(number) WARNING: \(event.message)"]
         case .shell: return ["\(number) failed; a shell in the state before it; end it with exit"]
-        case .cached, .finished, .failed: break
+        case .cached, .finished, .failed, .canceled: break
         }
         var lines: [String] = []
         if let open = state.running[event.step]?.open, !open.isEmpty {
@@ -89,6 +96,7 @@ final class PlainProgress: ProgressView {
         switch event.kind {
         case .cached: lines.append("\(number) CACHED")
         case .failed: lines.append("\(number) ERROR: \(event.message)")
+        case .canceled: lines.append("\(number) CANCELED")
         default:
             let made = event.layerSize.map { ", layer of \(ByteCount.text($0)) (\(ByteCount.text(event.bytes)))" }
             lines.append("\(number) DONE \(Elapsed.text(elapsed))\(made ?? ", nothing changed")")

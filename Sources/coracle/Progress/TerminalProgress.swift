@@ -22,6 +22,8 @@ final class TerminalProgress: ProgressView {
         var drawn = ContinuousClock.now
         let start = ContinuousClock.now
         var cached = 0
+        /// What was found in the Dockerfile, for the end.
+        var findings: [String] = []
         /// What goes to or comes from registries; `nil` where nothing does.
         var transfer: String?
         var timer: (any DispatchSourceTimer)?
@@ -63,7 +65,8 @@ final class TerminalProgress: ProgressView {
             state.timer = nil
             (state.running, state.transfer) = ([], nil)
             let count = state.cached
-            let text = count > 0 ? "   \(count) \(count == 1 ? "step" : "steps") found in the cache\n" : ""
+            let cached = count > 0 ? "   \(count) \(count == 1 ? "step" : "steps") found in the cache\n" : ""
+            let text = cached + DiagnosticText.summary(of: state.findings)
             Output.raw(TerminalProgress.drawing(&state, above: text))
         }
     }
@@ -83,6 +86,9 @@ final class TerminalProgress: ProgressView {
     private static func take(_ event: BuildProgress, _ state: inout State) -> String {
         let place = state.running.firstIndex { $0.step == event.step }
         switch event.kind {
+        case .lint:
+            state.findings.append(event.message)
+            return ""
         case .planned: return ""
         case .started:
             state.running.append(Running(step: event.step, title: event.title))
@@ -99,7 +105,7 @@ final class TerminalProgress: ProgressView {
             // Nothing may be drawn while somebody types.
             state.running = []
             return " ✗ \(event.title.prefixed(width - 4))\n   a shell in the state before it; end it with exit\n"
-        case .cached, .finished, .failed: break
+        case .cached, .finished, .failed, .canceled: break
         }
         let time = place.map { Elapsed.text(.now - state.running[$0].start) } ?? ""
         if let place { state.running.remove(at: place) }
@@ -108,6 +114,7 @@ final class TerminalProgress: ProgressView {
             return ""
         }
         if event.kind == .failed { return " ✗ \(event.title.prefixed(width - 4))\n" }
+        if event.kind == .canceled { return " ⊘ \(event.title.prefixed(width - 22))  \(time) canceled\n" }
         let size = event.layerSize.map { ByteCount.text($0) } ?? "nothing changed"
         return " ✓ \(event.title.prefixed(width - 26))  \(time) \(size)\n"
     }
