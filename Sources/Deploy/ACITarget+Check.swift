@@ -150,9 +150,10 @@ extension ACITarget {
             else { continue }
             let message =
                 "\(location) has no room: \(usage.name) \(usage.used) of \(usage.limit) are used, and \(more) more needed"
-            found.append(
-                .init("quota", .bad, message, hint: "delete groups, ask for more quota, or another --location")
-            )
+            let hint =
+                "az container list-usage --location \(location) shows what is used: delete groups, ask for more at "
+                + "https://aka.ms/azquota, or --location, another one"
+            found.append(.init("quota", .bad, message, hint: hint))
         }
         if found.isEmpty { found.append(.init("limits", .good, "\(cpu) CPU and \(memory) GB are within the limits")) }
         return found

@@ -194,6 +194,15 @@ extension RegistryClient {
         }
         let answer = RegistryAnswer((try? await response.bytes(limit: 64 << 10)) ?? [], secrets: state.secrets)
         let reason = answer.text.map { ": \($0)" } ?? ""
+        if response.status == 403, Operation.isAboutNetwork(answer.text ?? "") {
+            return RegistryError(
+                .denied,
+                operation.what + reason,
+                hint: operation.hint(.denied, 403, answer.text ?? ""),
+                status: 403,
+                codes: answer.codes
+            )
+        }
         let refusal =
             credentials == .anonymous
             ? "\(operation.registry) wants to know who asks, and there are no credentials for it"
