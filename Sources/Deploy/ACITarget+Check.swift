@@ -121,6 +121,9 @@ extension ACITarget {
         return [.init("DNS label", .good, "\(label) is free in \(location)")]
     }
 
+    /// A number as people write it: `4`, `0.5`.
+    private func text(_ number: Double) -> String { JSONValue(number).canonical }
+
     private static func resolves(_ host: String) -> Bool {
         var list: UnsafeMutablePointer<addrinfo>?
         defer { if let list { freeaddrinfo(list) } }
@@ -138,8 +141,8 @@ extension ACITarget {
         if let most = try await service.capability(in: location, isPublic: group.address?.isPublic == true) {
             if cpu > most.cpu || memory > most.memory {
                 let message =
-                    "the group wants \(cpu) CPU and \(memory) GB, and \(location) gives a group at most \(most.cpu) CPU "
-                    + "and \(most.memory) GB"
+                    "the group wants \(text(cpu)) CPU and \(text(memory)) GB, and \(location) gives a group at most "
+                    + "\(text(most.cpu)) CPU and \(text(most.memory)) GB"
                 found.append(.init("limits", .bad, message, hint: "--cpu and --memory, or another --location"))
             }
         }
@@ -149,13 +152,14 @@ extension ACITarget {
             guard ["ContainerGroups", "StandardCores"].contains(usage.name), more > 0, usage.used + more > usage.limit
             else { continue }
             let message =
-                "\(location) has no room: \(usage.name) \(usage.used) of \(usage.limit) are used, and \(more) more needed"
+                "\(location) has no room: \(usage.name) \(text(usage.used)) of \(text(usage.limit)) are used, and "
+                + "\(text(more)) more needed"
             let hint =
                 "az container list-usage --location \(location) shows what is used: delete groups, ask for more at "
                 + "https://aka.ms/azquota, or --location, another one"
             found.append(.init("quota", .bad, message, hint: hint))
         }
-        if found.isEmpty { found.append(.init("limits", .good, "\(cpu) CPU and \(memory) GB are within the limits")) }
+        if found.isEmpty { found.append(.init("limits", .good, "\(text(cpu)) CPU and \(text(memory)) GB are within the limits")) }
         return found
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Glibc
 import Synchronization
 import TestSupport
 import Testing
@@ -235,11 +236,13 @@ final class TerminalProgram: Sendable {
     private let seen = Mutex("")
 
     init(_ words: [String], in folder: URL, environment: [String: String]) throws {
-        keys = posix_openpt(O_RDWR | O_NOCTTY)
-        guard keys >= 0, grantpt(keys) == 0, unlockpt(keys) == 0, let name = ptsname(keys) else {
-            throw ServerFaultOfTerminal()
+        keys = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC)
+        var (isLocked, number): (Int32, UInt32) = (0, 0)
+        // TIOCSPTLCK and TIOCGPTN, which are made of macros.
+        guard keys >= 0, ioctl(keys, 0x4004_5431, &isLocked) == 0, ioctl(keys, 0x8004_5430, &number) == 0 else {
+            throw NoTerminal()
         }
-        let side = open(name, O_RDWR | O_NOCTTY)
+        let side = open("/dev/pts/\(number)", O_RDWR | O_NOCTTY)
         let terminal = FileHandle(fileDescriptor: side, closeOnDealloc: true)
         process = Process()
         // A session of its own, whose terminal this is.
@@ -260,7 +263,7 @@ final class TerminalProgram: Sendable {
         }
     }
 
-    struct ServerFaultOfTerminal: Error {}
+    struct NoTerminal: Error {}
 
     /// What is on the screen.
     var screen: String { seen.withLock { $0 } }
