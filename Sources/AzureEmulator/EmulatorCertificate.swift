@@ -18,8 +18,10 @@ struct EmulatorCertificate: Sendable {
 
     /// Makes the files where they are missing or old, and anew for names that are not of this machine.
     init(in folder: String, names: [String] = []) throws {
-        for name in names where !name.utf8.allSatisfy({ $0 | 0x20 > 0x60 && $0 | 0x20 < 0x7B || ".-*0123456789".utf8.contains($0) })
-        { throw EmulatorError(message: "\"\(name)\" is no name of a host") }
+        for name in names
+        where !name.utf8.allSatisfy({ $0 | 0x20 > 0x60 && $0 | 0x20 < 0x7B || ".-*0123456789".utf8.contains($0) }) {
+            throw EmulatorError(message: "\"\(name)\" is no name of a host")
+        }
         (authority, chain, key) = (folder + "/ca.pem", folder + "/server.pem", folder + "/server.key")
         var status = stat()
         let isFresh = stat(chain, &status) == 0 && Moment.now - Int64(status.st_mtim.tv_sec) < 29 * 86_400

@@ -55,6 +55,7 @@ struct Template: Sendable {
                     scope.symbols[symbol.lowercased()] = id
                 }
             } else {
+                scope.symbols = Template.names(template.member("resources")?.array ?? [], scope)
                 for json in template.member("resources")?.array ?? [] {
                     entries += try Template.expand(json, nil, scope)
                 }
@@ -64,6 +65,18 @@ struct Template: Sendable {
         }
         (self.entries, self.scope) = (entries, scope)
         outputs = template.member("outputs") ?? [:]
+    }
+
+    /// The identifiers of resources by their names, where a name is one resource's only.
+    private static func names(_ resources: [JSONValue], _ scope: TemplateScope) -> [String: String] {
+        var found: [String: Set<String>] = [:]
+        for json in resources where json.member("copy") == nil {
+            guard let name = try? scope.value(of: json.member("name") ?? .null).string,
+                let (id, _) = try? identifier(json, Entry(json: json), scope)
+            else { continue }
+            found[name.lowercased(), default: []].insert(id)
+        }
+        return found.compactMapValues { $0.count == 1 ? $0.first : nil }
     }
 
     static func invalid(_ message: String) -> ARMFault {

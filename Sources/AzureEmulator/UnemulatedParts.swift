@@ -10,7 +10,8 @@ struct UnemulatedParts {
 
     /// Throws what the emulator does not have.
     func check() throws(ARMFault) {
-        for part in ["encryptionProperties", "confidentialComputeProperties", "extensions", "dnsConfig", "diagnostics"] {
+        for part in ["encryptionProperties", "confidentialComputeProperties", "extensions", "dnsConfig", "diagnostics"]
+        {
             if let value = properties.member(part), value.isSomething, value != [], value != [:] {
                 throw refusal("properties.\(part)")
             }
@@ -27,29 +28,26 @@ struct UnemulatedParts {
             let place = "properties.volumes[\(index)]"
             if volume.member("secretReference")?.isSomething ?? false { throw refusal("\(place).secretReference") }
             let share = volume.member("azureFile")
-            for part in ["storageAccountKeyReference", "userAssignedIdentityClientId"] {
-                if share?.member(part)?.isSomething ?? false { throw refusal("\(place).azureFile.\(part)") }
+            for part in ["storageAccountKeyReference", "userAssignedIdentityClientId"]
+            where share?.member(part)?.isSomething ?? false {
+                throw refusal("\(place).azureFile.\(part)")
             }
         }
-        for (index, credential) in (properties.member("imageRegistryCredentials")?.array ?? []).enumerated() {
-            if credential.member("passwordReference")?.isSomething ?? false {
-                throw refusal("properties.imageRegistryCredentials[\(index)].passwordReference")
-            }
+        for (index, credential) in (properties.member("imageRegistryCredentials")?.array ?? []).enumerated()
+        where credential.member("passwordReference")?.isSomething ?? false {
+            throw refusal("properties.imageRegistryCredentials[\(index)].passwordReference")
         }
         try checkSubnets()
     }
 
     private func check(_ container: JSONValue, _ place: String) throws(ARMFault) {
-        for part in ["requests", "limits"] {
-            if container[path: "resources", part, "gpu"]?.isSomething ?? false {
-                throw refusal("\(place).resources.\(part).gpu")
-            }
+        for part in ["requests", "limits"] where container[path: "resources", part, "gpu"]?.isSomething ?? false {
+            throw refusal("\(place).resources.\(part).gpu")
         }
         if container.member("configMap")?.isSomething ?? false { throw refusal("\(place).configMap") }
-        for part in ["capabilities", "seccompProfile"] {
-            if container[path: "securityContext", part]?.isSomething ?? false {
-                throw refusal("\(place).securityContext.\(part)")
-            }
+        for part in ["capabilities", "seccompProfile"]
+        where container[path: "securityContext", part]?.isSomething ?? false {
+            throw refusal("\(place).securityContext.\(part)")
         }
         for variable in container.member("environmentVariables")?.array ?? []
         where variable.member("secureValueReference")?.isSomething ?? false {

@@ -41,11 +41,11 @@ extension ACITarget {
         } catch let error as ARMError where error.status < 400 {
             // It was accepted, and ended badly.
             return try await fail(plan, error, teller)
-        } catch where teller.isAccepted && !(error is CancellationError) {
+        } catch  where teller.isAccepted && !(error is CancellationError) {
             // The operation goes on without us, and the group itself says what comes of it.
             let reason = ACITarget.words(error)
             teller.tell(.init(.warning, "the operation cannot be followed: \(reason); looking at \(name) itself"))
-        } catch where plan.action == .recreate && !(error is CancellationError) {
+        } catch  where plan.action == .recreate && !(error is CancellationError) {
             return try await fail(plan, error, teller)
         }
         guard try await watch(teller) else { return try await fail(plan, nil, teller) }
@@ -109,7 +109,7 @@ extension ACITarget {
                 group = try await service.find(name)
                 misses = 0
                 if group == nil { return false }
-            } catch where misses < Self.mostMisses && !(error is CancellationError) {
+            } catch  where misses < Self.mostMisses && !(error is CancellationError) {
                 // What cannot be looked at now may run well: to go back for that would do harm.
                 misses += 1
                 if misses == 1 {
@@ -188,7 +188,7 @@ extension ACITarget {
             again.tell(.init(.step, "going back to \(good.mainImage(name) ?? "what was there")"))
             do {
                 try await put(good, again)
-            } catch where again.isAccepted && !(error is CancellationError) && (error as? ARMError)?.status != 200 {
+            } catch  where again.isAccepted && !(error is CancellationError) && (error as? ARMError)?.status != 200 {
                 again.tell(.init(.warning, "the operation cannot be followed: \(ACITarget.words(error))"))
             }
             guard try await watch(again) else {
@@ -197,7 +197,7 @@ extension ACITarget {
             }
             (report.outcome, report.image) = (.rolledBack, good.mainImage(name))
             report.url = try await service.find(name)?.url
-        } catch where !(error is CancellationError) {
+        } catch  where !(error is CancellationError) {
             again.tell(.init(.warning, "going back failed too: \(ACITarget.words(error))"))
         }
     }

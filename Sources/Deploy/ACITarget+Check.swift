@@ -106,7 +106,8 @@ extension ACITarget {
         _ existing: ContainerGroup?,
         _ location: String
     ) async throws -> [DeployFinding] {
-        guard let label = group.address?.label else { return [] }
+        // Before an image is built its ports are not known, and there is no address yet.
+        guard let label = group.address?.label ?? wish.dnsLabel else { return [] }
         if existing?.address?.label == label { return [] }
         let id = service.id(name).lowercased()
         if let owner = try await service.labels(in: location)[label], owner.lowercased() != id {
@@ -159,7 +160,9 @@ extension ACITarget {
                 + "https://aka.ms/azquota, or --location, another one"
             found.append(.init("quota", .bad, message, hint: hint))
         }
-        if found.isEmpty { found.append(.init("limits", .good, "\(text(cpu)) CPU and \(text(memory)) GB are within the limits")) }
+        if found.isEmpty {
+            found.append(.init("limits", .good, "\(text(cpu)) CPU and \(text(memory)) GB are within the limits"))
+        }
         return found
     }
 }

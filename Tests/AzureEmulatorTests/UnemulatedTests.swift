@@ -43,10 +43,14 @@ struct UnemulatedTests {
     func subnets() async throws {
         let azure = try await Emulating()
         func refusal(_ more: String) async throws -> String {
-            let body = ShellImage.group([ShellImage.container("web", "true", more: #""ports": [{"port": 80}]"#)], more: more)
+            let body = ShellImage.group(
+                [ShellImage.container("web", "true", more: #""ports": [{"port": 80}]"#)],
+                more: more
+            )
             return try Emulating.error(await azure.arm("PUT", "\(Emulating.container)/web", body)).code
         }
-        let subnet = #""subnetIds": [{"id": "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/v/subnets/n"}]"#
+        let subnet =
+            #""subnetIds": [{"id": "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/v/subnets/n"}]"#
         func address(_ type: String, _ more: String = "") -> String {
             #""ipAddress": {"type": "\#(type)", "ports": [{"port": 80}]\#(more)}"#
         }
@@ -55,7 +59,9 @@ struct UnemulatedTests {
         #expect(try await refusal(subnet + "," + address("Public")) == "PublicIpAddressNotSupportedWithVNet")
         let label = #", "dnsNameLabel": "my-own-site""#
         #expect(try await refusal(subnet + "," + address("Private", label)) == "DnsNameLabelNotSupportedWithVNet")
-        #expect(try await refusal(#""subnetIds": [{"id": "/subscriptions/s"}],"# + address("Private")) == "InvalidSubnetId")
+        #expect(
+            try await refusal(#""subnetIds": [{"id": "/subscriptions/s"}],"# + address("Private")) == "InvalidSubnetId"
+        )
         // With everything right it is the image that is missing.
         #expect(try await refusal(subnet + "," + address("Private")) == "InaccessibleImage")
     }
@@ -71,8 +77,13 @@ struct UnemulatedTests {
         for name in ["one", "two"] { #expect(try await put(name).status == 201) }
         let third = try Emulating.error(await put("three"))
         #expect(third.code == "ContainerGroupQuotaReached")
-        #expect(third.message.contains("'ContainerGroups' exceeded in region 'westeurope'. Limit: '2', Usage: '2' Requested: '1'"))
-        let place = "/subscriptions/\(Emulating.subscription)/providers/Microsoft.ContainerInstance/locations/westeurope/usages"
+        #expect(
+            third.message.contains(
+                "'ContainerGroups' exceeded in region 'westeurope'. Limit: '2', Usage: '2' Requested: '1'"
+            )
+        )
+        let place =
+            "/subscriptions/\(Emulating.subscription)/providers/Microsoft.ContainerInstance/locations/westeurope/usages"
         let usages = try JSON(parsing: await azure.arm("GET", place).text)["value"].array
         #expect(usages.map { $0["currentValue"].int } == [2, 1])
         #expect(try await azure.arm("DELETE", "\(Emulating.container)/one").status == 200)
@@ -176,11 +187,22 @@ struct UnemulatedTests {
             try await Task.sleep(for: .milliseconds(50))
         }
 
-        #expect(seen["properties"]["provisioningState"].string == "Succeeded", "\(seen["properties"]["error"].raw ?? "")")
+        #expect(
+            seen["properties"]["provisioningState"].string == "Succeeded",
+            "\(seen["properties"]["error"].raw ?? "")"
+        )
         #expect(seen["properties"]["outputs"]["inner"]["value"].string == "app-inner")
         #expect(seen["properties"]["outputs"]["outer"]["value"].string == "app")
-        let elsewhere = body.replacingOccurrences(of: #""name": "own","#, with: #""name": "own", "resourceGroup": "other","#)
-        let refused = try await azure.arm("PUT", "Microsoft.Resources/deployments/test", elsewhere, version: "2024-03-01")
+        let elsewhere = body.replacingOccurrences(
+            of: #""name": "own","#,
+            with: #""name": "own", "resourceGroup": "other","#
+        )
+        let refused = try await azure.arm(
+            "PUT",
+            "Microsoft.Resources/deployments/test",
+            elsewhere,
+            version: "2024-03-01"
+        )
         #expect(try Emulating.error(refused).message.contains("their own resource group only"))
     }
 

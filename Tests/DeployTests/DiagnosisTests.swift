@@ -90,7 +90,9 @@ struct DiagnosisTests {
         )
     }
 
-    @Test("An operation that failed is told in Azure's words where the containers say nothing, with its id where they do")
+    @Test(
+        "An operation that failed is told in Azure's words where the containers say nothing, with its id where they do"
+    )
     func operation() throws {
         let healthy = try state(#"{"restartCount":0,"currentState":{"state":"Running"}}"#)
         let broken = try state(#"{"restartCount":0,"currentState":{"state":"Terminated","exitCode":3}}"#)
@@ -98,7 +100,12 @@ struct DiagnosisTests {
         let room = Diagnosis.of(healthy, log: "", name: "web", error: refusal("ServiceUnavailable"))
         #expect(room.cause == "put containerGroups/web: No. (ServiceUnavailable) (correlation id corr-1)")
         #expect(room.hint?.contains("--location") == true)
-        let ended = Diagnosis.of(broken, log: "oops\n", name: "web", error: refusal("ContainerGroupInitContainerFailed"))
+        let ended = Diagnosis.of(
+            broken,
+            log: "oops\n",
+            name: "web",
+            error: refusal("ContainerGroupInitContainerFailed")
+        )
         #expect(ended.cause == "web ended with exit code 3: oops (correlation id corr-1)")
         let image = Diagnosis.of(broken, log: "", name: "web", error: refusal("InaccessibleImage"))
         #expect(image.cause.contains("(InaccessibleImage)"))

@@ -130,7 +130,9 @@ struct AzureErrorTests {
         #expect(error.contains("(\(refusal.code))"), "\(error)")
         #expect(error.contains("(correlation id "), "\(error)")
         #expect(try hint(run).contains(refusal.next), "\(run.errors)")
-        #expect(try await place.coracle(["ps", "-g", "demo", "--format", "json"]).output.contains("\"deployments\": []"))
+        #expect(
+            try await place.coracle(["ps", "-g", "demo", "--format", "json"]).output.contains("\"deployments\": []")
+        )
         try await place.check()
     }
 
@@ -186,7 +188,10 @@ struct AzureErrorTests {
         let (place, _) = try await Self.place.value
         try await place.heal()
         let claims = #"{"iss":"https://issuer.example","sub":"repo:team/app:ref:refs/heads/main","aud":"api://x"}"#
-        try place.write("token", "eyJhbGciOiJSUzI1NiJ9.\(Data(claims.utf8).base64EncodedString().prefix { $0 != "=" }).c2ln")
+        try place.write(
+            "token",
+            "eyJhbGciOiJSUzI1NiJ9.\(Data(claims.utf8).base64EncodedString().prefix { $0 != "=" }).c2ln"
+        )
         try await place.fail(#"{"fault": "signIn", "number": \#(number), "message": "It is refused."}"#)
 
         let run = try await place.coracle(

@@ -218,7 +218,11 @@ final class AzurePlace: Sendable {
         for secret in Self.secrets + generated {
             #expect(!logs.contains(secret), "coracle printed \(secret)")
             // The store, coracle.yaml, caches: whatever coracle wrote; the emulator's own files lie elsewhere.
-            let found = try Program.run(["-rlF", secret, "store", "work", ".config", ".docker"], of: Self.grep, in: home.url)
+            let found = try Program.run(
+                ["-rlF", secret, "store", "work", ".config", ".docker"],
+                of: Self.grep,
+                in: home.url
+            )
             #expect(found.output == "", "\(secret) was written down")
             // It says itself what its own client signs in with.
             if secret != Self.secrets[0] { #expect(!log.contains(secret), "the emulator printed \(secret)") }

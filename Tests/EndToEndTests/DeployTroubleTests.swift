@@ -105,7 +105,9 @@ struct DeployTroubleTests {
     func storm() async throws {
         try await AzurePlace.run { place in
             try place.site("page")
-            for path in ["oauth2/v2.0/token", "oauth2/exchange", "oauth2/token", "usages", "containerGroups", "/operations/"] {
+            for path in [
+                "oauth2/v2.0/token", "oauth2/exchange", "oauth2/token", "usages", "containerGroups", "/operations/",
+            ] {
                 try await place.fail(#"{"fault": "throttled", "retryAfter": 0, "times": 4, "path": "\#(path)"}"#)
             }
             let run = try await place.coracle(Self.start)
@@ -159,7 +161,10 @@ struct DeployTroubleTests {
             let first = try await place.coracle(Self.start + ["--dns-label", "my-own-site"])
             try #require(first.status == 0, "\(first.errors)")
             let label = try await refused(["--dns-label", "my-own-site"], name: "other")
-            #expect(label.errors.contains("the DNS label my-own-site is taken in westeurope, by web"), "\(label.errors)")
+            #expect(
+                label.errors.contains("the DNS label my-own-site is taken in westeurope, by web"),
+                "\(label.errors)"
+            )
             #expect(label.errors.contains("--dns-label, another one"))
             let second = try await place.coracle(
                 ["deploy", "aci", "./site", "--registry", "testacr", "-g", "demo", "-n", "second"] + ShellBase.flags

@@ -52,7 +52,10 @@ struct DeployUseTests {
     @Test("Secrets that Azure kept are asked for at a terminal, and not shown there")
     func prompt() async throws {
         try await AzurePlace.run { place in
-            try place.site("page", command: #"["sh", "-c", "echo $KEY > /srv/index.html; exec httpd -f -p 8080 -h /srv"]"#)
+            try place.site(
+                "page",
+                command: #"["sh", "-c", "echo $KEY > /srv/index.html; exec httpd -f -p 8080 -h /srv"]"#
+            )
             let first = try await place.coracle(Self.start + ["--secure-env", "KEY"])
             try #require(first.status == 0, "\(first.errors)")
 
@@ -120,7 +123,8 @@ struct DeployUseTests {
             let push = try await place.coracle(["build", "-q", "--push", "-t", image] + ShellBase.flags + ["site"])
             try #require(push.status == 0, "\(push.errors)")
             let emitted = try await place.coracle([
-                "deploy", "aci", image, "-g", "demo", "-n", "web", "--secure-env", "KEY", "--env", "MODE=[one]", "--emit", "arm", "--pull-with", "admin",
+                "deploy", "aci", image, "-g", "demo", "-n", "web", "--secure-env", "KEY", "--env", "MODE=[one]",
+                "--emit", "arm", "--pull-with", "admin",
             ])
             try #require(emitted.status == 0, "\(emitted.errors)")
             let keys = try await place.arm(
@@ -144,7 +148,9 @@ struct DeployUseTests {
             let result = try #require(foreseen["Location"]?.components(separatedBy: "127.0.0.1").last)
             let path = String(result.drop { $0 != "/" })
             let changes = try await place.arm("GET", path, version: "2024-03-01")
-            #expect(try JSON(parsing: changes.text)["properties"]["changes"].array.first?["changeType"].string == "Create")
+            #expect(
+                try JSON(parsing: changes.text)["properties"]["changes"].array.first?["changeType"].string == "Create"
+            )
             let made = try await place.arm("PUT", deployment, body, version: "2024-03-01")
             #expect(made.status == 201, "\(made.text)")
             var state = ""
@@ -164,16 +170,18 @@ struct DeployUseTests {
     func bodies() async throws {
         try await AzurePlace.run { place in
             try place.site("page")
-            try place.write("key", "s3cret-of-the-app")
+            let key = try place.home.write("key", "s3cret-of-the-app").path
             let git = try #require(Program.named("git"))
             let repository = place.root.appending(path: "repository")
             try place.write("repository/file", "of git")
-            for words in [["init", "-q"], ["add", "file"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "a"]] {
+            for words in [
+                ["init", "-q"], ["add", "file"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "a"],
+            ] {
                 #expect(try Program.run(words, of: git, in: repository).status == 0)
             }
             let flags = [
                 "--volume", "type=emptyDir,name=scratch,target=/scratch",
-                "--volume", "type=secret,name=certs,target=/certs,tls.key=file:key",
+                "--volume", "type=secret,name=certs,target=/certs,tls.key=file:\(key)",
                 "--volume", "type=azureFile,name=share,target=/data,share=s,account=a,key=env:KEY",
                 "--volume", "type=gitRepo,name=source,target=/src,repository=\(repository.path),directory=.",
                 "--secure-env", "KEY", "--env", "MODE=one", "--zone", "1", "--dns-label", "my-own-site",
@@ -203,7 +211,8 @@ struct DeployUseTests {
                 version: "2023-07-01"
             )
             #expect(anonymous.status < 300, "\(anonymous.text)")
-            let words = ["deploy", "aci", "./site", "--registry", "testacr", "-g", "demo", "-n", "inner"] + ShellBase.flags
+            let words =
+                ["deploy", "aci", "./site", "--registry", "testacr", "-g", "demo", "-n", "inner"] + ShellBase.flags
             let inner = try await place.coracle(words + network)
             try #require(inner.status == 0, "\(inner.errors)")
             #expect(await place.page(inner.output) == "page", "a private address, which is the machine's here")

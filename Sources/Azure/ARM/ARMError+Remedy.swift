@@ -76,7 +76,8 @@ extension ARMError {
                 + "or ask for more at https://aka.ms/azquota"
         case "serviceunavailable" where status == 503: return byStatus
         case "serviceunavailable", "insufficientcapacity", "skunotavailable", "regioncapacityexceeded":
-            return "the region has no room for it now: try again later, with --cpu, fewer, or --location, another region"
+            return
+                "the region has no room for it now: try again later, with --cpu, fewer, or --location, another region"
         case "toomanyrequests", "subscriptionrequeststhrottled", "resourcerequeststhrottled", "requeststhrottled",
             "operationnotallowed" where status == 429:
             return "Azure asks to be left alone" + (retryAfter.map { " for \($0) s" } ?? " for a while")
@@ -132,7 +133,8 @@ extension ARMError {
         case "containergroupinitcontainerfailed":
             return "coracle logs --resource-group \(group) --name \(name) --container CONTAINER shows what it wrote"
         case "containergroupdeploymenttimedout", "operationtimedout", "containergroupcreationtimedout":
-            return "coracle ps --resource-group \(group) --name \(name) says how far it is; deploy again where it failed"
+            return
+                "coracle ps --resource-group \(group) --name \(name) says how far it is; deploy again where it failed"
         default: return nil
         }
     }
@@ -153,7 +155,8 @@ extension ARMError {
         case "resourcecountexceeded", "resourcerequestsnotspecified", "missingresources", "invalidresourcerequests":
             return "--cpu, --memory and --container: a group has at most 60 containers, 20 volumes and 5 ports"
         case "invalidrestartpolicy": return "--restart-policy Always, OnFailure or Never"
-        case "storageaccountkeyinvalid", "invalidstorageaccountkey", "azurefilemountfailed", "failedmountazurefilevolume":
+        case "storageaccountkeyinvalid", "invalidstorageaccountkey", "azurefilemountfailed",
+            "failedmountazurefilevolume":
             return "az storage account keys list --account-name ACCOUNT, then --secret-source VOLUME=env:VARIABLE"
         case "invalidrequestcontent", "invalidparameter", "invalidcontainergroup":
             return target.map { "the request is wrong at \($0): change what it was made from" }
@@ -168,7 +171,8 @@ extension ARMError {
         case "keyvaultparameterreferencenotfound": return "az keyvault list --query [].id lists the vaults"
         case "deploymentquotaexceeded":
             return "az deployment group list --resource-group \(group) lists old ones: az deployment group delete"
-        case "deploymentnotfound": return "az deployment group list --resource-group \(group) lists those that there are"
+        case "deploymentnotfound":
+            return "az deployment group list --resource-group \(group) lists those that there are"
         case "invalidtemplate", "invalidtemplatedeployment":
             return "coracle deploy aci … --emit arm makes the template anew; az deployment group validate looks at it"
         default: return nil
@@ -212,9 +216,11 @@ extension ARMError {
     /// What Azure kept of the request, for errors that nobody here knows.
     private var byID: String? {
         let letters = (correlationID ?? "").utf8
-        guard letters.count == 36, letters.allSatisfy({ $0 == 0x2D || ($0 | 0x20 > 0x60 && $0 | 0x20 < 0x67) || isDigit($0) })
+        guard letters.count == 36,
+            letters.allSatisfy({ $0 == 0x2D || ($0 | 0x20 > 0x60 && $0 | 0x20 < 0x67) || isDigit($0) })
         else { return nil }
-        return "az monitor activity-log list --correlation-id \(correlationID ?? "") --offset 1h says what Azure kept of it"
+        return
+            "az monitor activity-log list --correlation-id \(correlationID ?? "") --offset 1h says what Azure kept of it"
     }
 
     private func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }

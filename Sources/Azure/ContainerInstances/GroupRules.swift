@@ -108,7 +108,9 @@ public enum GroupRules {
                 )
             }
             if let limit = limits?["memoryInGB"]?.number, limit < (container.memory ?? 0) || limit > memory {
-                faults.append("\(container.name): a limit of \(text(limit)) GB is not between its own and all of the group's")
+                faults.append(
+                    "\(container.name): a limit of \(text(limit)) GB is not between its own and all of the group's"
+                )
             }
             if container.properties["resources"]?["requests"]?["gpu"] != nil {
                 faults.append("\(container.name) wants a GPU, which Container Instances has no more since July 2025")
@@ -118,7 +120,9 @@ public enum GroupRules {
         if memory > mostMemory {
             faults.append("the group wants \(text(memory)) GB of memory, and may have \(Int(mostMemory))")
         }
-        if cpu > 0, cpu < 1 { faults.append("the group wants \(text(cpu)) CPU; all containers together need at least 1") }
+        if cpu > 0, cpu < 1 {
+            faults.append("the group wants \(text(cpu)) CPU; all containers together need at least 1")
+        }
         if memory > 0, memory < 1 {
             faults.append("the group wants \(text(memory)) GB of memory; all containers together need at least 1")
         }

@@ -46,7 +46,7 @@ public struct AzureCLIIdentity: AzureIdentity {
     func subscription(_ resource: String) async throws(AzureError) -> String? {
         do {
             return try await run(resource)["subscription"]?.string
-        } catch where error.kind == .unavailable && error.isAbsence {
+        } catch  where error.kind == .unavailable && error.isAbsence {
             return nil
         }
     }

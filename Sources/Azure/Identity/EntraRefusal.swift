@@ -80,7 +80,8 @@ struct EntraRefusal: Sendable {
         case 700_021, 700_023:
             return "the certificate's token was made out to another place: check AZURE_CLIENT_ID, AZURE_TENANT_ID and "
                 + "AZURE_AUTHORITY_HOST"
-        case 50027, 50013: return "what AZURE_FEDERATED_TOKEN_FILE or the pipeline gave is no token that Entra ID can read"
+        case 50027, 50013:
+            return "what AZURE_FEDERATED_TOKEN_FILE or the pipeline gave is no token that Entra ID can read"
         case 700_027:
             return "give the application the certificate that signs: "
                 + "az ad app credential reset --id \(client) --append --cert @CERTIFICATE.pem"
@@ -98,7 +99,8 @@ struct EntraRefusal: Sendable {
             return "a conditional access policy of tenant \(tenant) refuses sign-ins from here: ask its administrator"
         case 900_382: return "use an identity of the cloud that \(tenant) is in: CORACLE_AZURE_CLOUD"
         case 50020, 50105, 65001:
-            return "it has no right to sign in to tenant \(tenant): az login --tenant \(tenant), or ask its administrator"
+            return
+                "it has no right to sign in to tenant \(tenant): az login --tenant \(tenant), or ask its administrator"
         case 50034, 50053, 50057: return "check the account: az ad sp show --id \(client)"
         case 50076, 50078, 50079, 50158, 700_082, 70043, 50173, 700_084: return "az login --tenant \(tenant)"
         default: return nil
