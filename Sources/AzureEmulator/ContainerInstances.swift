@@ -71,6 +71,9 @@ struct ContainerInstances: Sendable {
         try checkLabel(body, id)
         try EmulatedQuota(world: world).check(body, id, name)
         let images = try images(body, name)
+        if let kind = body[path: "identity", "type"]?.string, kind != "None" {
+            world.options.note("\(name): no metadata service gives its containers tokens of the group's identities")
+        }
         let resource = Resource(id: old?.id ?? id, type: ContainerInstances.type, name: old?.name ?? name, body: body)
         let group: RunningGroup
         do {

@@ -48,7 +48,8 @@ extension ACITarget {
         } catch  where plan.action == .recreate && !(error is CancellationError) {
             return try await fail(plan, error, teller)
         }
-        guard try await watch(teller) else { return try await fail(plan, nil, teller) }
+        let had = plan.action == .restart ? ACITarget.restarts(plan.existing?.state) : [:]
+        guard try await watch(teller, had: had) else { return try await fail(plan, nil, teller) }
         return try await report(.running, plan)
     }
 
@@ -98,9 +99,17 @@ extension ACITarget {
     /// How many looks in a row may fail, each of which was repeated already.
     private static let mostMisses = 5
 
+    /// How often each container that was started again was.
+    private static func restarts(_ state: GroupState?) -> [String: Int] {
+        Dictionary((state?.containers ?? []).map { ($0.name, $0.restarts) }) { $1 }.filter { $0.value > 0 }
+    }
+
     /// Looks until all containers have run for a while, or it is plain that they do not; whether they do.
-    private func watch(_ teller: StateTeller) async throws -> Bool {
+    ///
+    /// Of those that had been started again before, only what is added from the first look on counts.
+    private func watch(_ teller: StateTeller, had: [String: Int]) async throws -> Bool {
         let end = ContinuousClock.now + pace.patience
+        var first: [String: Int] = [:]
         var since: ContinuousClock.Instant?
         var misses = 0
         while ContinuousClock.now < end {
@@ -119,8 +128,11 @@ extension ACITarget {
             if let group {
                 let state = group.state
                 teller.take(state)
-                if ACITarget.isLost(state, policy: group.restartPolicy) { return false }
-                if ACITarget.works(group) {
+                for container in state.containers where had[container.name] != nil && first[container.name] == nil {
+                    first[container.name] = container.restarts
+                }
+                if ACITarget.isLost(state, policy: group.restartPolicy, restarts: first) { return false }
+                if ACITarget.works(group, first) {
                     let start = since ?? .now
                     since = start
                     if ContinuousClock.now - start >= pace.settling { return true }
@@ -134,17 +146,19 @@ extension ACITarget {
     }
 
     /// Whether all containers run, and ARM is done with the group: until then the old ones may be those that run.
-    private static func works(_ group: ContainerGroup) -> Bool {
+    private static func works(_ group: ContainerGroup, _ restarts: [String: Int]) -> Bool {
         let state = group.state
         return ["", "Succeeded"].contains(state.provisioning) && state.isUp(restartPolicy: group.restartPolicy)
-            && state.containers.allSatisfy { $0.restarts == 0 }
+            && state.containers.allSatisfy { $0.restarts <= restarts[$0.name] ?? 0 }
     }
 
     /// Whether nothing good will come of it.
-    static func isLost(_ state: GroupState, policy: String?) -> Bool {
+    static func isLost(_ state: GroupState, policy: String?, restarts: [String: Int] = [:]) -> Bool {
         if ["Failed"].contains(state.provisioning) || state.state == "Failed" { return true }
         return state.containers.contains { container in
-            if container.detail == "CrashLoopBackOff" || container.restarts > 0 { return true }
+            if container.detail == "CrashLoopBackOff" || container.restarts > restarts[container.name] ?? 0 {
+                return true
+            }
             guard container.state == "Terminated", !container.isInit || container.exitCode != 0 else { return false }
             // One that always runs has no business to end.
             return container.exitCode != 0 || policy == nil || policy == "Always"
@@ -178,11 +192,16 @@ extension ACITarget {
             }
             return report
         }
-        try await goBack(to: good, &report, teller)
+        try await goBack(to: good, from: state, &report, teller)
         return report
     }
 
-    private func goBack(to good: ContainerGroup, _ report: inout DeployReport, _ teller: StateTeller) async throws {
+    private func goBack(
+        to good: ContainerGroup,
+        from state: GroupState?,
+        _ report: inout DeployReport,
+        _ teller: StateTeller
+    ) async throws {
         let again = StateTeller(good, teller.tell)
         do {
             again.tell(.init(.step, "going back to \(good.mainImage(name) ?? "what was there")"))
@@ -191,7 +210,7 @@ extension ACITarget {
             } catch  where again.isAccepted && !(error is CancellationError) && (error as? ARMError)?.status != 200 {
                 again.tell(.init(.warning, "the operation cannot be followed: \(ACITarget.words(error))"))
             }
-            guard try await watch(again) else {
+            guard try await watch(again, had: ACITarget.restarts(state)) else {
                 again.tell(.init(.warning, "what was there before does not work either: coracle ps, coracle logs"))
                 return
             }

@@ -112,6 +112,15 @@ struct DiagnosisTests {
         #expect(Diagnosis.of(nil, log: "", name: "web", error: refusal("X")).cause.contains("(X)"))
     }
 
+    @Test("Of a container that had been started again before, only what is added counts")
+    func restarted() throws {
+        let running = try state(#"{"restartCount":4,"currentState":{"state":"Running"}}"#)
+
+        #expect(ACITarget.isLost(running, policy: "Always"))
+        #expect(!ACITarget.isLost(running, policy: "Always", restarts: ["web": 4]))
+        #expect(ACITarget.isLost(running, policy: "Always", restarts: ["web": 3]))
+    }
+
     @Test("A program that has done its work is up, unless it should always run")
     func up() throws {
         let done = try state(#"{"restartCount":0,"currentState":{"state":"Terminated","exitCode":0}}"#)

@@ -225,6 +225,30 @@ struct DeployUseTests {
         }
     }
 
+    @Test("A second up restarts nothing; a password is renewed where it is named; what is stopped starts")
+    func again() async throws {
+        try await AzurePlace.run { place in
+            try place.site("page")
+            let up = ["up", "site", "-g", "demo", "--registry", "testacr"] + ShellBase.flags
+            let first = try await place.coracle(up)
+            try #require(first.status == 0, "\(first.errors)")
+
+            let second = try await place.coracle(["up"])
+            #expect(second.status == 0, "\(second.errors)")
+            #expect(second.errors.contains("site is as it should be: nothing to do"), "\(second.errors)")
+            #expect(second.output == first.output)
+            let renewed = try await place.coracle(["up", "--pull-with", "service-principal"])
+            #expect(renewed.errors.contains("the password of \(AzurePlace.client)"), "\(renewed.errors)")
+            let third = try await place.coracle(["up"])
+            #expect(third.errors.contains("nothing to do"), "what is remembered renews nothing: \(third.errors)")
+
+            #expect(try await place.coracle(["stop"]).status == 0)
+            let woken = try await place.coracle(["up"])
+            #expect(woken.errors.contains("  ~ state: stopped -> running"), "\(woken.errors)")
+            #expect(await place.page(woken.output) == "page")
+        }
+    }
+
     @Test("ps says in one document what runs here and what is deployed, and is calm about what is down")
     func list() async throws {
         try await AzurePlace.run { place in

@@ -151,6 +151,16 @@ struct DeployVerbTests {
             )
             #expect(absent.errors.contains("az group create --name absent"))
 
+            let up = try await place.coracle(["up", "site", "-g", "absent"] + ShellBase.flags)
+            #expect(up.errors.contains("(ResourceGroupNotFound)"), "\(up.errors)")
+            #expect(up.errors.contains("az group create --name absent"), "\(up.errors)")
+            let volume = try await place.coracle(start + ["-g", "demo", "-n", "web", "--volume", "none:/x"])
+            #expect(volume.status == 2, "\(volume.errors)")
+            #expect(volume.errors.contains("mounts the volume \"none\", which the group does not have"))
+            let nowhere = try await place.coracle(["deploy", "aci", "127.0.0.1:9/app:1", "-g", "demo", "-n", "web"])
+            #expect(nowhere.status == 4, "\(nowhere.errors)")
+            #expect(nowhere.errors.contains("127.0.0.1:9"), "\(nowhere.errors)")
+
             let name = try await place.coracle(start + ["-g", "demo", "-n", "Web_1"])
             #expect(name.errors.contains("lower-case letters, digits and dashes"), "\(name.errors)")
 
