@@ -62,6 +62,14 @@ extension AzureFault {
         case "denied": effect = .denied
         case "expiredAssertion": effect = .expiredAssertion
         case "expiredToken": effect = .expiredToken
+        case "signIn": effect = .signIn(number: Int(json["number"]?.int ?? 700_016), message: message)
+        case "registryStatus":
+            effect = .registryStatus(
+                Int(json["status"]?.int ?? 401),
+                code: json["code"]?.string ?? "UNAUTHORIZED",
+                message: message,
+                retryAfter: Int(json["retryAfter"]?.int ?? 0)
+            )
         case "unregisteredProvider": effect = .unregisteredProvider
         case "failedOperation": effect = .failedOperation(code: code, message: message)
         case "lackingActions": effect = .lackingActions(json["actions"]?.texts ?? ["push"])
@@ -76,8 +84,8 @@ extension AzureFault {
             throw EmulatorError(
                 message:
                     "there is no fault \"\(other)\": throttled, transitioning, inaccessibleImage, quota, noCapacity, "
-                    + "registryTrouble, denied, expiredAssertion, expiredToken, unregisteredProvider, failedOperation, "
-                    + "lackingActions, status"
+                    + "registryTrouble, denied, signIn, expiredAssertion, expiredToken, unregisteredProvider, failedOperation, "
+                    + "registryStatus, lackingActions, status"
             )
         }
         self.init(

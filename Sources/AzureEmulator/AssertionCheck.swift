@@ -106,6 +106,17 @@ struct AssertionCheck {
                 401
             )
         }
+        if let path = match.key {
+            guard let pem = try? DiskFile.read(path, limit: 1 << 20), token.isSigned(byKey: pem) else {
+                return entra.fault(
+                    50013,
+                    "invalid_grant",
+                    "Assertion failed signature validation. [Reason - The key was found, but use of the key to verify the "
+                        + "signature failed.] The issuer is '\(issuer)'.",
+                    401
+                )
+            }
+        }
         guard token.isFor(match.audience) else {
             return entra.fault(
                 700_212,

@@ -22,6 +22,10 @@ public struct AzureFault: Sendable, Hashable {
         case denied
         /// 401 `AADSTS700024`: the assertion is outside of its time.
         case expiredAssertion
+        /// The directory gives no token: an error of this AADSTS number.
+        case signIn(number: Int, message: String)
+        /// The token service of a registry answers with another status; with `Retry-After`, in seconds, where that is not 0.
+        case registryStatus(Int, code: String, message: String, retryAfter: Int = 0)
         /// 401 `ExpiredAuthenticationToken`, however new the token is.
         case expiredToken
         /// 409 `MissingSubscriptionRegistration`.

@@ -70,6 +70,7 @@ struct ContainerGroupRules {
         try checkPorts()
         try checkVolumes(all)
         try checkCredentials(all)
+        try UnemulatedParts(name: name, body: body).check()
     }
 
     private func checkName(_ text: String, _ type: String) throws(ARMFault) {
@@ -148,7 +149,15 @@ struct ContainerGroupRules {
                 "The IP address type in container group '\(name)' is missing or invalid."
             )
         }
-        if let subnets = properties.member("subnetIds")?.array, !subnets.isEmpty, kind.lowercased() == "public" {
+        let subnets = properties.member("subnetIds")?.array ?? []
+        if subnets.isEmpty, kind.lowercased() == "private" {
+            throw ARMFault(
+                400,
+                "IPAddressTypeNotSupported",
+                "IP Address type in container group '\(name)' cannot be 'Private' when the container group has no subnet."
+            )
+        }
+        if !subnets.isEmpty, kind.lowercased() == "public" {
             throw ARMFault(
                 400,
                 "PublicIpAddressNotSupportedWithVNet",
@@ -156,6 +165,13 @@ struct ContainerGroupRules {
             )
         }
         if let label = address.member("dnsNameLabel")?.string {
+            guard subnets.isEmpty else {
+                throw ARMFault(
+                    400,
+                    "DnsNameLabelNotSupportedWithVNet",
+                    "The DNS name label '\(label)' in container group '\(name)' is not supported with a subnet."
+                )
+            }
             guard (5...63).contains(label.utf8.count),
                 label.allSatisfy({ $0.isASCII && ($0.isNumber || $0.isLowercase || $0 == "-") }),
                 label.first?.isLowercase == true, !label.hasSuffix("-")

@@ -69,7 +69,11 @@ struct ContainerInstances: Sendable {
             try ContainerGroupRules(name: name, body: body).checkUpdate(of: running.body)
         }
         try checkLabel(body, id)
+        try EmulatedQuota(world: world).check(body, id, name)
         let images = try images(body, name)
+        if let kind = body[path: "identity", "type"]?.string, kind != "None" {
+            world.options.note("\(name): no metadata service gives its containers tokens of the group's identities")
+        }
         let resource = Resource(id: old?.id ?? id, type: ContainerInstances.type, name: old?.name ?? name, body: body)
         let group: RunningGroup
         do {
@@ -205,12 +209,7 @@ struct ContainerInstances: Sendable {
             switch effect {
             case .inaccessibleImage: return source.inaccessible(image, name)
             case .quota:
-                return ARMFault(
-                    409,
-                    "ContainerGroupQuotaReached",
-                    "Resource type 'Microsoft.ContainerInstance/containerGroups' container group quota 'StandardCores' "
-                        + "exceeded in region '\(place)'. Limit: '10', Usage: '10' Requested: '1'."
-                )
+                return EmulatedQuota.reached("StandardCores", place, 10, 10, 1)
             case .noCapacity:
                 return ARMFault(
                     409,
@@ -262,11 +261,7 @@ struct ContainerInstances: Sendable {
                 headers: [("Retry-After", "\(world.options.retryAfter)")]
             )
         case "usages":
-            let count = Int64(world.resources(ofType: ContainerInstances.type).count)
-            return AzureAnswer(
-                200,
-                ["value": [usage("ContainerGroups", count, 100), usage("StandardCores", count, 100)]]
-            )
+            return AzureAnswer(200, ["value": .array(EmulatedQuota(world: world).usages(in: call.path.word(1)))])
         case "capabilities":
             let place = call.path.word(1)
             return AzureAnswer(
@@ -294,12 +289,5 @@ struct ContainerInstances: Sendable {
         members["endTime"] = operation.ended.map { .string(Moment.text($0, fraction: true)) }
         if case .failed(let fault) = operation.outcome { members["error"] = fault.json }
         return .object(members)
-    }
-
-    private func usage(_ name: String, _ value: Int64, _ limit: Int64) -> JSONValue {
-        [
-            "unit": "Count", "currentValue": .int(value), "limit": .int(limit),
-            "name": ["value": .string(name), "localizedValue": .string(name)],
-        ]
     }
 }

@@ -104,6 +104,10 @@ struct ContainerSpec {
             }
             return (path, true)
         }
+        if let repository = volume.member("gitRepo"), repository.isSomething {
+            try GitVolume(repository: repository, path: path).fill()
+            return (path, false)
+        }
         guard volume.member("emptyDir")?.isSomething ?? false else {
             throw EmulatorError(message: "the volume \(name) is of a kind that the emulator does not have")
         }

@@ -169,6 +169,11 @@ struct Deployments: Sendable {
                 "The resource namespace '\(path.provider ?? "")' is invalid."
             )
         }
+        var body = body
+        if path.type.lowercased() == Deployments.type.lowercased(), let properties = body.member("properties") {
+            // A template within this one is looked at in its turn.
+            body = body.with("properties", properties.with("template", [:]))
+        }
         try ResourceChecks(world: world).checkSchema(body, path.type, version)
         if path.type.lowercased() == ContainerInstances.type.lowercased() {
             try ContainerGroupRules(name: path.parts.last ?? "", body: body).check()

@@ -72,7 +72,8 @@ public struct EmulatedAzure: Sendable {
         signal(SIGPIPE, SIG_IGN)
         try DiskFile.makeFolder(options.folder)
         try PublicImages.fill(options)
-        let certificate = options.isEncrypted ? try EmulatorCertificate(in: options.folder) : nil
+        let certificate =
+            options.isEncrypted ? try EmulatorCertificate(in: options.folder, names: options.hostNames) : nil
         let bridge = TerminalBridge(certificate)
         let world = try World(options, faults, bridge)
         if options.specifications == nil {

@@ -16,11 +16,16 @@ struct EmulatorCertificate: Sendable {
 
     private static let lifetime = 30 * 86_400
 
-    init(in folder: String) throws {
+    /// Makes the files where they are missing or old, and anew for names that are not of this machine.
+    init(in folder: String, names: [String] = []) throws {
+        for name in names
+        where !name.utf8.allSatisfy({ $0 | 0x20 > 0x60 && $0 | 0x20 < 0x7B || ".-*0123456789".utf8.contains($0) }) {
+            throw EmulatorError(message: "\"\(name)\" is no name of a host")
+        }
         (authority, chain, key) = (folder + "/ca.pem", folder + "/server.pem", folder + "/server.key")
         var status = stat()
         let isFresh = stat(chain, &status) == 0 && Moment.now - Int64(status.st_mtim.tv_sec) < 29 * 86_400
-        if isFresh, access(authority, R_OK) == 0, access(key, R_OK) == 0 { return }
+        if isFresh, names.isEmpty, access(authority, R_OK) == 0, access(key, R_OK) == 0 { return }
         let (authorityKey, serverKey) = (try TokenKeys.make(), try TokenKeys.make())
         defer {
             EVP_PKEY_free(authorityKey)
@@ -28,7 +33,7 @@ struct EmulatorCertificate: Sendable {
         }
         let root = try Self.make("Coracle Azure Emulator", authorityKey, issuer: nil, authorityKey)
         defer { X509_free(root) }
-        let server = try Self.make("127.0.0.1", serverKey, issuer: root, authorityKey)
+        let server = try Self.make("127.0.0.1", serverKey, issuer: root, authorityKey, names)
         defer { X509_free(server) }
         try DiskFile.write(Self.pem { PEM_write_bio_X509($0, root) }, to: authority, isSynced: false)
         try DiskFile.write(Self.pem { PEM_write_bio_X509($0, server) }, to: chain, isSynced: false)
@@ -53,7 +58,8 @@ struct EmulatorCertificate: Sendable {
         _ name: String,
         _ key: OpaquePointer,
         issuer: OpaquePointer?,
-        _ signer: OpaquePointer
+        _ signer: OpaquePointer,
+        _ names: [String] = []
     ) throws -> OpaquePointer {
         guard let certificate = X509_new() else { throw EmulatorError(message: "making a certificate") }
         X509_set_version(certificate, 2)
@@ -75,7 +81,10 @@ struct EmulatorCertificate: Sendable {
             extensions += [
                 (NID_basic_constraints, "critical,CA:FALSE"), (NID_ext_key_usage, "serverAuth"),
                 (NID_key_usage, "critical,digitalSignature,keyEncipherment"),
-                (NID_subject_alt_name, "DNS:localhost,DNS:*.localhost,IP:127.0.0.1,IP:::1"),
+                (
+                    NID_subject_alt_name,
+                    "DNS:localhost,DNS:*.localhost,IP:127.0.0.1,IP:::1" + names.map { ",DNS:\($0)" }.joined()
+                ),
                 (NID_authority_key_identifier, "keyid"),
             ]
         }

@@ -10,6 +10,8 @@ public struct EmulatorOptions: Sendable {
     public var port = 0
     /// Whether TLS is spoken, with a certificate of an authority of the emulator's own.
     public var isEncrypted = true
+    /// Further names in its certificate, for clients that a proxy or a hosts file brings here: `management.azure.com`.
+    public var hostNames: [String] = []
     /// The directory.
     public var tenant = "11111111-1111-4111-8111-111111111111"
     /// The subscription.
@@ -33,6 +35,10 @@ public struct EmulatorOptions: Sendable {
     public var retryAfter = 1
     /// Seconds that an operation of a container group takes at least.
     public var operationSeconds = 0.0
+    /// The most container groups that a region takes.
+    public var groupQuota: Int64 = 100
+    /// The most processors that the container groups of a region have together.
+    public var coreQuota: Int64 = 100
     /// Seconds that tokens of the directory count; real ones have an hour or more.
     public var tokenLifetime: Int64 = 3599
     /// Seconds that access tokens of registries count; real ones have 75 minutes.
@@ -77,6 +83,8 @@ public struct EmulatorOptions: Sendable {
             public var subject: String
             /// `aud` of the token.
             public var audience: String
+            /// The public RSA key of who signs its tokens, a PEM file; signatures are not looked at where it is `nil`.
+            public var key: String?
 
             /// Describes a credential.
             ///
@@ -84,8 +92,14 @@ public struct EmulatorOptions: Sendable {
             ///   - issuer: `iss` of the token.
             ///   - subject: `sub` of the token.
             ///   - audience: `aud` of the token.
-            public init(issuer: String, subject: String, audience: String = "api://AzureADTokenExchange") {
-                (self.issuer, self.subject, self.audience) = (issuer, subject, audience)
+            ///   - key: The public RSA key of who signs its tokens, a PEM file.
+            public init(
+                issuer: String,
+                subject: String,
+                audience: String = "api://AzureADTokenExchange",
+                key: String? = nil
+            ) {
+                (self.issuer, self.subject, self.audience, self.key) = (issuer, subject, audience, key)
             }
         }
     }

@@ -89,6 +89,10 @@ struct Entra: Sendable {
         if let retry = world.faults.take("POST", request.target, { $0.throttleSeconds }) {
             return AzureAnswer(429, ["error": "temporarily_unavailable"], headers: [("Retry-After", "\(retry)")])
         }
+        let planned = world.faults.take("POST", request.target) { effect -> (Int, String)? in
+            if case .signIn(let number, let message) = effect { (number, message) } else { nil }
+        }
+        if let (number, message) = planned { return fault(number, "invalid_client", message, 401) }
         guard let kind = form["grant_type"], !kind.isEmpty else { return missing("grant_type") }
         guard kind == "client_credentials" else {
             return fault(70003, "unsupported_grant_type", "The app requested an unsupported grant type '\(kind)'.", 400)

@@ -61,17 +61,17 @@ final class GroupNetwork: Sendable {
         return -1
     }
 
-    /// Listens on public ports, at the group's own address and, where they are free, at 127.0.0.1.
+    /// Listens on open ports, at the group's own address and, where the group is public and they are free, at 127.0.0.1.
     ///
     /// - Returns: What people should know, in sentences.
-    func open(_ ports: [Int]) -> [String] {
+    func open(_ ports: [Int], isPrivate: Bool = false) -> [String] {
         guard inside != nil else { return [] }
         var notes: [String] = []
         for port in ports {
             if let fault = listen(port, at: address) {
                 notes.append("port \(port) of the group cannot be reached at \(address): \(fault)")
             }
-            _ = listen(port, at: "127.0.0.1")
+            if !isPrivate { _ = listen(port, at: "127.0.0.1") }
         }
         return notes
     }

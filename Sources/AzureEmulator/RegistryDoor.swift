@@ -76,12 +76,7 @@ struct RegistryDoor: Sendable {
         if method == "POST", let body = try await exchange.body.collect(limit: 256 << 10) {
             fields += Exchange.form(String(decoding: body, as: UTF8.self)).map { ($0.name, $0.value) }
         }
-        let planned = world.faults.take(method, exchange.target) { $0.throttleSeconds }
-        if let planned {
-            var answer = RegistryDoor.refuse(429, "TOOMANYREQUESTS", "too many requests")
-            if let name = HTTPField.Name("Retry-After") { answer.headers[name] = "\(planned)" }
-            return answer
-        }
+        if let planned = plannedRefusal(method, exchange.target) { return planned }
         switch (method, exchange.path) {
         case ("POST", "/oauth2/exchange"): return exchanged(fields, host)
         case ("GET", "/oauth2/token"), ("POST", "/oauth2/token"): return token(exchange, fields, host)
@@ -92,6 +87,25 @@ struct RegistryDoor: Sendable {
                 .answer(exchange, rights, try? admit(credentials(exchange), host))
         }
         return RegistryDoor.refuse(404, "NOT_FOUND", "there is nothing at \(exchange.path)")
+    }
+
+    private func plannedRefusal(_ method: String, _ target: String) -> Answer? {
+        world.faults.take(method, target) { effect -> Answer? in
+            let (status, code, message, seconds): (Int, String, String, Int)
+            switch effect {
+            case .throttled(let retry):
+                (status, code, message, seconds) = (429, "TOOMANYREQUESTS", "too many requests", retry)
+            case .registryStatus(let number, let name, let text, let retry):
+                (status, code, message, seconds) = (number, name, text, retry)
+            default: return nil
+            }
+            var answer = RegistryDoor.refuse(status, code, message)
+            if status == 429 || seconds > 0, let name = HTTPField.Name("Retry-After") {
+                answer.headers[name] = "\(seconds)"
+            }
+            if let name = HTTPField.Name("x-ms-correlation-request-id") { answer.headers[name] = Identifier.random() }
+            return answer
+        }
     }
 
     private func credentials(_ exchange: Exchange) -> RegistryAuthority.Credentials {

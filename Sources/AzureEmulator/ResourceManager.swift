@@ -60,8 +60,7 @@ struct ResourceManager: Sendable {
         }
         try checkRights(call)
         guard let provider = path.provider?.lowercased() else { return try Subscriptions(world: world).answer(call) }
-        let isChange = call.method != "GET" && call.method != "HEAD"
-        if isChange, let group = path.group, world.group(group) == nil {
+        if let group = path.group, world.group(group) == nil {
             throw ARMFault(404, "ResourceGroupNotFound", "Resource group '\(group)' could not be found.")
         }
         if call.method == "PUT", world.state.withLock({ $0.unregistered.contains(provider) }) {

@@ -71,6 +71,11 @@ final class RunningGroup: Sendable {
             .compactMap { $0.member("port")?.int.map { Int($0) } }
     }
 
+    /// Whether the group is in a subnet, and reached there only.
+    var isPrivate: Bool {
+        body[path: "properties", "ipAddress", "type"]?.string?.lowercased() == "private"
+    }
+
     /// Whether a change would come in the middle of another.
     var isTransitioning: Bool {
         state.withLock { ["Pending", "Creating", "Updating", "Repairing", "Stopping"].contains($0.provisioning) }
@@ -101,7 +106,7 @@ final class RunningGroup: Sendable {
             }
             guard let round else { return done(nil) }
             for (name, _) in containers() + containers("initContainers") { change(name) { $0.current = .waiting("") } }
-            for text in network.open(publicPorts) {
+            for text in network.open(publicPorts, isPrivate: isPrivate) {
                 world.options.note("\(name): \(text)")
                 state.withLock { $0.events.add("PortUnreachable", text, isWarning: true) }
             }

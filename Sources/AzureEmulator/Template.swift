@@ -55,6 +55,7 @@ struct Template: Sendable {
                     scope.symbols[symbol.lowercased()] = id
                 }
             } else {
+                scope.symbols = Template.names(template.member("resources")?.array ?? [], scope)
                 for json in template.member("resources")?.array ?? [] {
                     entries += try Template.expand(json, nil, scope)
                 }
@@ -64,6 +65,18 @@ struct Template: Sendable {
         }
         (self.entries, self.scope) = (entries, scope)
         outputs = template.member("outputs") ?? [:]
+    }
+
+    /// The identifiers of resources by their names, where a name is one resource's only.
+    private static func names(_ resources: [JSONValue], _ scope: TemplateScope) -> [String: String] {
+        var found: [String: Set<String>] = [:]
+        for json in resources where json.member("copy") == nil {
+            guard let name = try? scope.value(of: json.member("name") ?? .null).string,
+                let (id, _) = try? identifier(json, Entry(json: json), scope)
+            else { continue }
+            found[name.lowercased(), default: []].insert(id)
+        }
+        return found.compactMapValues { $0.count == 1 ? $0.first : nil }
     }
 
     static func invalid(_ message: String) -> ARMFault {
@@ -194,10 +207,33 @@ struct Template: Sendable {
         var scope = scope
         scope.copies = entry.copies
         var json = entry.json
+        let kind = entry.json.member("type")?.string?.lowercased() ?? ""
         for name in ["type", "apiVersion", "name", "dependsOn", "condition", "comments", "scope", "copy"] {
             json = json.with(name, nil)
         }
-        return try scope.value(of: json, keepsEarly: keepsEarly)
+        guard kind == Deployments.type.lowercased() else { return try scope.value(of: json, keepsEarly: keepsEarly) }
+        for place in ["resourceGroup", "subscriptionId", "location"] where json.member(place) != nil {
+            throw TemplateFault(message: "The emulator deploys nested templates to their own resource group only.")
+        }
+        return try nested(json, scope, keepsEarly: keepsEarly)
+    }
+
+    /// The body of a template within this one, whose expressions are its own where it says so.
+    private func nested(
+        _ json: JSONValue,
+        _ scope: TemplateScope,
+        keepsEarly: Bool
+    ) throws(TemplateFault) -> JSONValue {
+        let properties = json.member("properties") ?? [:]
+        let isInner = properties[path: "expressionEvaluationOptions", "scope"]?.string?.lowercased() == "inner"
+        guard isInner, let template = properties.member("template") else {
+            return try scope.value(of: json, keepsEarly: keepsEarly)
+        }
+        let outer = try scope.value(
+            of: json.with("properties", properties.with("template", nil)),
+            keepsEarly: keepsEarly
+        )
+        return outer.with("properties", (outer.member("properties") ?? [:]).with("template", template))
     }
 
     /// The identifiers, names or symbols that a resource waits for, in lower case.

@@ -103,6 +103,15 @@ struct JSONWebToken {
         claims["aud"]?.string == audience || (claims["aud"]?.texts ?? []).contains(audience)
     }
 
+    /// Whether the owner of a public RSA key, of a PEM file, signed it; RS256.
+    func isSigned(byKey pem: [UInt8]) -> Bool {
+        guard header["alg"]?.string == "RS256", let input = BIO_new_mem_buf(pem, Int32(pem.count)) else { return false }
+        defer { BIO_free(input) }
+        guard let key = PEM_read_bio_PUBKEY(input, nil, nil, nil) else { return false }
+        defer { EVP_PKEY_free(key) }
+        return JSONWebToken.verify(signed, signature, key, isPSS: false)
+    }
+
     /// Whether an RSA key made a signature, with SHA-256.
     static func verify(_ bytes: [UInt8], _ signature: [UInt8], _ key: OpaquePointer, isPSS: Bool) -> Bool {
         guard let context = EVP_MD_CTX_new() else { return false }

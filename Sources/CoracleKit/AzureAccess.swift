@@ -99,15 +99,24 @@ struct AzureAccount: Sendable {
         if let named = settings.subscription { return named }
         let all = try await manager.subscriptions()
         if all.count == 1 { return all[0] }
-        if let own = await settings.cliSubscription(cloud), all.contains(own) { return own }
+        guard !all.isEmpty else {
+            throw ExitReason(
+                .usage,
+                "\(tokens.identity.summary) sees no subscription",
+                hint: "give it a role in one: az role assignment create --role Contributor --scope /subscriptions/ID …"
+            )
+        }
+        var trouble = ""
+        do {
+            if let own = try await settings.cliSubscription(cloud), all.contains(own) { return own }
+        } catch {
+            trouble = "; az does not say which of them: \(error.message)"
+        }
         throw ExitReason(
             .usage,
-            all.isEmpty
-                ? "\(tokens.identity.summary) sees no subscription"
-                : "\(tokens.identity.summary) sees \(all.count) subscriptions: \(all.prefix(10).joined(separator: ", "))",
-            hint: all.isEmpty
-                ? "give it a role in one: az role assignment create --role Contributor --scope /subscriptions/ID …"
-                : "--azure-subscription ID, or AZURE_SUBSCRIPTION_ID"
+            "\(tokens.identity.summary) sees \(all.count) subscriptions: \(all.prefix(10).joined(separator: ", "))"
+                + trouble,
+            hint: "--azure-subscription ID, or AZURE_SUBSCRIPTION_ID"
         )
     }
 

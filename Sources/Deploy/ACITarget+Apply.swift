@@ -17,11 +17,11 @@ extension ACITarget {
         _ plan: DeployPlan,
         tell: @escaping @Sendable (DeployEvent) -> Void
     ) async throws -> DeployReport {
-        let teller = StateTeller(tell)
+        let teller = StateTeller(plan.group, tell)
         switch plan.action {
         case .unchanged: return try await report(.unchanged, plan)
         case .inPlace:
-            tell(.init(.step, "setting tags of \(name)"))
+            teller.tell(.init(.step, "setting tags of \(name)"))
             try await service.setTags(plan.group.tags, of: name)
             return try await report(.running, plan)
         case .recreate:
@@ -31,21 +31,36 @@ extension ACITarget {
                     hint: "--recreate, once it may stop for some minutes"
                 )
             }
-            tell(.init(.step, "deleting \(name)"))
+            teller.tell(.init(.step, "deleting \(name)"))
             try await service.delete(name)
         case .create, .restart: break
         }
         do {
-            tell(.init(.step, plan.action == .restart ? "updating \(name)" : "creating \(name)"))
+            teller.tell(.init(.step, plan.action == .restart ? "updating \(name)" : "creating \(name)"))
             try await put(plan.group, teller)
-        } catch let error as ARMError where plan.action != .recreate && error.status >= 400 {
-            // Refused before anything was changed.
-            throw error
-        } catch let error as ARMError {
+        } catch let error as ARMError where error.status < 400 {
+            // It was accepted, and ended badly.
+            return try await fail(plan, error, teller)
+        } catch  where teller.isAccepted && !(error is CancellationError) {
+            // The operation goes on without us, and the group itself says what comes of it.
+            let reason = ACITarget.words(error)
+            teller.tell(.init(.warning, "the operation cannot be followed: \(reason); looking at \(name) itself"))
+        } catch  where plan.action == .recreate && !(error is CancellationError) {
             return try await fail(plan, error, teller)
         }
-        guard try await watch(teller) else { return try await fail(plan, nil, teller) }
+        let had = plan.action == .restart ? ACITarget.restarts(plan.existing?.state) : [:]
+        guard try await watch(teller, had: had) else { return try await fail(plan, nil, teller) }
         return try await report(.running, plan)
+    }
+
+    /// An error on one line.
+    private static func words(_ error: any Error) -> String {
+        switch error {
+        case let error as ARMError: error.description
+        case let error as ServerError: error.message
+        case let error as AzureError: error.message
+        default: "\(error)"
+        }
     }
 
     private func report(_ outcome: DeployReport.Outcome, _ plan: DeployPlan) async throws -> DeployReport {
@@ -60,8 +75,11 @@ extension ACITarget {
         try await withThrowingTaskGroup(of: Bool.self) { tasks in
             tasks.addTask {
                 try await service.put(group, name: name) { progress in
-                    if case .running(let status, _) = progress { teller.take(status) }
-                    if case .busy(let reason, _) = progress { teller.tell(.init(.warning, reason)) }
+                    switch progress {
+                    case .accepted: teller.accept()
+                    case .running(let status, _): teller.take(status)
+                    case .busy(let reason, _): teller.tell(.init(.warning, reason))
+                    }
                 }
                 return true
             }
@@ -78,32 +96,69 @@ extension ACITarget {
         }
     }
 
+    /// How many looks in a row may fail, each of which was repeated already.
+    private static let mostMisses = 5
+
+    /// How often each container that was started again was.
+    private static func restarts(_ state: GroupState?) -> [String: Int] {
+        Dictionary((state?.containers ?? []).map { ($0.name, $0.restarts) }) { $1 }.filter { $0.value > 0 }
+    }
+
     /// Looks until all containers have run for a while, or it is plain that they do not; whether they do.
-    private func watch(_ teller: StateTeller) async throws -> Bool {
+    ///
+    /// Of those that had been started again before, only what is added from the first look on counts.
+    private func watch(_ teller: StateTeller, had: [String: Int]) async throws -> Bool {
         let end = ContinuousClock.now + pace.patience
+        var first: [String: Int] = [:]
         var since: ContinuousClock.Instant?
+        var misses = 0
         while ContinuousClock.now < end {
-            guard let group = try await service.find(name) else { return false }
-            let state = group.state
-            teller.take(state)
-            if ACITarget.isLost(state, policy: group.restartPolicy) { return false }
-            if state.isUp(restartPolicy: group.restartPolicy), state.containers.allSatisfy({ $0.restarts == 0 }) {
-                let start = since ?? .now
-                since = start
-                if ContinuousClock.now - start >= pace.settling { return true }
-            } else {
-                since = nil
+            var group: ContainerGroup?
+            do {
+                group = try await service.find(name)
+                misses = 0
+                if group == nil { return false }
+            } catch  where misses < Self.mostMisses && !(error is CancellationError) {
+                // What cannot be looked at now may run well: to go back for that would do harm.
+                misses += 1
+                if misses == 1 {
+                    teller.tell(.init(.warning, "\(name) cannot be looked at: \(ACITarget.words(error)); trying on"))
+                }
+            }
+            if let group {
+                let state = group.state
+                teller.take(state)
+                for container in state.containers where had[container.name] != nil && first[container.name] == nil {
+                    first[container.name] = container.restarts
+                }
+                if ACITarget.isLost(state, policy: group.restartPolicy, restarts: first) { return false }
+                if ACITarget.works(group, first) {
+                    let start = since ?? .now
+                    since = start
+                    if ContinuousClock.now - start >= pace.settling { return true }
+                } else {
+                    since = nil
+                }
             }
             try await Task.sleep(for: pace.interval)
         }
         return false
     }
 
+    /// Whether all containers run, and ARM is done with the group: until then the old ones may be those that run.
+    private static func works(_ group: ContainerGroup, _ restarts: [String: Int]) -> Bool {
+        let state = group.state
+        return ["", "Succeeded"].contains(state.provisioning) && state.isUp(restartPolicy: group.restartPolicy)
+            && state.containers.allSatisfy { $0.restarts <= restarts[$0.name] ?? 0 }
+    }
+
     /// Whether nothing good will come of it.
-    static func isLost(_ state: GroupState, policy: String?) -> Bool {
+    static func isLost(_ state: GroupState, policy: String?, restarts: [String: Int] = [:]) -> Bool {
         if ["Failed"].contains(state.provisioning) || state.state == "Failed" { return true }
         return state.containers.contains { container in
-            if container.detail == "CrashLoopBackOff" || container.restarts > 0 { return true }
+            if container.detail == "CrashLoopBackOff" || container.restarts > restarts[container.name] ?? 0 {
+                return true
+            }
             guard container.state == "Terminated", !container.isInit || container.exitCode != 0 else { return false }
             // One that always runs has no business to end.
             return container.exitCode != 0 || policy == nil || policy == "Always"
@@ -113,57 +168,66 @@ extension ACITarget {
     /// Says why it does not work, and goes back to what did.
     private func fail(
         _ plan: DeployPlan,
-        _ error: ARMError?,
+        _ error: (any Error)?,
         _ teller: StateTeller
     ) async throws -> DeployReport {
-        let tell = teller.tell
         let group = try? await service.find(name)
         let state = group?.state
         if let state { teller.see(state) }
         let container = group.flatMap { group in group.mainIndex(name).map { group.containers[$0].name } } ?? name
         let broken = state?.containers.first { $0.state != "Running" && !$0.isInit }?.name ?? container
-        let log = (try? await service.log(name, container: broken, tail: 50)) ?? ""
-        let seesImage = error.map { $0.has("InaccessibleImage") || $0.has("RegistryErrorResponse") } ?? false
-        let known = Diagnosis.of(
-            state,
-            log: log,
-            name: name,
-            error: seesImage || state == nil ? error : nil,
-            codes: teller.codes
-        )
+        let log = teller.masked((try? await service.log(name, container: broken, tail: 50)) ?? "")
+        let known = Diagnosis.of(state, log: log, name: name, error: error, codes: teller.codes)
         var report = DeployReport(.failed, name: name)
-        (report.cause, report.hint, report.log) = (known.cause, known.hint, log)
+        (report.cause, report.hint, report.log) = (teller.masked(known.cause), known.hint, log)
         report.image = plan.group.mainImage(name)
         report.events = (state?.containers ?? [])
             .flatMap { container in
-                container.events.map { "\(container.name): \($0.name): \($0.message)" }
+                container.events.map { teller.masked("\(container.name): \($0.name): \($0.message)") }
             }
-        tell(.init(.warning, known.cause))
+        teller.tell(.init(.warning, known.cause))
         guard !keepsFailed, let good = plan.lastGood else {
-            if plan.existing == nil { tell(.init(.warning, "\(name) is left as it is: coracle logs, coracle down")) }
+            if plan.existing == nil {
+                teller.tell(.init(.warning, "\(name) is left as it is: coracle logs, coracle down"))
+            }
             return report
         }
-        do {
-            tell(.init(.step, "going back to \(good.mainImage(name) ?? "what was there")"))
-            let again = StateTeller(tell)
-            try await put(good, again)
-            if try await watch(again) {
-                report.outcome = .rolledBack
-                report.image = good.mainImage(name)
-                report.url = try await service.find(name)?.url
-            }
-        } catch let error as ARMError {
-            tell(.init(.warning, "going back failed too: \(error.description)"))
-        } catch let error as ServerError {
-            tell(.init(.warning, "going back failed too: \(error.message)"))
-        }
+        try await goBack(to: good, from: state, &report, teller)
         return report
+    }
+
+    private func goBack(
+        to good: ContainerGroup,
+        from state: GroupState?,
+        _ report: inout DeployReport,
+        _ teller: StateTeller
+    ) async throws {
+        let again = StateTeller(good, teller.tell)
+        do {
+            again.tell(.init(.step, "going back to \(good.mainImage(name) ?? "what was there")"))
+            do {
+                try await put(good, again)
+            } catch  where again.isAccepted && !(error is CancellationError) && (error as? ARMError)?.status != 200 {
+                again.tell(.init(.warning, "the operation cannot be followed: \(ACITarget.words(error))"))
+            }
+            guard try await watch(again, had: ACITarget.restarts(state)) else {
+                again.tell(.init(.warning, "what was there before does not work either: coracle ps, coracle logs"))
+                return
+            }
+            (report.outcome, report.image) = (.rolledBack, good.mainImage(name))
+            report.url = try await service.find(name)?.url
+        } catch  where !(error is CancellationError) {
+            again.tell(.init(.warning, "going back failed too: \(ACITarget.words(error))"))
+        }
     }
 }
 
 /// Tells each thing once; the lock protects what was told.
 private final class StateTeller: Sendable {
-    let tell: @Sendable (DeployEvent) -> Void
+    private let receive: @Sendable (DeployEvent) -> Void
+    /// What was sent and nobody may see: a program may write down what it was given.
+    private let secrets: [String]
+    private let accepted = Atomic(false)
     private let told = Mutex<Set<String>>([])
     private let seen = Mutex<[String: Int]>([:])
 
@@ -178,7 +242,22 @@ private final class StateTeller: Sendable {
         }
     }
 
-    init(_ tell: @escaping @Sendable (DeployEvent) -> Void) { self.tell = tell }
+    init(_ group: ContainerGroup, _ receive: @escaping @Sendable (DeployEvent) -> Void) {
+        self.receive = receive
+        secrets = group.secretPlaces.compactMap { group.secret(at: $0)?.value }.filter { $0.utf8.count >= 4 }
+            .sorted { $0.utf8.count > $1.utf8.count }
+    }
+
+    /// Whether Azure took what it was sent: from then on the group changes, whatever comes.
+    var isAccepted: Bool { accepted.load(ordering: .relaxed) }
+
+    func accept() { accepted.store(true, ordering: .relaxed) }
+
+    func tell(_ event: DeployEvent) { receive(.init(event.kind, masked(event.text))) }
+
+    func masked(_ text: String) -> String {
+        secrets.reduce(text) { $0.replacing($1, with: SecureText.mask) }
+    }
 
     func take(_ status: String) {
         guard told.withLock({ $0.insert(status).inserted }) else { return }

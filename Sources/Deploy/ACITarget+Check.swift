@@ -106,7 +106,8 @@ extension ACITarget {
         _ existing: ContainerGroup?,
         _ location: String
     ) async throws -> [DeployFinding] {
-        guard let label = group.address?.label else { return [] }
+        // Before an image is built its ports are not known, and there is no address yet.
+        guard let label = group.address?.label ?? wish.dnsLabel else { return [] }
         if existing?.address?.label == label { return [] }
         let id = service.id(name).lowercased()
         if let owner = try await service.labels(in: location)[label], owner.lowercased() != id {
@@ -120,6 +121,9 @@ extension ACITarget {
         }
         return [.init("DNS label", .good, "\(label) is free in \(location)")]
     }
+
+    /// A number as people write it: `4`, `0.5`.
+    private func text(_ number: Double) -> String { JSONValue(number).canonical }
 
     private static func resolves(_ host: String) -> Bool {
         var list: UnsafeMutablePointer<addrinfo>?
@@ -138,8 +142,8 @@ extension ACITarget {
         if let most = try await service.capability(in: location, isPublic: group.address?.isPublic == true) {
             if cpu > most.cpu || memory > most.memory {
                 let message =
-                    "the group wants \(cpu) CPU and \(memory) GB, and \(location) gives a group at most \(most.cpu) CPU "
-                    + "and \(most.memory) GB"
+                    "the group wants \(text(cpu)) CPU and \(text(memory)) GB, and \(location) gives a group at most "
+                    + "\(text(most.cpu)) CPU and \(text(most.memory)) GB"
                 found.append(.init("limits", .bad, message, hint: "--cpu and --memory, or another --location"))
             }
         }
@@ -149,12 +153,16 @@ extension ACITarget {
             guard ["ContainerGroups", "StandardCores"].contains(usage.name), more > 0, usage.used + more > usage.limit
             else { continue }
             let message =
-                "\(location) has no room: \(usage.name) \(usage.used) of \(usage.limit) are used, and \(more) more needed"
-            found.append(
-                .init("quota", .bad, message, hint: "delete groups, ask for more quota, or another --location")
-            )
+                "\(location) has no room: \(usage.name) \(text(usage.used)) of \(text(usage.limit)) are used, and "
+                + "\(text(more)) more needed"
+            let hint =
+                "az container list-usage --location \(location) shows what is used: delete groups, ask for more at "
+                + "https://aka.ms/azquota, or --location, another one"
+            found.append(.init("quota", .bad, message, hint: hint))
         }
-        if found.isEmpty { found.append(.init("limits", .good, "\(cpu) CPU and \(memory) GB are within the limits")) }
+        if found.isEmpty {
+            found.append(.init("limits", .good, "\(text(cpu)) CPU and \(text(memory)) GB are within the limits"))
+        }
         return found
     }
 }

@@ -31,6 +31,8 @@ public struct ACITarget: Target {
     public var mayRecreate = false
     /// Whether a group that does not work is left as it is, to be looked at.
     public var keepsFailed = false
+    /// Whether a password that the group has for a registry is given anew.
+    public var renewsPasswords = false
     /// How long things may take.
     public var pace = Pace()
 
@@ -89,7 +91,7 @@ public struct ACITarget: Target {
         }
         let faults = GroupRules.faults(of: group, name: name)
         if !faults.isEmpty { throw DeployError("the group \(name): \(faults.joined(separator: "; "))") }
-        return DeployPlan(group, over: existing, name: name)
+        return DeployPlan(group, over: existing, name: name, renewingPasswords: renewsPasswords)
     }
 
     private static func names(_ files: [SecretPlace.Kind: SecureText]) -> [String: SecureText] {

@@ -37,7 +37,13 @@ public struct DeployPlan: Sendable {
     ///   - group: What should be, its secrets in it.
     ///   - existing: What ARM says there is; `nil` where there is none.
     ///   - name: The group's name.
-    public init(_ group: ContainerGroup, over existing: ContainerGroup?, name: String) {
+    ///   - renews: Whether a password that the group has for a registry is given anew.
+    public init(
+        _ group: ContainerGroup,
+        over existing: ContainerGroup?,
+        name: String,
+        renewingPasswords renews: Bool = false
+    ) {
         (self.name, self.existing) = (name, existing)
         var group = group
         guard let existing else {
@@ -47,7 +53,10 @@ public struct DeployPlan: Sendable {
         }
         let isUp = existing.state.isUp(restartPolicy: existing.restartPolicy)
         let good = isUp ? existing.mainImage(name) : existing.tags[Self.goodTag]
-        let changes = GroupChange.list(from: existing, to: group)
+        var changes = GroupChange.list(from: existing, to: group, renewingPasswords: renews)
+        if let waking = GroupChange.waking(existing), changes.allSatisfy({ $0.effect == .inPlace }) {
+            changes.append(waking)
+        }
         switch changes.map(\.effect).max() {
         case nil: action = .unchanged
         case .inPlace: action = .inPlace

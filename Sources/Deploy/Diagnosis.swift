@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Azure
+internal import HTTP
 
 /// Why a group does not work: the one cause that is most likely, and what to do.
 struct Diagnosis: Hashable {
@@ -11,15 +12,35 @@ struct Diagnosis: Hashable {
         _ state: GroupState?,
         log: String,
         name: String,
-        error: ARMError? = nil,
+        error: (any Error)? = nil,
         codes: [String: Int] = [:]
     ) -> Diagnosis {
-        if let error { return Diagnosis(cause: error.description, hint: error.remedy) }
+        let refusal = error.map { said($0) }
+        let isAboutImage = (error as? ARMError).map { $0.has("InaccessibleImage") || $0.has("RegistryErrorResponse") }
+        if let refusal, isAboutImage == true || state == nil { return refusal }
         guard let state else { return Diagnosis(cause: "the group \(name) is not there any more", hint: nil) }
+        guard let seen = seen(state, log, codes) else { return refusal ?? unknown(state, name) }
+        // What support asks for is not lost where the containers say more.
+        let id = (error as? ARMError)?.correlationID.map { " (correlation id \($0))" } ?? ""
+        return Diagnosis(cause: seen.cause + id, hint: seen.hint ?? refusal?.hint)
+    }
+
+    /// What Azure said.
+    private static func said(_ error: any Error) -> Diagnosis {
+        switch error {
+        case let error as ARMError: Diagnosis(cause: error.description, hint: error.remedy)
+        case let error as AzureError: Diagnosis(cause: error.message, hint: error.hint)
+        case let error as ServerError: Diagnosis(cause: error.message, hint: error.hint)
+        default: Diagnosis(cause: "\(error)", hint: nil)
+        }
+    }
+
+    /// What the containers tell; `nil` where they tell nothing.
+    private static func seen(_ state: GroupState, _ log: String, _ codes: [String: Int]) -> Diagnosis? {
         let events = state.events + state.containers.flatMap(\.events)
         if let pull = pulling(events) { return pull }
         let faulty = state.containers.first { $0.state != "Running" && $0.exitCode != 0 } ?? state.containers.first
-        guard let container = faulty else { return unknown(state, name) }
+        guard let container = faulty else { return nil }
         if let probe = events.last(where: { $0.name == "Killing" && $0.message.lowercased().contains("probe") })
             ?? events.last(where: { $0.name == "Unhealthy" && $0.message.lowercased().contains("liveness") })
         {
@@ -28,7 +49,7 @@ struct Diagnosis: Hashable {
                 hint: "give it more time with --liveness …,delay=SECONDS, or leave the probe out with --liveness none"
             )
         }
-        return ended(container, log, codes[container.name]) ?? unknown(state, name)
+        return ended(container, log, codes[container.name])
     }
 
     private static func pulling(_ events: [GroupState.Event]) -> Diagnosis? {

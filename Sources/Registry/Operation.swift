@@ -52,21 +52,33 @@ struct Operation: Sendable {
         switch kind {
         case .auth: return "coracle login \(registry)"
         case .denied:
-            if text.lowercased().contains("client with ip") {
-                return "add this machine's address to the registry's network rules"
+            if Operation.isAboutNetwork(text) {
+                guard let name = azureName else { return "add this machine's address to the registry's network rules" }
+                return "az acr network-rule add --name \(name) --ip-address THIS-MACHINE"
             }
             let right = access == .pull ? "pull" : access == .push ? "push" : "delete"
-            guard registry.hasSuffix(".azurecr.io") else { return "the account needs the right to \(right) there" }
+            guard azureName != nil else { return "the account needs the right to \(right) there" }
             let role = access == .pull ? "AcrPull" : access == .push ? "AcrPush" : "AcrDelete"
             return "az role assignment create --role \(role) --assignee ID --scope ID-OF-THE-REGISTRY"
         case .throttled:
             return registry == "docker.io" ? "coracle login docker.io, which raises the limit" : "try again later"
         case .server: return "try again later"
+        case .invalid where status == 405 && access != .pull:
+            return azureName.map { "it may be locked: az acr repository show --name \($0) --repository REPOSITORY" }
         case .invalid where status == 413:
             return "raise the limit for requests at the registry, or at the proxy before it "
                 + "(nginx: client_max_body_size)"
         default: return nil
         }
+    }
+
+    /// Whether the registry lets only some addresses in, and not ours.
+    static func isAboutNetwork(_ text: String) -> Bool { text.lowercased().contains("client with ip") }
+
+    /// The name of a registry of Azure's; `nil` where it is none.
+    private var azureName: String? {
+        guard registry.contains(".azurecr.") else { return nil }
+        return registry.split(separator: ".").first.map { String($0) }
     }
 
     /// What a failed connection means, in words for people.

@@ -200,6 +200,18 @@ extension RegistryClient {
         }
         let answer = RegistryAnswer((try? await response.bytes(limit: 64 << 10)) ?? [], secrets: state.secrets)
         let reason = answer.text.map { ": \($0)" } ?? ""
+        let id =
+            response.headers["x-ms-correlation-request-id"]
+            .map { " (x-ms-correlation-request-id \(Redaction.text($0)))" } ?? ""
+        if response.status == 403, Operation.isAboutNetwork(answer.text ?? "") {
+            return RegistryError(
+                .denied,
+                operation.what + reason + id,
+                hint: operation.hint(.denied, 403, answer.text ?? ""),
+                status: 403,
+                codes: answer.codes
+            )
+        }
         let refusal =
             credentials == .anonymous
             ? "\(operation.registry) wants to know who asks, and there are no credentials for it"
@@ -213,7 +225,7 @@ extension RegistryClient {
         let advice = await self.credentials.advice(on: access)
         return RegistryError(
             .auth,
-            "\(operation.what): \(refusal)\(reason)" + (advice?.reason.map { "; \($0)" } ?? ""),
+            "\(operation.what): \(refusal)\(reason)\(id)" + (advice?.reason.map { "; \($0)" } ?? ""),
             hint: advice?.hint ?? "coracle login \(operation.registry)",
             status: response.status,
             codes: answer.codes

@@ -15,8 +15,8 @@ struct EmulatorCommand: AsyncParsableCommand {
             SIGTERM or Ctrl-C, and containers with it. Everything listens on loopback.
 
             Faults are planned by POST /_emulator/faults with {"fault": NAME}: throttled, transitioning, \
-            inaccessibleImage, quota, noCapacity, registryTrouble, denied, expiredAssertion, expiredToken, \
-            unregisteredProvider, failedOperation, lackingActions, status; and "times", "skipped", "method", "path".
+            inaccessibleImage, quota, noCapacity, registryTrouble, denied, signIn, expiredAssertion, expiredToken, \
+            unregisteredProvider, failedOperation, registryStatus, lackingActions, status; and "times", "skipped", "method", "path".
 
             docs/azure-emulator.md says how azure-cli and Azure's SDKs are pointed here.
             """
@@ -65,12 +65,37 @@ struct EmulatorCommand: AsyncParsableCommand {
     var federation: [String] = []
 
     @Option(
+        help: ArgumentHelp(
+            "The public RSA key, PEM, of who signs those tokens; without it signatures are not looked at.",
+            valueName: "file"
+        )
+    )
+    var federationKey: String?
+
+    @Option(help: ArgumentHelp("The most container groups that a region takes.", valueName: "number"))
+    var groupQuota: Int64 = 100
+
+    @Option(help: ArgumentHelp("The most processors that a region's container groups have.", valueName: "number"))
+    var coreQuota: Int64 = 100
+
+    @Option(
         help: ArgumentHelp("A role of the service principal at the subscription, in place of Owner.", valueName: "name")
     )
     var role: [String] = []
 
     @Option(help: ArgumentHelp("Seconds that tokens of Entra ID count.", valueName: "number"))
     var tokenLifetime: Int64 = 3599
+
+    @Option(help: "Seconds that access tokens of registries count.")
+    var registryTokenLifetime: Int64 = 4500
+
+    @Option(
+        help: ArgumentHelp(
+            "A further name in its certificate, for clients that a proxy or a hosts file brings here.",
+            valueName: "name"
+        )
+    )
+    var hostName: [String] = []
 
     @Flag(help: "Let containers share this machine's network, in place of one for each group.")
     var shareNetwork = false
@@ -129,17 +154,8 @@ struct EmulatorCommand: AsyncParsableCommand {
         }
     }
 
-    private func options() throws(EmulatorError) -> EmulatorOptions {
-        var options = EmulatorOptions(folder: folder)
-        (options.port, options.isEncrypted, options.sharesNetwork) = (port, !plainHttp, shareNetwork)
-        (options.registries, options.resourceGroups, options.specifications) = (registry, resourceGroup, specs)
-        options.tokenLifetime = tokenLifetime
-        for text in image {
-            let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
-            guard parts.count == 2 else { throw EmulatorError("--image \(text): NAME=FOLDER[:TAG]") }
-            options.images.append((parts[0], parts[1]))
-        }
-        var application = options.applications[0]
+    private func application() throws(EmulatorError) -> EmulatorOptions.Application {
+        var application = EmulatorOptions.Application()
         application.certificates = certificate
         if !role.isEmpty { application.roles = role.map { ($0, "") } }
         for text in federation {
@@ -148,9 +164,32 @@ struct EmulatorCommand: AsyncParsableCommand {
                 throw EmulatorError("--federation \(text): ISSUER,SUBJECT[,AUDIENCE]")
             }
             let audience = parts.count > 2 ? parts[2] : "api://AzureADTokenExchange"
-            application.federations.append(.init(issuer: parts[0], subject: parts[1], audience: audience))
+            application.federations.append(
+                .init(issuer: parts[0], subject: parts[1], audience: audience, key: federationKey)
+            )
+            if federationKey == nil {
+                EmulatorCommand.say("signatures of tokens of \(parts[0]) are not looked at: --federation-key FILE")
+            }
         }
-        options.applications = [application]
+        return application
+    }
+
+    private func options() throws(EmulatorError) -> EmulatorOptions {
+        var options = EmulatorOptions(folder: folder)
+        (options.port, options.isEncrypted, options.sharesNetwork) = (port, !plainHttp, shareNetwork)
+        (options.registries, options.resourceGroups, options.specifications) = (registry, resourceGroup, specs)
+        (options.tokenLifetime, options.registryTokenLifetime) = (tokenLifetime, registryTokenLifetime)
+        options.hostNames = hostName
+        (options.groupQuota, options.coreQuota) = (groupQuota, coreQuota)
+        guard federation.isEmpty == false || federationKey == nil else {
+            throw EmulatorError("--federation-key is given, and --federation is not")
+        }
+        for text in image {
+            let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+            guard parts.count == 2 else { throw EmulatorError("--image \(text): NAME=FOLDER[:TAG]") }
+            options.images.append((parts[0], parts[1]))
+        }
+        options.applications = [try application()]
         options.note = { EmulatorCommand.say($0) }
         let isQuiet = quiet
         let file = record.map { open($0, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600) }

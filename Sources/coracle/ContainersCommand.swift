@@ -31,12 +31,16 @@ struct ContainersCommand: AsyncParsableCommand {
 
     mutating func run() async throws {
         let manage = try deployment.manage
+        if format == .json, !local, !quiet, deployment.resourceGroup == nil, try manage.isNamed() {
+            // What programs read is one document.
+            let list = ListContainers(try flags.workspace)
+            return try Output.result(await manage.list(with: list, all ? .all : .running))
+        }
         if deployment.resourceGroup == nil || local {
             let list = ListContainers(try flags.workspace)
             try Output.result(quiet ? list.names(all ? .all : .running) : list.run(all ? .all : .running, format))
         }
-        // What programs read is one document.
-        guard !local, !quiet, try manage.isNamed(), format == .text || deployment.resourceGroup != nil else { return }
+        guard !local, !quiet, try manage.isNamed() else { return }
         try Output.result(await manage.list(format))
     }
 }

@@ -243,6 +243,8 @@ struct DeployModeFlags: ParsableArguments {
         deploy.options.subscription = deploy.access.azure.subscription
         deploy.mode = emit.map { .emit($0) } ?? (dryRun ? .dryRun : .apply)
         (deploy.mayRecreate, deploy.keepsFailed) = (recreate, keepFailed)
+        // Of this run: what coracle.yaml remembers does not renew it each time.
+        deploy.renewsPasswords = place.pullWith != nil
         if Prompt.isPossible { deploy.ask = { Prompt.secret($0) } }
         return deploy
     }

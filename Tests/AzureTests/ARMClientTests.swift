@@ -316,7 +316,7 @@ struct ARMRemedyTests {
         ("LocationNotAvailableForResourceType", "no", 400, "choose another region"),
         ("ContainerGroupQuotaReached", "no", 403, "az container list-usage"),
         ("ServiceUnavailable", "no", 409, "another region"), ("TooManyRequests", "no", 429, "left alone for 17 s"),
-        ("DnsNameLabelNotAvailable", "no", 400, "another DNS label"),
+        ("DnsNameLabelNotAvailable", "no", 400, "--dns-label, another one"),
         ("InaccessibleImage", "no", 400, "coracle inspect"),
         ("RegistryErrorResponse", "no", 409, "coracle copy"),
         ("InvalidImageRegistryPassword", "no", 400, "password anew"),

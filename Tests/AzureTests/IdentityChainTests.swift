@@ -65,6 +65,22 @@ struct IdentityChainTests {
         #expect(error.hint == "az login --tenant t1")
     }
 
+    @Test("The subscription of a session; where there is none, none; and a broken session is said")
+    func subscription() async throws {
+        func find(_ script: String?) async throws -> String? {
+            let environment = try script.map { try az($0) } ?? ["PATH": "/nowhere"]
+            return try await AzureSettings(environment: environment).cliSubscription(.public)
+        }
+
+        #expect(try await find("echo '{\"accessToken\":\"t\",\"subscription\":\"s-1\"}'") == "s-1")
+        #expect(try await find(nil) == nil)
+        #expect(try await find("echo \"ERROR: Please run 'az login' to setup account.\" >&2; exit 1") == nil)
+        for script in [
+            "echo 'ERROR: AADSTS700082: The refresh token has expired. Please run az login' >&2; exit 1", "echo oops",
+            "echo 'ERROR: No subscription found.' >&2; exit 1",
+        ] { await #expect(throws: AzureError.self, "\(script)") { try await find(script) } }
+    }
+
     @Test("The chain says what was tried where there is nobody")
     func nobody() async throws {
         let metadata = try Peer { _, _ in .status(400) }

@@ -55,9 +55,19 @@ struct DeployFileTests {
         options.secureEnvironment = ["DB=hunter2-value", "KEY=env:KEY"]
         options.environment = ["MODE=prod", "MY_API_KEY=hunter2-value", "GITHUB_TOKEN=hunter2-value"]
 
+        options.buildArguments = ["VERSION=1", "NPM_TOKEN=hunter2-value"]
+        options.containers = [
+            "name=a,image=i,secure-env=KEY=hunter2-value,env=MY_SECRET=hunter2-value,env=B=1,\"command=x,y\"",
+            "name=b,image=i,secure-env=KEY=env:KEY,\"env=A=1,2\"",
+        ]
         let text = DeployFile.text(options)
 
         #expect(!text.contains("hunter2-value"))
+        #expect(text.contains("build-arg:\n  - VERSION=1\n"))
+        #expect(text.contains(#"- "name=a,image=i,secure-env=KEY,env=B=1,\"command=x,y\"""#), "\(text)")
+        #expect(text.contains(#"- "name=b,image=i,secure-env=KEY=env:KEY,\"env=A=1,2\"""#), "\(text)")
+        #expect(DeployFile.secrets(in: options) == ["DB", "KEY"])
+        #expect(DeployFile.doubtful(in: options) == ["MY_API_KEY", "GITHUB_TOKEN", "NPM_TOKEN", "MY_SECRET"])
         #expect(text.contains("secure-env:\n  - DB\n  - \"KEY=env:KEY\"\n"))
         #expect(text.contains("env:\n  - MODE=prod\n"))
     }
@@ -68,6 +78,10 @@ struct DeployFileTests {
 
         #expect(error.message.hasPrefix("coracle.yaml: secure-env \"DB\" holds its value"))
         #expect(!error.message.contains("hunter2-value"))
+        let other = try #require(throws: ExitReason.self) {
+            try file.parse("container: name=a,image=i,secure-env=KEY=hunter2-value\n")
+        }
+        #expect(other.message.hasPrefix("coracle.yaml: secure-env \"KEY\" holds its value"))
     }
 
     @Test(

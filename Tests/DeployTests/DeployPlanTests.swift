@@ -75,6 +75,23 @@ struct DeployPlanTests {
         #expect(plan.text.contains("given again"))
     }
 
+    @Test("The password for a registry is no change of its own, unless it is renewed; a stopped group is started")
+    func passwords() throws {
+        var wish = Groups.small
+        wish.containers[0].environment = []
+        let sent = ContainerGroup.merging(wish, into: nil, name: "web")
+
+        let running = try Groups.given(sent)
+        #expect(DeployPlan(sent, over: running, name: "web").action == .unchanged)
+        let renewed = DeployPlan(sent, over: running, name: "web", renewingPasswords: true)
+        #expect(renewed.action == .restart)
+        #expect(renewed.text.contains("the password of build for the registry myacr.azurecr.io: given again"))
+        let stopped = DeployPlan(sent, over: try Groups.given(sent, state: "Stopped"), name: "web")
+        #expect(stopped.action == .restart)
+        #expect(stopped.text.contains("  ~ state: stopped -> running"))
+        #expect(stopped.lastGood == nil, "what did not run is nothing to go back to")
+    }
+
     @Test(
         "What Azure cannot change on a group that runs needs a new one, and moves the address",
         arguments: ["cpu", "ports", "restart policy", "subnet", "zones", "location", "container"]

@@ -80,6 +80,47 @@ struct DiagnosisTests {
         #expect(ACITarget.isLost(try state(view), policy: policy) == isLost)
     }
 
+    private func refusal(_ code: String) -> ARMError {
+        ARMError(
+            operation: "put containerGroups/web",
+            resource: "/subscriptions/s/resourceGroups/r/providers/Microsoft.ContainerInstance/containerGroups/web",
+            status: 200,
+            body: ["error": ["code": .string(code), "message": "No."]],
+            correlationID: "corr-1"
+        )
+    }
+
+    @Test(
+        "An operation that failed is told in Azure's words where the containers say nothing, with its id where they do"
+    )
+    func operation() throws {
+        let healthy = try state(#"{"restartCount":0,"currentState":{"state":"Running"}}"#)
+        let broken = try state(#"{"restartCount":0,"currentState":{"state":"Terminated","exitCode":3}}"#)
+
+        let room = Diagnosis.of(healthy, log: "", name: "web", error: refusal("ServiceUnavailable"))
+        #expect(room.cause == "put containerGroups/web: No. (ServiceUnavailable) (correlation id corr-1)")
+        #expect(room.hint?.contains("--location") == true)
+        let ended = Diagnosis.of(
+            broken,
+            log: "oops\n",
+            name: "web",
+            error: refusal("ContainerGroupInitContainerFailed")
+        )
+        #expect(ended.cause == "web ended with exit code 3: oops (correlation id corr-1)")
+        let image = Diagnosis.of(broken, log: "", name: "web", error: refusal("InaccessibleImage"))
+        #expect(image.cause.contains("(InaccessibleImage)"))
+        #expect(Diagnosis.of(nil, log: "", name: "web", error: refusal("X")).cause.contains("(X)"))
+    }
+
+    @Test("Of a container that had been started again before, only what is added counts")
+    func restarted() throws {
+        let running = try state(#"{"restartCount":4,"currentState":{"state":"Running"}}"#)
+
+        #expect(ACITarget.isLost(running, policy: "Always"))
+        #expect(!ACITarget.isLost(running, policy: "Always", restarts: ["web": 4]))
+        #expect(ACITarget.isLost(running, policy: "Always", restarts: ["web": 3]))
+    }
+
     @Test("A program that has done its work is up, unless it should always run")
     func up() throws {
         let done = try state(#"{"restartCount":0,"currentState":{"state":"Terminated","exitCode":0}}"#)

@@ -23,4 +23,20 @@ struct MarkedOutputTests {
         #expect(String(decoding: output, as: UTF8.self) == "it's\ntwo\n")
         #expect(reader.code == 7)
     }
+
+    @Test("What is typed is text, wherever its letters are cut", arguments: [1, 2, 3, 5])
+    func typed(size: Int) {
+        var keys = TypedText()
+        let bytes = Array("aü€🙂\u{3}é\n".utf8)
+
+        var text = ""
+        for start in stride(from: 0, to: bytes.count, by: size) {
+            text += keys.take(Array(bytes[start..<min(start + size, bytes.count)]))
+        }
+
+        #expect(text == "aü€🙂\u{3}é\n")
+        #expect(keys.isAtLineStart)
+        #expect(keys.take([0xFF, 0x41]) == "\u{FFFD}A", "what is no text does not hold up the rest")
+        #expect(!keys.isAtLineStart)
+    }
 }

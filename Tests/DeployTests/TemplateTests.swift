@@ -76,6 +76,30 @@ struct TemplateTests {
         #expect(bare.firstMatch(of: /[0-9]\.[0-9]/) == nil)
     }
 
+    @Test("Bicep says the same as the ARM template, read again word by word")
+    func same() throws {
+        var odd = Groups.small
+        odd.tags = ["a b": "it's ${x} \\ 'y'\n\tz", "[x]": "[reference('y')]", "9": "true"]
+        for wish in [Groups.whole, Groups.small, odd] {
+            let arm = try JSONValue(parsing: Array(template(wish).write(.arm).utf8))
+            let bicep = try BicepText(template(wish).write(.bicep))
+
+            var resource = BicepText.unescaped(try #require(arm["resources"]?.array?.first))
+            let (type, version) = (resource["type"]?.string ?? "", resource["apiVersion"]?.string ?? "")
+            (resource["type"], resource["apiVersion"]) = (nil, nil)
+            #expect(bicep.type == "\(type)@\(version)")
+            #expect(bicep.resource == resource, "\(bicep.resource.pretty)\n\(resource.pretty)")
+            let declared = arm["parameters"]?.object ?? [:]
+            #expect(bicep.parameters.keys.sorted() == declared.keys.sorted())
+            for (name, parameter) in bicep.parameters {
+                let kind = declared[name]?["type"]?.string ?? ""
+                #expect(parameter.isSecure == kind.lowercased().hasPrefix("secure"), "\(name)")
+                #expect(parameter.type == (kind == "secureObject" ? "object" : "string"))
+            }
+            #expect(bicep.outputs.sorted() == (arm["outputs"]?.object ?? [:]).keys.sorted())
+        }
+    }
+
     @Test("A simple group is az container create, its secrets variables of the shell")
     func az() throws {
         var wish = Groups.small

@@ -126,6 +126,31 @@ struct AzureRegistryTests {
         }
     }
 
+    @Test("An Azure identity reads the base of FROM, and both ends of a copy")
+    func baseAndCopy() async throws {
+        try await Self.run {
+            $0.registries = ["testacr", "otheracr"]
+        } _: { place in
+            let pushed = try await place.push(place.principal)
+            try #require(pushed.status == 0, "\(pushed.errors)")
+            try place.folder.write("next/Dockerfile", "FROM \(place.name)\nCOPY Dockerfile /next\n")
+            let other = "\(place.azure.loginServer(of: "otheracr") ?? "")/team/app:1"
+            let next = [
+                "build", "--push", "-t", "\(place.registry)/team/next:1", place.folder.url.appending(path: "next").path,
+            ]
+
+            let built = try await place.coracle(next, place.principal)
+            let copied = try await place.coracle(["copy", place.name, other], place.principal)
+            let pulled = try await place.coracle(["registry", "tags", String(other.dropLast(2))], place.principal)
+            let nobody = try await place.coracle(["copy", place.name, other])
+
+            #expect(built.status == 0, "\(built.errors)")
+            #expect(copied.status == 0, "\(copied.errors)")
+            #expect(pulled.status == 0, "\(pulled.errors)")
+            #expect(nobody.status == 3, "\(nobody.errors)")
+        }
+    }
+
     @Test("The admin user, read from Azure; a name and a password of one's own; each kept by login")
     func login() async throws {
         try await Self.run { place in

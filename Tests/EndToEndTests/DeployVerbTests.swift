@@ -1,114 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Glibc
-import Synchronization
 import TestSupport
 import Testing
-
-/// An emulated Azure, in a process of its own, with a resource group and a registry; and a folder that coracle is run in.
-final class AzurePlace: Sendable {
-    private let home: TemporaryFolder
-    private let process: ServerProcess
-    private let port: Int
-    let root: URL
-    let registry: String
-    /// Everything that coracle printed.
-    let printed = Mutex("")
-
-    /// What must never be printed or kept.
-    static let secrets = ["emulated-secret", "s3cret-of-the-app", "another-s3cret"]
-
-    private init() async throws {
-        home = try TemporaryFolder()
-        root = home.url.appending(path: "work")
-        try FileManager.default.createDirectory(at: root, withIntermediateDirectories: true)
-        let program = Program.coracle.deletingLastPathComponent().appending(path: "coracle-azure-emulator")
-        var flags = [
-            "--plain-http", "--folder", home.url.appending(path: "azure").path, "--resource-group", "demo",
-            "--registry", "testacr", "--record", home.url.appending(path: "requests").path,
-        ]
-        if let schemas = JSONSchema.azure { flags += ["--specs", schemas.path] }
-        let process = try await ServerProcess([program.path] + flags, readyAt: "REGISTRY_testacr=127.0.0.1:")
-        self.process = process
-        port = try process.port(after: "http://")
-        registry = "127.0.0.1:\(try process.port(after: "REGISTRY_testacr="))"
-    }
-
-    /// Runs while a function does; then what was sent and printed is looked at.
-    static func run(_ body: (AzurePlace) async throws -> Void) async throws {
-        let place = try await AzurePlace()
-        try await body(place)
-        try place.check()
-    }
-
-    private var environment: [String: String] {
-        [
-            "HOME": home.url.path, "CORACLE_STORE": home.url.appending(path: "store").path,
-            "AZURE_CLIENT_ID": "33333333-3333-4333-8333-333333333333", "AZURE_CLIENT_SECRET": "emulated-secret",
-            "AZURE_TENANT_ID": "11111111-1111-4111-8111-111111111111",
-            "AZURE_SUBSCRIPTION_ID": "22222222-2222-4222-8222-222222222222",
-            "CORACLE_AZURE_CLOUD": "http://127.0.0.1:\(port)", "CORACLE_AZURE_POLL_MS": "200",
-            "KEY": "s3cret-of-the-app",
-        ]
-    }
-
-    /// Plans that something goes wrong.
-    func fail(_ fault: String) async throws {
-        let answer = try await Wire.ask("POST", "/_emulator/faults", port: port, body: Array(fault.utf8))
-        try #require(answer.status == 201, "\(answer.text)")
-    }
-
-    /// Runs coracle, on a thread of its own as it blocks.
-    func coracle(_ words: [String], _ more: [String: String] = [:]) async throws -> Program {
-        let (root, environment) = (root, environment.merging(more) { $1 })
-        let program = try await offPool { try Program.run(words, in: root, environment: environment) }
-        printed.withLock { $0 += program.output + program.errors }
-        return program
-    }
-
-    /// A web site: a page, on a small server.
-    func site(_ page: String, command: String = #"["httpd", "-f", "-p", "8080", "-h", "/srv"]"#) throws {
-        let text = "FROM busybox\nCOPY index.html /srv/\nEXPOSE 8080\nCMD \(command)\n"
-        for (name, content) in [("Dockerfile", text), ("index.html", page)] {
-            let file = root.appending(path: "site/\(name)")
-            try FileManager.default.createDirectory(
-                at: file.deletingLastPathComponent(),
-                withIntermediateDirectories: true
-            )
-            try Data(content.utf8).write(to: file)
-        }
-    }
-
-    /// What a URL answers with; `nil` where nobody does.
-    func page(_ url: String) async -> String? {
-        let url = url.trimmingCharacters(in: .whitespacesAndNewlines)
-        guard let busybox = ShellBase.program, !url.isEmpty else { return nil }
-        let answer = try? await offPool { try Program.run(["wget", "-q", "-O", "-", url], of: busybox) }
-        return answer.flatMap { $0.status == 0 ? $0.output : nil }
-    }
-
-    /// Every body that was sent to the resource manager matches its schema, and no secret is anywhere.
-    private func check() throws {
-        let text = (try? String(contentsOf: home.url.appending(path: "requests"), encoding: .utf8)) ?? ""
-        for line in text.split(separator: "\n") {
-            let words = line.split(separator: " ", maxSplits: 2).map { String($0) }
-            guard words.count == 3, words[0] == "PUT", words[1].contains("/containerGroups/"),
-                let folder = JSONSchema.azure,
-                let range = words[1].range(of: "api-version=")
-            else { continue }
-            let name = "containerinstance-containerGroups-\(words[1][range.upperBound...]).json"
-            let faults = try JSONSchema(folder.appending(path: "request-schemas/\(name)")).faults(of: words[2])
-            #expect(faults == [], "\(words[1])")
-        }
-        let config = (try? String(contentsOf: root.appending(path: "coracle.yaml"), encoding: .utf8)) ?? ""
-        for secret in Self.secrets {
-            #expect(!printed.withLock { $0.contains(secret) }, "coracle printed \(secret)")
-            #expect(!config.contains(secret), "coracle.yaml holds \(secret)")
-            let found = try Program.run(["-rlF", secret, "store"], of: URL(filePath: "/bin/grep"), in: home.url)
-            #expect(found.output == "", "the store holds \(secret)")
-        }
-    }
-}
 
 /// Whether containers can be run here, within this process.
 enum Containers {
@@ -256,6 +150,16 @@ struct DeployVerbTests {
                 "\(absent.errors)"
             )
             #expect(absent.errors.contains("az group create --name absent"))
+
+            let up = try await place.coracle(["up", "site", "-g", "absent"] + ShellBase.flags)
+            #expect(up.errors.contains("(ResourceGroupNotFound)"), "\(up.errors)")
+            #expect(up.errors.contains("az group create --name absent"), "\(up.errors)")
+            let volume = try await place.coracle(start + ["-g", "demo", "-n", "web", "--volume", "none:/x"])
+            #expect(volume.status == 2, "\(volume.errors)")
+            #expect(volume.errors.contains("mounts the volume \"none\", which the group does not have"))
+            let nowhere = try await place.coracle(["deploy", "aci", "127.0.0.1:9/app:1", "-g", "demo", "-n", "web"])
+            #expect(nowhere.status == 4, "\(nowhere.errors)")
+            #expect(nowhere.errors.contains("127.0.0.1:9"), "\(nowhere.errors)")
 
             let name = try await place.coracle(start + ["-g", "demo", "-n", "Web_1"])
             #expect(name.errors.contains("lower-case letters, digits and dashes"), "\(name.errors)")

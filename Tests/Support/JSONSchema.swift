@@ -6,14 +6,18 @@ public import Foundation
 /// Patterns of texts are not looked at.
 public final class JSONSchema {
     private let root: URL
+    private let isClosed: Bool
     private var documents: [URL: [String: Any]] = [:]
 
     /// Reads a schema.
     ///
-    /// - Parameter file: Its file; others that it names are read beside it.
+    /// - Parameters:
+    ///   - file: Its file; others that it names are read beside it.
+    ///   - isClosed: Whether objects have no members but those named, and none that is read-only, where the schema does not
+    ///     say it: published interfaces leave that out.
     /// - Throws: Where it cannot be read.
-    public init(_ file: URL) throws {
-        root = file.standardizedFileURL
+    public init(_ file: URL, isClosed: Bool = false) throws {
+        (root, self.isClosed) = (file.standardizedFileURL, isClosed)
         _ = try document(root)
     }
 
@@ -112,10 +116,11 @@ public final class JSONSchema {
         }
         for (name, value) in object {
             if let part = known[name] {
+                if isClosed, part["readOnly"] as? Bool == true { faults.append("\(path): \(name) is read-only") }
                 faults += try check(value, part, base, "\(path).\(name)")
             } else if let others = schema["additionalProperties"] as? [String: Any] {
                 faults += try check(value, others, base, "\(path).\(name)")
-            } else if schema["additionalProperties"] as? Bool == false {
+            } else if schema["additionalProperties"] as? Bool ?? !(isClosed && !known.isEmpty) == false {
                 faults.append("\(path): \(name) is not known")
             }
         }

@@ -35,8 +35,14 @@ public struct GroupChange: Hashable, Sendable {
     /// - Parameters:
     ///   - old: What there is.
     ///   - new: What should be.
-    /// - Returns: The changes, in the order of what they are about; secrets that are given again are changes.
-    public static func list(from old: ContainerGroup, to new: ContainerGroup) -> [GroupChange] {
+    ///   - renews: Whether a password that the group has for a registry is given anew; else it is sent with other changes,
+    ///     and is none itself, as a group that runs has no use for it.
+    /// - Returns: The changes, in the order of what they are about; other secrets that are given again are changes.
+    public static func list(
+        from old: ContainerGroup,
+        to new: ContainerGroup,
+        renewingPasswords renews: Bool = false
+    ) -> [GroupChange] {
         var changes = Changes()
         let (one, two) = (old.writable, new.writable)
         changes.compare("location", one.json["location"].map(normal), two.json["location"].map(normal), .recreate)
@@ -46,8 +52,21 @@ public struct GroupChange: Hashable, Sendable {
         changes.groups(one, two)
         changes.lists("container", one.containers, two.containers, Changes.container)
         changes.lists("init container", one.initContainers, two.initContainers, Changes.container)
-        changes.secrets(two)
+        changes.secrets(two, renews ? [] : Set(one.secretPlaces.map(\.kind).filter(\.isRegistryPassword)))
         return changes.list
+    }
+
+    /// What becomes different where a group should run, and was stopped or has failed; `nil` where it runs, has done its
+    /// work, or is on its way.
+    ///
+    /// - Parameter old: What there is.
+    /// - Returns: The change.
+    public static func waking(_ old: ContainerGroup) -> GroupChange? {
+        let state = old.state
+        guard ["Stopped", "Failed"].contains(state.state), !state.isUp(restartPolicy: old.restartPolicy) else {
+            return nil
+        }
+        return GroupChange(what: "state", before: state.state.lowercased(), after: "running", effect: .restart)
     }
 
     /// Regions are written in many ways: `West Europe` is `westeurope`.
@@ -176,11 +195,15 @@ private struct Changes {
     }
 
     /// A secret that is sent is a change, as nobody can say whether it is the one that is there.
-    mutating func secrets(_ new: ContainerGroup) {
-        let given = new.secretPlaces.filter { !$0.isMissing }
+    mutating func secrets(_ new: ContainerGroup, _ kept: Set<SecretPlace.Kind>) {
+        let given = new.secretPlaces.filter { !$0.isMissing && !kept.contains($0.kind) }
         guard !given.isEmpty, !list.contains(where: { $0.effect > .inPlace }) else { return }
         for place in given {
             list.append(.init(what: place.text, before: SecureText.mask, after: SecureText.mask, effect: .restart))
         }
     }
+}
+
+extension SecretPlace.Kind {
+    fileprivate var isRegistryPassword: Bool { if case .registryPassword = self { true } else { false } }
 }

@@ -104,25 +104,32 @@ public enum GroupRules {
             let limits = container.properties["resources"]?["limits"]
             if let limit = limits?["cpu"]?.number, limit < (container.cpu ?? 0) || limit > cpu {
                 faults.append(
-                    "\(container.name): a limit of \(limit) CPU is not between its own and all of the group's"
+                    "\(container.name): a limit of \(text(limit)) CPU is not between its own and all of the group's"
                 )
             }
             if let limit = limits?["memoryInGB"]?.number, limit < (container.memory ?? 0) || limit > memory {
-                faults.append("\(container.name): a limit of \(limit) GB is not between its own and all of the group's")
+                faults.append(
+                    "\(container.name): a limit of \(text(limit)) GB is not between its own and all of the group's"
+                )
             }
             if container.properties["resources"]?["requests"]?["gpu"] != nil {
                 faults.append("\(container.name) wants a GPU, which Container Instances has no more since July 2025")
             }
         }
-        if cpu > mostCPU { faults.append("the group wants \(cpu) CPU, and may have \(Int(mostCPU))") }
+        if cpu > mostCPU { faults.append("the group wants \(text(cpu)) CPU, and may have \(Int(mostCPU))") }
         if memory > mostMemory {
-            faults.append("the group wants \(memory) GB of memory, and may have \(Int(mostMemory))")
+            faults.append("the group wants \(text(memory)) GB of memory, and may have \(Int(mostMemory))")
         }
-        if cpu > 0, cpu < 1 { faults.append("the group wants \(cpu) CPU; all containers together need at least 1") }
+        if cpu > 0, cpu < 1 {
+            faults.append("the group wants \(text(cpu)) CPU; all containers together need at least 1")
+        }
         if memory > 0, memory < 1 {
-            faults.append("the group wants \(memory) GB of memory; all containers together need at least 1")
+            faults.append("the group wants \(text(memory)) GB of memory; all containers together need at least 1")
         }
     }
+
+    /// A number as people write it: `4`, `0.5`.
+    private static func text(_ number: Double) -> String { JSONValue(number).canonical }
 
     private static func network(_ group: ContainerGroup, _ faults: inout [String]) {
         var ports: [ContainerGroup.Port] = []

@@ -38,14 +38,17 @@ public struct AzureCLIIdentity: AzureIdentity {
         return AzureToken(value, expires: expires ?? Clock.now + 300)
     }
 
-    /// The session's own subscription and tenant; `nil` where it has none.
+    /// The subscription of the session; `nil` where there is no `az`, nobody has logged in, or the session has none.
     ///
     /// - Parameter resource: Whom a token could be shown to.
-    /// - Returns: Their ids.
-    /// - Throws: ``AzureError``.
-    func session(_ resource: String) async throws -> (subscription: String?, tenant: String?) {
-        let json = try await run(resource)
-        return (json["subscription"]?.string, json["tenant"]?.string)
+    /// - Returns: Its id.
+    /// - Throws: ``AzureError`` where there is a session, and it is broken.
+    func subscription(_ resource: String) async throws(AzureError) -> String? {
+        do {
+            return try await run(resource)["subscription"]?.string
+        } catch  where error.kind == .unavailable && error.isAbsence {
+            return nil
+        }
     }
 
     private func run(_ resource: String) async throws(AzureError) -> JSONValue {
@@ -58,7 +61,7 @@ public struct AzureCLIIdentity: AzureIdentity {
         }
         switch await HelperProcess.run(arguments, input: [], environment: environment, seconds: 60, keepsErrors: true) {
         case .absent:
-            throw AzureError(.unavailable, "az is not in PATH", hint: "https://aka.ms/azure-cli says how to install it")
+            throw AzureError(.unavailable, AzureError.noCLI, hint: "https://aka.ms/azure-cli says how to install it")
         case .failed(let reason): throw AzureError(.unavailable, "az account get-access-token: \(reason)")
         case .ended(0, let output, _):
             guard let json = try? JSONValue(parsing: output), json.object != nil else {
@@ -83,5 +86,14 @@ public struct AzureCLIIdentity: AzureIdentity {
             hint: isLoggedOut ? "az login" + (tenant.map { " --tenant \($0)" } ?? "") : nil,
             code: code
         )
+    }
+}
+
+extension AzureError {
+    fileprivate static let noCLI = "az is not in PATH"
+
+    /// Whether there is no session at all: one that has ended has a code of Entra's.
+    fileprivate var isAbsence: Bool {
+        message == AzureError.noCLI || (code == nil && message.contains("Please run") && message.contains("az login"))
     }
 }

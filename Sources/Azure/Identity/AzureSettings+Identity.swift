@@ -35,9 +35,10 @@ extension AzureSettings {
     ///
     /// - Parameter cloud: The cloud.
     /// - Returns: Its id.
-    public func cliSubscription(_ cloud: AzureCloud) async -> String? {
+    /// - Throws: ``AzureError`` where there is a session, and it is broken.
+    public func cliSubscription(_ cloud: AzureCloud) async throws(AzureError) -> String? {
         let cli = AzureCLIIdentity(tenant: tenant, environment: environment)
-        return try? await cli.session(cloud.resourceManagerAudience).subscription
+        return try await cli.subscription(cloud.resourceManagerAudience)
     }
 
     private func missing(_ what: String, _ proof: [String: String?]) -> AzureError {

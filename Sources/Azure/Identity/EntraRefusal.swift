@@ -50,8 +50,7 @@ struct EntraRefusal: Sendable {
         return AzureError(
             isPassing ? .network : .refused,
             message,
-            hint: remedy(client: client, tenant: tenant, cloud: cloud, sent: sent)
-                ?? (isPassing ? "try again later" : nil),
+            hint: remedy(client: client, tenant: tenant, cloud: cloud, sent: sent) ?? usual(isPassing, client),
             code: code,
             correlationID: correlationID
         )
@@ -59,6 +58,13 @@ struct EntraRefusal: Sendable {
 
     /// Whether it is about which tokens of others are trusted.
     private var isAboutTrust: Bool { [70021, 700_211, 700_212, 700_213, 7_002_138, 700_223].contains(number ?? 0) }
+
+    /// Where nothing better is known.
+    private func usual(_ isPassing: Bool, _ client: String) -> String {
+        if isPassing { return "Entra ID asks to be left alone: try again in a minute" }
+        let page = number.map { "; https://login.microsoftonline.com/error?code=\($0) says more" } ?? ""
+        return "az ad sp show --id \(client) shows what Entra ID knows of it" + page
+    }
 
     private func remedy(client: String, tenant: String, cloud: AzureCloud, sent: AssertionClaims?) -> String? {
         if isAboutTrust, let sent { return sent.command(client: client, audience: cloud.federationAudience) }
@@ -71,22 +77,30 @@ struct EntraRefusal: Sendable {
             return "check AZURE_CLIENT_ID, and that AZURE_TENANT_ID is its tenant: az ad sp show --id \(client)"
         case 90002, 900_023:
             return "check AZURE_TENANT_ID: az account list --query \"[].tenantId\" --output tsv"
+        case 700_021, 700_023:
+            return "the certificate's token was made out to another place: check AZURE_CLIENT_ID, AZURE_TENANT_ID and "
+                + "AZURE_AUTHORITY_HOST"
+        case 50027, 50013:
+            return "what AZURE_FEDERATED_TOKEN_FILE or the pipeline gave is no token that Entra ID can read"
         case 700_027:
             return "give the application the certificate that signs: "
                 + "az ad app credential reset --id \(client) --append --cert @CERTIFICATE.pem"
         case 700_024:
             return "the proof was too old or from the future when it came: set this machine's clock; "
                 + "in GitHub Actions leave it to coracle to fetch the token, which takes a new one each time"
-        case 7_000_112:
+        case 7_000_112, 500_014:
             return "the application is switched off: az ad sp update --id \(client) --set accountEnabled=true"
         case 7_000_218: return "set AZURE_CLIENT_SECRET, AZURE_CLIENT_CERTIFICATE_PATH or AZURE_FEDERATED_TOKEN_FILE"
         case 7_000_229: return "the application has no service principal here: az ad sp create --id \(client)"
-        case 500_011, 650_057, 1_003_031:
+        case 500_011, 50001, 650_057, 1_003_031, 1_002_012:
             return "the cloud may be another: set AZURE_AUTHORITY_HOST, or CORACLE_AZURE_CLOUD to one of "
                 + AzureCloud.known.map(\.name).joined(separator: ", ")
         case 53003, 530_032, 53000:
             return "a conditional access policy of tenant \(tenant) refuses sign-ins from here: ask its administrator"
         case 900_382: return "use an identity of the cloud that \(tenant) is in: CORACLE_AZURE_CLOUD"
+        case 50020, 50105, 65001:
+            return
+                "it has no right to sign in to tenant \(tenant): az login --tenant \(tenant), or ask its administrator"
         case 50034, 50053, 50057: return "check the account: az ad sp show --id \(client)"
         case 50076, 50078, 50079, 50158, 700_082, 70043, 50173, 700_084: return "az login --tenant \(tenant)"
         default: return nil

@@ -41,6 +41,9 @@ public struct ListContainers: Sendable {
         try found(choice).map { $0.config.name + "\n" }.joined()
     }
 
+    /// The list for programs: an object that has room for other lists.
+    func document(_ choice: Choice) throws(ExitReason) -> JSONValue { List(containers: try found(choice)).json }
+
     private func found(_ choice: Choice) throws(ExitReason) -> [ContainerFolder.Found] {
         guard let store = try workspace.storeIfAny() else { return [] }
         return ContainerFolder.list(in: store)

@@ -55,10 +55,10 @@ struct DeployFile: Sendable {
                 options[keyPath: path] = texts
             }
         }
-        for text in options.secureEnvironment where !SecretSource.isReference(text) {
+        for name in DeployFile.secrets(in: options) {
             throw ExitReason(
                 .usage,
-                "\(path): secure-env \"\(text.prefix { $0 != "=" })\" holds its value, and this file is no place for secrets",
+                "\(path): secure-env \"\(name)\" holds its value, and this file is no place for secrets",
                 hint: "NAME alone (from the environment), NAME=env:VARIABLE or NAME=file:PATH"
             )
         }
@@ -98,13 +98,48 @@ struct DeployFile: Sendable {
             case .list(let path):
                 var list = options[keyPath: path]
                 if name == "secure-env" { list = list.map { SecretSource.reference($0) } }
-                if name == "env" { list.removeAll { SecretSource.looksSecret($0) } }
+                if ["env", "build-arg"].contains(name) { list.removeAll { SecretSource.looksSecret($0) } }
+                if name == "container" { list = list.compactMap { container($0) } }
                 guard !list.isEmpty else { continue }
                 lines.append("\(name):")
                 lines += list.map { "  - \(quoted($0))" }
             }
         }
         return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// A further container without its secrets: where they come from stays; `nil` where it cannot be read.
+    private static func container(_ text: String) -> String? {
+        guard let values = try? KeyedValues(text, flag: "--container") else { return nil }
+        var lone = DeployOptions()
+        lone.containers = [text]
+        if secrets(in: lone).isEmpty, doubtful(in: lone).isEmpty { return text }
+        return values.pairs
+            .compactMap { key, value -> String? in
+                if key == "env", SecretSource.looksSecret(value) { return nil }
+                let pair = "\(key)=\(key == "secure-env" ? SecretSource.reference(value) : value)"
+                return pair.contains(",") ? "\"\(pair)\"" : pair
+            }
+            .joined(separator: ",")
+    }
+
+    /// Every text of options that says what a secret is: the name of each, with where it was written.
+    static func secrets(in options: DeployOptions) -> [String] {
+        var found = options.secureEnvironment.filter { !SecretSource.isReference($0) }
+        for text in options.containers {
+            let values = (try? KeyedValues(text, flag: "--container"))?.all("secure-env") ?? []
+            found += values.filter { !SecretSource.isReference($0) }
+        }
+        return found.map { String($0.prefix { $0 != "=" }) }
+    }
+
+    /// Every variable and build argument whose name says that it is a secret.
+    static func doubtful(in options: DeployOptions) -> [String] {
+        let ofContainers = options.containers.flatMap {
+            (try? KeyedValues($0, flag: "--container"))?.all("env") ?? []
+        }
+        return (options.environment + options.buildArguments + ofContainers).filter { SecretSource.looksSecret($0) }
+            .map { String($0.prefix { $0 != "=" }) }
     }
 
     /// A text as YAML has it: plain where it cannot be anything else, else as JSON.

@@ -16,6 +16,8 @@ public struct DeployImage: Sendable {
     public var mayRecreate = false
     /// Whether a group that does not work is left as it is.
     public var keepsFailed = false
+    /// Whether a registry's password is given to a group that has one, though nothing else changes.
+    public var renewsPasswords = false
     /// How steps of the Dockerfile are run.
     public var run = RunOptions()
     /// Asks somebody for a secret; `nil` where nobody is there.
@@ -149,6 +151,7 @@ public struct DeployImage: Sendable {
             try await secrets.find($0)
         }
         (target.mayRecreate, target.keepsFailed) = (mayRecreate, keepsFailed)
+        target.renewsPasswords = renewsPasswords
         target.pace = Deployment.pace(environment)
         return target
     }
@@ -167,7 +170,9 @@ public struct DeployImage: Sendable {
         for finding in bad.dropFirst() {
             watcher.line("error: \(finding.message)" + (finding.hint.map { " (\($0))" } ?? ""))
         }
-        throw ExitReason(.cloud, "nothing was changed: \(first.message)", hint: first.hint)
+        // What is wrong with the group itself is what somebody asked for.
+        let code: ExitReason.Code = first.what == "group" ? .usage : .cloud
+        throw ExitReason(code, "nothing was changed: \(first.message)", hint: first.hint)
     }
 
     private func emit(_ form: Template.Form, _ place: Deployment.Place, _ target: ACITarget) async throws -> Outcome {

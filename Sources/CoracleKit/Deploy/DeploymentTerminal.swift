@@ -21,10 +21,14 @@ extension ManageDeployment {
                 group.addTask {
                     let input = TerminalInput()
                     defer { input.stop() }
+                    var keys = TypedText()
                     for await bytes in input.bytes {
-                        try await socket.send(.text(String(decoding: bytes, as: UTF8.self)))
+                        let text = keys.take(bytes)
+                        if !text.isEmpty { try await socket.send(.text(text)) }
                     }
-                    // Without more keys the program goes on until it ends.
+                    // A shell whose input has ended waits for ever, unless its terminal says so at the begin of a line.
+                    try await socket.send(.text(keys.isAtLineStart ? "\u{4}" : "\n\u{4}"))
+                    // It goes on until it has done what it was told.
                     try await Task.sleep(for: .seconds(3600 * 24))
                 }
                 defer { group.cancelAll() }
@@ -126,6 +130,27 @@ struct MarkedOutput {
     private mutating func flush(to index: Int) -> [UInt8] {
         defer { pending.removeSubrange(..<index) }
         return Array(pending[..<index])
+    }
+}
+
+/// Text as it is typed; a letter of several bytes may come in parts.
+struct TypedText {
+    private var rest: [UInt8] = []
+    /// Whether nothing was typed since the last line ended.
+    private(set) var isAtLineStart = true
+
+    /// Takes bytes, and gives the text that is whole.
+    mutating func take(_ bytes: [UInt8]) -> String {
+        rest += bytes
+        if let last = bytes.last { isAtLineStart = last == 0x0A || last == 0x0D }
+        var end = rest.count
+        // Where the last letter begins, and how long it says that it is.
+        if let start = rest.suffix(4).lastIndex(where: { $0 & 0xC0 != 0x80 }) {
+            let length = rest[start] >= 0xF0 ? 4 : rest[start] >= 0xE0 ? 3 : rest[start] >= 0xC0 ? 2 : 1
+            if rest.count - start < length { end = start }
+        }
+        defer { rest.removeFirst(end) }
+        return String(decoding: rest[..<end], as: UTF8.self)
     }
 }
 

@@ -117,19 +117,36 @@ public struct ManageDeployment: Sendable {
     /// - Returns: A line for each container, or JSON.
     /// - Throws: ``ExitReason``.
     public func list(_ format: OutputFormat) async throws -> String {
-        try await ExitReason.explaining {
-            let groups: [ContainerGroup]
-            if resourceGroup != nil, name == nil {
-                // Any name will do to get to the others.
-                var copy = self
-                copy.name = "any"
-                groups = try await copy.place(says: false).service.list()
-            } else {
-                let place = try await place()
-                groups = [try await found(place)]
-            }
-            return DeployedList(groups: groups).formatted(format)
+        DeployedList(groups: try await ExitReason.explaining { try await deployed() }).formatted(format)
+    }
+
+    /// Lists containers of this machine and what is deployed in one document, for programs.
+    ///
+    /// - Parameters:
+    ///   - containers: Lists those of this machine.
+    ///   - choice: Which of those.
+    /// - Returns: An object with `containers` and `deployments`.
+    /// - Throws: ``ExitReason``.
+    public func list(with containers: ListContainers, _ choice: ListContainers.Choice) async throws -> String {
+        var document = try containers.document(choice)
+        let groups = try await ExitReason.explaining { try await deployed() }
+        document["deployments"] = DeployedList(groups: groups).json["deployments"]
+        return document.pretty + "\n"
+    }
+
+    private func deployed() async throws -> [ContainerGroup] {
+        guard resourceGroup == nil || name != nil else {
+            // Any name will do to get to the others.
+            var copy = self
+            copy.name = "any"
+            return try await copy.place(says: false).service.list()
         }
+        let place = try await place()
+        // One that was asked for by its name is missed; one that a file remembers may be down.
+        if name != nil { return [try await found(place)] }
+        if let group = try await place.service.find(place.name) { return [group] }
+        note("\(place.name) is not deployed: coracle up")
+        return []
     }
 
     /// Ends all containers; nothing is paid for until they start again.

@@ -130,8 +130,12 @@ struct PullCredentials {
     /// Nothing where the image is public; else the service principal; else the admin user; else what is kept here.
     private func automatic(_ reference: ImageReference) async throws -> Choice {
         let server = reference.domain
-        if (try? await client(.anonymous).manifest(ManifestName(reference), in: Repository(reference))) != nil {
-            return Choice(shown: .anonymous)
+        do {
+            let found = try await client(.anonymous).manifest(ManifestName(reference), in: Repository(reference))
+            if found != nil { return Choice(shown: .anonymous) }
+        } catch let error as RegistryError {
+            // Where it cannot be reached, nobody else gets there either.
+            if error.kind == .network { throw error }
         }
         if account.cloud.ownsRegistry(server) {
             if let found = principal(server) { return found }

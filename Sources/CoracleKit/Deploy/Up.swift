@@ -31,14 +31,13 @@ public struct Up: Sendable {
         deploy.options.target = deploy.options.target ?? "aci"
         if deploy.options.image == nil { deploy.options.context = deploy.options.context ?? "." }
         if deploy.options.name == nil { deploy.options.name = try Up.name(of: deploy.options) }
-        for text in typed.secureEnvironment where !SecretSource.isReference(text) {
-            let name = text.prefix { $0 != "=" }
+        for name in DeployFile.secrets(in: typed) {
             watcher.line(
                 "\(file.path) does not remember what \(name) is: the next coracle up takes it from the environment"
             )
         }
-        for text in typed.environment where SecretSource.looksSecret(text) {
-            watcher.line("\(file.path) does not remember \(text.prefix { $0 != "=" }), which looks like a secret")
+        for name in DeployFile.doubtful(in: typed) {
+            watcher.line("\(file.path) does not remember \(name), which looks like a secret")
         }
         guard case .apply = deploy.mode, deploy.options.resourceGroup != nil else {
             return try await deploy.run(watcher)
