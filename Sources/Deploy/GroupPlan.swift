@@ -2,24 +2,10 @@
 public import Azure
 public import OCI
 
-/// What a deployment is going to do, before it does.
-public struct DeployPlan: Sendable {
+/// What is going to be done to a container group.
+public struct GroupPlan: DeployPlan {
     /// What becomes of the group.
-    public enum Action: String, Sendable {
-        /// It is made.
-        case create
-        /// Nothing is to be done.
-        case unchanged
-        /// It is changed, and nothing stops.
-        case inPlace = "in-place"
-        /// It is changed, and its containers start again.
-        case restart
-        /// It is deleted and made anew.
-        case recreate
-    }
-
-    /// What becomes of the group.
-    public let action: Action
+    public let action: DeployAction
     /// The group's name.
     public let name: String
     /// What becomes different; empty for a new group.
@@ -56,7 +42,7 @@ public struct DeployPlan: Sendable {
         }
         self.changes = changes
         if changes.contains(where: { $0.effect > .inPlace }), let good { group.tags[Self.goodTag] = good }
-        lastGood = DeployPlan.lastGood(existing, group, isUp: isUp, image: good, name: name)
+        lastGood = GroupPlan.lastGood(existing, group, isUp: isUp, image: good, name: name)
         self.group = group
     }
 
