@@ -53,7 +53,7 @@ struct Controllers {
                 }
                 guard owned.isEmpty, var freed = store.get(type, ObjectKey(object)) else { continue }
                 let rest = finalizers.filter { $0 != "foregroundDeletion" }
-                freed.set("metadata", "finalizers", to: rest.isEmpty ? nil : JSONValue(rest))
+                freed.set("metadata", "finalizers", to: rest.isEmpty ? JSONValue?.none : JSONValue(rest))
                 if rest.isEmpty { store.remove(type, ObjectKey(object)) } else { store.put(type, freed) }
             }
         }

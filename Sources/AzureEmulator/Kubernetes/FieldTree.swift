@@ -168,7 +168,8 @@ extension JSONValue {
                 return
             }
             inner.remove(at: path.dropFirst())
-            self[name] = inner.object?.isEmpty == true || inner.array?.isEmpty == true ? nil : inner
+            let isEmpty = inner.object?.isEmpty ?? inner.array?.isEmpty ?? false
+            self[name] = isEmpty ? JSONValue?.none : inner
             return
         }
         guard let place = place(step), var elements = array else { return }

@@ -44,7 +44,7 @@ struct KubeAPI: Sendable {
         switch call.segments {
         case ["healthz"], ["livez"], ["readyz"]: return .bytes(200, type: "text/plain", Array("ok".utf8))
         case ["openapi", "v2"]:
-            let kind = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+            let kind = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
             if call.accepts.contains("protobuf") {
                 return .bytes(200, type: kind, cluster.schemas.protocolBuffers)
             }
@@ -313,7 +313,7 @@ struct KubeAPI: Sendable {
     }
 
     private func delete(_ call: KubeCall, _ place: Place, _ name: String) throws(KubeFault) -> KubeReply {
-        let body = call.body.isEmpty ? nil : try call.json()
+        let body = call.body.isEmpty ? JSONValue?.none : try call.json()
         let deletion = KubernetesCluster.Deletion(body, query: call.query)
         let (object, isGone) = try cluster.delete(place.type, place.namespace, name, deletion)
         guard isGone, place.type != .pods else { return .json(200, object) }
@@ -329,7 +329,7 @@ struct KubeAPI: Sendable {
 
     private func deleteAll(_ call: KubeCall, _ place: Place) throws(KubeFault) -> KubeReply {
         let filter = try filter(call, place)
-        let body = call.body.isEmpty ? nil : try call.json()
+        let body = call.body.isEmpty ? JSONValue?.none : try call.json()
         let deletion = KubernetesCluster.Deletion(body, query: call.query)
         let namespace = place.namespace.isEmpty ? nil : place.namespace
         let all = cluster.store.withLock { $0.list(place.type, namespace) }.filter(filter.matches)

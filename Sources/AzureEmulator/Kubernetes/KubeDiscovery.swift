@@ -30,7 +30,8 @@ enum KubeDiscovery {
                 body["apiVersion"] = "v1"
                 return body
             }
-            return segments.count == 3 && segments[2] == version(found) ? list(found, segments[2]) : nil
+            guard segments.count == 3, segments[2] == version(found) else { return nil }
+            return list(found, segments[2])
         }
     }
 

@@ -9,7 +9,7 @@ enum KubePatch {
     static func merge(_ target: JSONValue?, _ patch: JSONValue) -> JSONValue {
         guard let changes = patch.object else { return patch }
         var members = target?.object ?? [:]
-        for (name, value) in changes { members[name] = value == .null ? nil : merge(members[name], value) }
+        for (name, value) in changes { members[name] = value == .null ? JSONValue?.none : merge(members[name], value) }
         return .object(members)
     }
 

@@ -282,7 +282,7 @@ extension KubernetesCluster {
             let rest = owners.filter { $0.text("uid") != uid }
             guard rest.count != owners.count else { continue }
             var changed = object
-            changed.set("metadata", "ownerReferences", to: rest.isEmpty ? nil : .array(rest))
+            changed.set("metadata", "ownerReferences", to: rest.isEmpty ? JSONValue?.none : .array(rest))
             store.put(type, changed)
         }
     }

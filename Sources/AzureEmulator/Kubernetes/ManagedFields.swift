@@ -59,7 +59,7 @@ struct ManagedFields: Sendable {
         }
     }
 
-    var json: JSONValue? { entries.isEmpty ? nil : .array(entries.map(\.json)) }
+    var json: JSONValue? { entries.isEmpty ? JSONValue?.none : .array(entries.map(\.json)) }
 
     // MARK: Changes
 
@@ -75,7 +75,7 @@ struct ManagedFields: Sendable {
         members["apiVersion"] = nil
         members["kind"] = nil
         let meta = (members["metadata"]?.object ?? [:]).filter { !ownerless.contains($0.key) }
-        members["metadata"] = meta.isEmpty ? nil : .object(meta)
+        members["metadata"] = meta.isEmpty ? JSONValue?.none : .object(meta)
         return .object(members)
     }
 

@@ -71,7 +71,7 @@ enum MergeShape: Equatable {
     static func key(of element: JSONValue, _ keys: [String]) -> JSONValue {
         .object(
             keys.reduce(into: [:]) { result, key in
-                result[key] = element[key] ?? (key == "protocol" ? "TCP" : nil)
+                result[key] = element[key] ?? (key == "protocol" ? JSONValue?("TCP") : JSONValue?.none)
             }
         )
     }

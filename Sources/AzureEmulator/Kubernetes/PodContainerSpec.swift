@@ -234,7 +234,7 @@ struct Sources {
         if let path = source.at("fieldRef", "fieldPath")?.string { return field(path) }
         if let resource = source.at("resourceFieldRef", "resource")?.string {
             let parts = resource.split(separator: ".").map(String.init)
-            let amount = parts.count == 2 ? container.at("resources", parts[0], parts[1]) : nil
+            let amount = parts.count == 2 ? container.at("resources", parts[0], parts[1]) : JSONValue?.none
             let divisor = KubeQuantity.value(source.at("resourceFieldRef", "divisor")) ?? 1
             let value = KubeQuantity.value(amount) ?? 0
             return "\(Int64((value / (divisor == 0 ? 1 : divisor)).rounded(.up)))"
