@@ -18,6 +18,7 @@ struct AKSClusterTests {
             "currentKubernetesVersion": "1.33.2", "fqdn": "shop.hcp.westeurope.azmk8s.io",
             "provisioningState": "Succeeded", "powerState": ["code": .string(state)],
             "apiServerAccessProfile": ["enablePrivateCluster": true], "disableLocalAccounts": true,
+            "agentPoolProfiles": [["name": "a"], ["name": "b", "enableAutoScaling": true]],
         ]
         if let kubelet {
             properties["identityProfile"] = ["kubeletidentity": ["objectId": .string(kubelet), "clientId": "c1"]]
@@ -46,7 +47,7 @@ struct AKSClusterTests {
         #expect(named.subscription == "s1")
         #expect(named.version == "1.33.2")
         #expect(named.host == "shop.hcp.westeurope.azmk8s.io")
-        #expect(named.isPrivate && named.hasNoLocalAccounts && named.isRunning)
+        #expect(named.isPrivate && named.hasNoLocalAccounts && named.isRunning && named.addsNodes)
         #expect(named.kubelet == "k1")
     }
 

@@ -177,7 +177,8 @@ struct ClusterPlanTests {
     )
     func works(status: JSONValue, works: Bool) {
         var deployment = Objects.deployment()
-        (deployment["status"], deployment["metadata"]?["generation"]) = (status, 1)
+        deployment["status"] = status
+        deployment["metadata"]?["generation"] = 1
 
         #expect(AKSTarget.works(deployment) == works)
     }

@@ -162,6 +162,29 @@ struct ClusterClientTests {
         #expect(!"\(error)".contains("t0ken"))
     }
 
+    @Test("What a cluster repeats of a secret is in no message")
+    func secrets() async throws {
+        let peer = try ClusterPeer { _, _ in
+            .status(
+                422,
+                "Invalid",
+                "Secret \"web\" is invalid: data[k]: Invalid value: \"aHVzaGh1c2g=\": hushhush is too short; no-text",
+                details: ["causes": [["field": "data[k]", "message": "Invalid value: \"hushhush\""]]]
+            )
+        }
+        let manifest: JSONValue = [
+            "apiVersion": "v1", "kind": "Secret", "metadata": ["name": "web"], "data": ["k": "aHVzaGh1c2g="],
+            "stringData": ["t": "no-text"],
+        ]
+
+        let error = try await #require(throws: KubernetesError.self) { try await peer.client().apply(manifest) }
+
+        #expect(error.message.contains("Secret \"web\" is invalid: data[k]: Invalid value:"))
+        for text in [error.message] + error.causes.map(\.message) {
+            #expect(!text.contains("hush") && !text.contains("aHVz") && !text.contains("no-text"), "\(text)")
+        }
+    }
+
     @Test("Who answers and is no cluster is told apart")
     func strangers() async throws {
         let page = try ClusterPeer { _, _ in .text("<html>", status: 200) }

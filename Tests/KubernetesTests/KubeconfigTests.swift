@@ -200,6 +200,11 @@ struct KubeconfigTests {
                     ),
                 "a", "F: the cluster c has a certificate-authority, and insecure-skip-tls-verify: one of both"
             ),
+            (
+                user("{}").replacing("server: https://h", with: "server: https://h, proxy-url: socks5://me:hush@p"),
+                "a",
+                "F: the proxy-url of the cluster c does not begin with http://, and no other is spoken"
+            ),
             (user("{}").replacing("https://h", with: "ssh://h"), "a", "F: the server of the cluster c: "),
         ]
     )

@@ -128,7 +128,7 @@ struct RolloutStateTests {
             (
                 Shop.waiting("ErrImagePull", "rpc error: manifest unknown"), [],
                 "the image acr.azurecr.io/web@sha256:1 of app cannot be pulled: rpc error: manifest unknown",
-                "coracle inspect acr.azurecr.io/web@sha256:1"
+                "coracle inspect --remote acr.azurecr.io/web@sha256:1"
             ),
             (
                 Shop.waiting("ErrImagePull", "no match for platform in manifest"), [],

@@ -167,6 +167,42 @@ struct RolloutTests {
         #expect(failure.reason == "ErrImagePull")
     }
 
+    @Test(
+        "No room is a failure soon, and where the cluster adds nodes by itself only when none comes",
+        arguments: [false, true]
+    )
+    func room(addsNodes: Bool) async throws {
+        let status: JSONValue = [
+            "conditions": [
+                [
+                    "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                    "message": "0/1: Insufficient cpu",
+                ]
+            ]
+        ]
+        let scene = scene(Shop.deployment(), pods: [Shop.pod("web-new-1", of: "new", status)])
+        let peer = try ClusterPeer { request, _ in scene.reply(request) }
+        var rollout = Rollout(try peer.client(), "web")
+        rollout.addsNodes = addsNodes
+        (rollout.pace.grace, rollout.pace.scaleUpGrace) = (.milliseconds(100), .seconds(60))
+        (rollout.pace.settling, rollout.pace.patience) = (.zero, .seconds(120))
+
+        let outcome = try await rollout.watch { event in
+            // A node came.
+            if event.text.hasSuffix("waiting for a new node") {
+                scene.tell("pods", Shop.pod("web-new-1", of: "new", [:]))
+                scene.tell("deployments", Shop.deployment(done))
+            }
+        }
+
+        guard case .failed(let failure) = outcome else {
+            #expect(addsNodes)
+            return
+        }
+        #expect(!addsNodes)
+        #expect(failure.reason == "Unschedulable")
+    }
+
     @Test("A version without a readiness probe that falls over right after it was ready is not done")
     func settling() async throws {
         let running: JSONValue = [
