@@ -106,7 +106,7 @@ final class RunningGroup: Sendable {
             }
             guard let round else { return done(nil) }
             for (name, _) in containers() + containers("initContainers") { change(name) { $0.current = .waiting("") } }
-            for text in network.open(publicPorts, isPrivate: isPrivate) {
+            for text in network.open(publicPorts, alsoAtLoopback: !isPrivate) {
                 world.options.note("\(name): \(text)")
                 state.withLock { $0.events.add("PortUnreachable", text, isWarning: true) }
             }

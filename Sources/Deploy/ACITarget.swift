@@ -58,7 +58,7 @@ public struct ACITarget: Target {
     ///
     /// - Returns: The plan.
     /// - Throws: ``DeployError`` where a secret is missing, or the group could not be; `ARMError`.
-    public func plan() async throws -> DeployPlan {
+    public func plan() async throws -> GroupPlan {
         try await plan(over: try await service.find(name))
     }
 
@@ -72,7 +72,7 @@ public struct ACITarget: Target {
         return group
     }
 
-    func plan(over existing: ContainerGroup?) async throws -> DeployPlan {
+    func plan(over existing: ContainerGroup?) async throws -> GroupPlan {
         var group = ContainerGroup.merging(wish, into: existing, name: name)
         if group.location == nil { group.location = try await service.location() }
         let missing = group.missingSecrets
@@ -91,7 +91,7 @@ public struct ACITarget: Target {
         }
         let faults = GroupRules.faults(of: group, name: name)
         if !faults.isEmpty { throw DeployError("the group \(name): \(faults.joined(separator: "; "))") }
-        return DeployPlan(group, over: existing, name: name, renewingPasswords: renewsPasswords)
+        return GroupPlan(group, over: existing, name: name, renewingPasswords: renewsPasswords)
     }
 
     private static func names(_ files: [SecretPlace.Kind: SecureText]) -> [String: SecureText] {
