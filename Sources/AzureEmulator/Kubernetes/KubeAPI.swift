@@ -129,7 +129,13 @@ struct KubeAPI: Sendable {
     }
 
     /// An object as the client wants to see it.
-    private func shown(_ object: JSONValue, _ call: KubeCall, _ type: KubeType, status: Int = 200, _ warnings: [String] = [])
+    private func shown(
+        _ object: JSONValue,
+        _ call: KubeCall,
+        _ type: KubeType,
+        status: Int = 200,
+        _ warnings: [String] = []
+    )
         -> KubeReply
     {
         guard call.accepts.contains("as=Table"), call.method == "GET" else {

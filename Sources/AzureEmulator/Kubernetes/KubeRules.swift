@@ -169,7 +169,8 @@ struct KubeRules {
             )
         }
         let selector = spec["selector"] ?? .null
-        let isEmpty = (selector["matchLabels"]?.object ?? [:]).isEmpty
+        let isEmpty =
+            (selector["matchLabels"]?.object ?? [:]).isEmpty
             && (selector["matchExpressions"]?.array ?? []).isEmpty
         let labels = spec.at("template", "metadata", "labels")
         if spec["selector"] == nil {
@@ -274,11 +275,15 @@ struct KubeRules {
         }
         for kind in ["containers", "initContainers"] {
             rest[kind] = rest[kind]?.array
-                .map { .array($0.map { container in
-                    var container = container
-                    container["image"] = nil
-                    return container
-                }) }
+                .map {
+                    .array(
+                        $0.map { container in
+                            var container = container
+                            container["image"] = nil
+                            return container
+                        }
+                    )
+                }
         }
         return rest
     }

@@ -159,12 +159,15 @@ final class KubeSchemas: Sendable {
         case "object"?: return value.object == nil ? "map" : nil
         case "array"?: return value.array == nil ? "list" : nil
         case "boolean"?: return value.bool == nil ? "boolean" : nil
-        case "integer"?: if case .int = value { return nil } else { return "numeric (int or float)" }
+        case "integer"?:
+            guard case .int = value else { return "numeric (int or float)" }
+            return nil
         case "number"?: return value.number == nil ? "numeric (int or float)" : nil
         case "string"?:
             if value.string != nil { return nil }
             // Amounts and ports are published as texts, and may be numbers.
-            let isLoose = schema["format"] == "int-or-string" || (schema["description"]?.string ?? "").contains("Quantity")
+            let isLoose =
+                schema["format"] == "int-or-string" || (schema["description"]?.string ?? "").contains("Quantity")
             return isLoose && value.number != nil ? nil : "string"
         default: return nil
         }

@@ -8,7 +8,13 @@ enum KubeTables {
     /// A column: its name, and 0, or 1 where only `-o wide` shows it.
     typealias Column = (name: String, priority: Int64)
 
-    static func table(_ objects: [JSONValue], _ type: KubeType, revision: Int64, include: String?, withColumns: Bool = true)
+    static func table(
+        _ objects: [JSONValue],
+        _ type: KubeType,
+        revision: Int64,
+        include: String?,
+        withColumns: Bool = true
+    )
         -> JSONValue
     {
         let columns: [JSONValue] = self.columns(type)
@@ -90,7 +96,9 @@ enum KubeTables {
         case .events:
             return [
                 self.age(object.text("lastTimestamp")), text("type"), text("reason"),
-                .string("\(object.text("involvedObject", "kind").lowercased())/\(object.text("involvedObject", "name"))"),
+                .string(
+                    "\(object.text("involvedObject", "kind").lowercased())/\(object.text("involvedObject", "name"))"
+                ),
                 text("message"),
             ]
         case .configMaps: rest = [count(object, ["data", "binaryData"]), age]
@@ -190,7 +198,8 @@ enum KubeTables {
         let selector = labels.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
         return [
             .string(kind), .string(service.at("spec", "clusterIP")?.string ?? "<none>"),
-            .string(outside ?? (kind == "LoadBalancer" ? "<pending>" : "<none>")), .string(ports.joined(separator: ",")),
+            .string(outside ?? (kind == "LoadBalancer" ? "<pending>" : "<none>")),
+            .string(ports.joined(separator: ",")),
             age, .string(selector.isEmpty ? "<none>" : selector.joined(separator: ",")),
         ]
     }

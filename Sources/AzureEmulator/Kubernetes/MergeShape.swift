@@ -43,7 +43,8 @@ enum MergeShape: Equatable {
         guard let name = path.last else { return .granular }
         let parent = path.dropLast().last ?? ""
         // Names of labels, annotations and files are anybody's.
-        if ["labels", "annotations", "data", "stringData", "binaryData", "limits", "requests", "hard"].contains(parent) {
+        if ["labels", "annotations", "data", "stringData", "binaryData", "limits", "requests", "hard"].contains(parent)
+        {
             return value.array == nil ? .granular : .atomic
         }
         if value.array != nil {
