@@ -126,7 +126,9 @@ struct KubeFault: Error, Sendable {
         details: [:]
     )
     static let unauthorized = KubeFault(401, "Unauthorized", "Unauthorized")
-    static func wrongMethod(_ type: KubeType?) -> KubeFault {
-        KubeFault(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
-    }
+    static let wrongMethod = KubeFault(
+        405,
+        "MethodNotAllowed",
+        "the server does not allow this method on the requested resource"
+    )
 }

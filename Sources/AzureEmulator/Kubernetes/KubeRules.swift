@@ -334,6 +334,9 @@ struct KubeRules {
     }
 
     private mutating func autoscaler(_ spec: JSONValue) {
+        for name in ["kind", "name"] where spec.text("scaleTargetRef", name).isEmpty {
+            causes.append(.required("spec.scaleTargetRef.\(name)"))
+        }
         let most = spec["maxReplicas"]?.int ?? 0
         let least = spec["minReplicas"]?.int ?? 1
         if most < 1 { causes.append(.invalid("spec.maxReplicas", .int(most), "must be greater than 0")) }

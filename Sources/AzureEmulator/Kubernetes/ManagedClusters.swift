@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Glibc
 internal import OCI
 internal import RegistryServer
 internal import Store
@@ -104,11 +105,10 @@ struct ManagedClusters: Sendable {
                     ]
                 )
             )
-            try DiskFile.write(
-                Array(Kubeconfig(cluster: cluster).text(.certificate).utf8),
-                to: "\(cluster.folder)/kubeconfig",
-                isSynced: false
-            )
+            let file = "\(cluster.folder)/kubeconfig"
+            let text = Kubeconfig(cluster: cluster).text(.certificate)
+            try DiskFile.write(Array(text.utf8), to: file, isSynced: false)
+            chmod(file, 0o600)
         }
         world.put(resource)
         return resource

@@ -39,6 +39,7 @@ enum MergeShape: Equatable {
     /// - Parameters:
     ///   - value: The value.
     ///   - path: The names of members on the way to it.
+    /// - Returns: How it is merged.
     static func of(_ value: JSONValue, at path: [String]) -> MergeShape {
         guard let name = path.last else { return .granular }
         let parent = path.dropLast().last ?? ""

@@ -27,7 +27,7 @@ struct PodLogs: Sendable {
     }
 
     func answer(_ call: KubeCall, _ namespace: String, _ name: String) throws(KubeFault) -> KubeReply {
-        guard call.method == "GET" else { throw .wrongMethod(.pods) }
+        guard call.method == "GET" else { throw .wrongMethod }
         let pod = try cluster.get(.pods, namespace, name)
         let container = try Self.container(of: pod, call.query("container"))
         let wantsPrevious = call.flag("previous")
