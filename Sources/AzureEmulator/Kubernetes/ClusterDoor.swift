@@ -149,7 +149,9 @@ final class ClusterHandler: ChannelInboundHandler, RemovableChannelHandler {
         let isOpen = ["healthz", "livez", "readyz", "version"].contains(call.segments.first ?? "")
         let reply: KubeReply
         if isLong {
-            reply = KubeReply(KubeFault(413, "RequestEntityTooLarge", "Request entity too large: limit is \(Self.limit)"))
+            reply = KubeReply(
+                KubeFault(413, "RequestEntityTooLarge", "Request entity too large: limit is \(Self.limit)")
+            )
         } else if isOpen || Self.isKnown(context.channel, head, cluster) {
             reply = KubeAPI(cluster: cluster).respond(call)
         } else {

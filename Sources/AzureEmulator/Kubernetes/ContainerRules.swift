@@ -62,7 +62,9 @@ struct ContainerRules {
             let name = variable.text("name")
             if name.isEmpty { causes.append(.required("\(place).name")) }
             if name.contains("=") {
-                causes.append(.invalid("\(place).name", .string(name), "a valid environment variable name must not have ="))
+                causes.append(
+                    .invalid("\(place).name", .string(name), "a valid environment variable name must not have =")
+                )
             }
             let source = variable["valueFrom"]?.object ?? [:]
             if !source.isEmpty, !variable.text("value").isEmpty {
@@ -72,7 +74,11 @@ struct ContainerRules {
             }
             if variable["valueFrom"] != nil, source.count != 1 {
                 causes.append(
-                    .invalid("\(place).valueFrom", "", "must specify one of: `fieldRef`, `configMapKeyRef` or `secretKeyRef`")
+                    .invalid(
+                        "\(place).valueFrom",
+                        "",
+                        "must specify one of: `fieldRef`, `configMapKeyRef` or `secretKeyRef`"
+                    )
                 )
             }
         }
@@ -110,8 +116,14 @@ struct ContainerRules {
                 if amount < 0 { causes.append(.invalid(place, value, "must be greater than or equal to 0")) }
                 let limit = KubeQuantity.value(resources.at("limits", name))
                 if kind == "requests", let limit, amount > limit {
-                    causes.append(.invalid(place, value, "must be less than or equal to \(name) limit of "
-                        + (resources.at("limits", name)?.string ?? "\(limit)")))
+                    causes.append(
+                        .invalid(
+                            place,
+                            value,
+                            "must be less than or equal to \(name) limit of "
+                                + (resources.at("limits", name)?.string ?? "\(limit)")
+                        )
+                    )
                 }
             }
         }

@@ -326,11 +326,13 @@ struct DeploymentProgress {
             )
         }
         let isOther = before.map { !$0.text("message").contains("\"\(set.kubeName)\"") } ?? true
-        let hasMoved = ["updatedReplicas", "readyReplicas", "availableReplicas"]
+        let hasMoved =
+            ["updatedReplicas", "readyReplicas", "availableReplicas"]
             .contains { number(new, $0) > number(old, $0) } || number(new, "replicas") < number(old, "replicas")
         if isOther || hasMoved || number(old, "observedGeneration") < number(new, "observedGeneration") {
             let reason = isOther ? "NewReplicaSetCreated" : "ReplicaSetUpdated"
-            let text = isOther
+            let text =
+                isOther
                 ? "Created new replica set \"\(set.kubeName)\"" : "ReplicaSet \"\(set.kubeName)\" is progressing."
             return condition("Progressing", "True", reason, text, isUpdated: true)
         }

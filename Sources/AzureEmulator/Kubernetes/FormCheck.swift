@@ -14,6 +14,7 @@ struct FormCheck {
     ///   - validation: `Strict`, `Warn` or `Ignore`: what becomes of members that are not known; `Apply` for objects
     ///     that are applied, where they are always refused.
     /// - Returns: The object without members that are not known, and what to tell the client.
+    /// - Throws: ``KubeFault`` where it is refused.
     func check(_ object: JSONValue, _ validation: String) throws(KubeFault) -> (JSONValue, warnings: [String]) {
         let faults = schemas.faults(object, type)
         if let wrong = faults.first(where: { $0.message != nil }) {

@@ -105,7 +105,7 @@ struct KubeAPI: Sendable {
             case "GET": return try call.flag("watch") ? watch(call, place) : list(call, place)
             case "POST": return try create(call, place)
             case "DELETE": return try deleteAll(call, place)
-            default: throw .wrongMethod(place.type)
+            default: throw .wrongMethod
             }
         }
         switch place.subresource {
@@ -124,12 +124,18 @@ struct KubeAPI: Sendable {
         case "PUT": return try update(call, place, name)
         case "PATCH": return try patch(call, place, name)
         case "DELETE": return try delete(call, place, name)
-        default: throw .wrongMethod(place.type)
+        default: throw .wrongMethod
         }
     }
 
     /// An object as the client wants to see it.
-    private func shown(_ object: JSONValue, _ call: KubeCall, _ type: KubeType, status: Int = 200, _ warnings: [String] = [])
+    private func shown(
+        _ object: JSONValue,
+        _ call: KubeCall,
+        _ type: KubeType,
+        status: Int = 200,
+        _ warnings: [String] = []
+    )
         -> KubeReply
     {
         guard call.accepts.contains("as=Table"), call.method == "GET" else {
@@ -239,7 +245,7 @@ struct KubeAPI: Sendable {
 
     private func create(_ call: KubeCall, _ place: Place) throws(KubeFault) -> KubeReply {
         let request = try request(call, place)
-        guard !place.type.isNamespaced || !place.namespace.isEmpty else { throw .wrongMethod(place.type) }
+        guard !place.type.isNamespaced || !place.namespace.isEmpty else { throw .wrongMethod }
         let (object, warnings) = try object(try call.json(), place, request)
         let made = try cluster.create(place.type, place.namespace, object, request)
         return shown(made, call, place.type, status: 201, warnings)
@@ -342,7 +348,7 @@ struct KubeAPI: Sendable {
     // MARK: Other parts of objects
 
     private func evict(_ call: KubeCall, _ place: Place, _ name: String) throws(KubeFault) -> KubeReply {
-        guard call.method == "POST" else { throw .wrongMethod(place.type) }
+        guard call.method == "POST" else { throw .wrongMethod }
         let body = try call.json()
         let deletion = KubernetesCluster.Deletion(body["deleteOptions"], query: call.query)
         _ = try cluster.delete(.pods, place.namespace, name, deletion)
@@ -363,7 +369,7 @@ struct KubeAPI: Sendable {
             wanted =
                 try kind == "application/json-patch+json"
                 ? KubePatch.json(Self.scale(old), body) : KubePatch.merge(Self.scale(old), body)
-        default: throw .wrongMethod(place.type)
+        default: throw .wrongMethod
         }
         guard let count = wanted.at("spec", "replicas")?.int, count >= 0 else {
             throw .invalid(

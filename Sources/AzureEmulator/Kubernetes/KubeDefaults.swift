@@ -217,9 +217,10 @@ enum KubeDefaults {
         let all = (spec["containers"]?.array ?? []).map { $0["resources"] ?? [:] }
         if all.allSatisfy({ $0["requests"] == nil && $0["limits"] == nil }) { return "BestEffort" }
         let isGuaranteed = all.allSatisfy { resources in
-            ["cpu", "memory"].allSatisfy {
-                resources.at("limits", $0) != nil && resources.at("limits", $0) == resources.at("requests", $0)
-            }
+            ["cpu", "memory"]
+                .allSatisfy {
+                    resources.at("limits", $0) != nil && resources.at("limits", $0) == resources.at("requests", $0)
+                }
         }
         return isGuaranteed ? "Guaranteed" : "Burstable"
     }

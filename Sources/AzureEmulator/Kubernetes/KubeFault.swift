@@ -119,9 +119,16 @@ struct KubeFault: Error, Sendable {
         KubeFault(410, "Expired", "too old resource version: \(revision) (\(first))")
     }
 
-    static let unknownPath = KubeFault(404, "NotFound", "the server could not find the requested resource", details: [:])
+    static let unknownPath = KubeFault(
+        404,
+        "NotFound",
+        "the server could not find the requested resource",
+        details: [:]
+    )
     static let unauthorized = KubeFault(401, "Unauthorized", "Unauthorized")
-    static func wrongMethod(_ type: KubeType?) -> KubeFault {
-        KubeFault(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
-    }
+    static let wrongMethod = KubeFault(
+        405,
+        "MethodNotAllowed",
+        "the server does not allow this method on the requested resource"
+    )
 }

@@ -169,7 +169,8 @@ struct KubeRules {
             )
         }
         let selector = spec["selector"] ?? .null
-        let isEmpty = (selector["matchLabels"]?.object ?? [:]).isEmpty
+        let isEmpty =
+            (selector["matchLabels"]?.object ?? [:]).isEmpty
             && (selector["matchExpressions"]?.array ?? []).isEmpty
         let labels = spec.at("template", "metadata", "labels")
         if spec["selector"] == nil {
@@ -274,11 +275,15 @@ struct KubeRules {
         }
         for kind in ["containers", "initContainers"] {
             rest[kind] = rest[kind]?.array
-                .map { .array($0.map { container in
-                    var container = container
-                    container["image"] = nil
-                    return container
-                }) }
+                .map {
+                    .array(
+                        $0.map { container in
+                            var container = container
+                            container["image"] = nil
+                            return container
+                        }
+                    )
+                }
         }
         return rest
     }
@@ -329,6 +334,9 @@ struct KubeRules {
     }
 
     private mutating func autoscaler(_ spec: JSONValue) {
+        for name in ["kind", "name"] where spec.text("scaleTargetRef", name).isEmpty {
+            causes.append(.required("spec.scaleTargetRef.\(name)"))
+        }
         let most = spec["maxReplicas"]?.int ?? 0
         let least = spec["minReplicas"]?.int ?? 1
         if most < 1 { causes.append(.invalid("spec.maxReplicas", .int(most), "must be greater than 0")) }

@@ -52,22 +52,25 @@ final class KubeSchemas: Sendable {
 
     // MARK: Documents for kubectl
 
-    /// The document that kubectl is given: the published one, or one that knows kinds and nothing of their members.
+    /// The document that kubectl is given: the published one, and what it lacks of the cluster's types, as objects of any
+    /// members.
     var shown: JSONValue {
-        if let document { return document }
         var definitions: [String: JSONValue] = [:]
         var paths: [String: JSONValue] = [:]
         for type in KubeType.all {
             let name: JSONValue = [
                 "group": .string(type.group), "version": .string(type.version), "kind": .string(type.kind),
             ]
-            definitions["emulated.\(type.qualifiedKind)"] = [
-                "type": "object", "x-kubernetes-group-version-kind": [name],
-            ]
+            if names["\(type.apiVersion) \(type.kind)"] == nil {
+                definitions["emulated.\(type.qualifiedKind)"] = [
+                    "type": "object", "x-kubernetes-group-version-kind": [name],
+                ]
+            }
             let prefix = type.group.isEmpty ? "/api/v1" : "/apis/\(type.apiVersion)"
             let parameter = { (name: String) -> JSONValue in
                 ["name": .string(name), "in": "query", "type": "string", "uniqueItems": true]
             }
+            // What kubectl looks for before it asks for a dry run.
             let operation: JSONValue = [
                 "parameters": [parameter("dryRun"), parameter("fieldManager"), parameter("fieldValidation")],
                 "responses": [:], "x-kubernetes-group-version-kind": name,
@@ -75,10 +78,12 @@ final class KubeSchemas: Sendable {
             let scope = type.isNamespaced ? "/namespaces/{namespace}" : ""
             paths["\(prefix)\(scope)/\(type.plural)/{name}"] = ["patch": operation]
         }
-        return [
-            "swagger": "2.0", "info": ["title": "Kubernetes", "version": .string(KubernetesCluster.version)],
-            "paths": .object(paths), "definitions": .object(definitions),
-        ]
+        definitions.merge(document?["definitions"]?.object ?? [:]) { $1 }
+        paths.merge(document?["paths"]?.object ?? [:]) { $1 }
+        var shown = document ?? ["swagger": "2.0", "info": ["title": "Kubernetes", "version": "v1.36.0"]]
+        shown["definitions"] = .object(definitions)
+        shown["paths"] = .object(paths)
+        return shown
     }
 
     /// The document as kubectl before 1.27 wants it.
@@ -159,12 +164,15 @@ final class KubeSchemas: Sendable {
         case "object"?: return value.object == nil ? "map" : nil
         case "array"?: return value.array == nil ? "list" : nil
         case "boolean"?: return value.bool == nil ? "boolean" : nil
-        case "integer"?: if case .int = value { return nil } else { return "numeric (int or float)" }
+        case "integer"?:
+            guard case .int = value else { return "numeric (int or float)" }
+            return nil
         case "number"?: return value.number == nil ? "numeric (int or float)" : nil
         case "string"?:
             if value.string != nil { return nil }
             // Amounts and ports are published as texts, and may be numbers.
-            let isLoose = schema["format"] == "int-or-string" || (schema["description"]?.string ?? "").contains("Quantity")
+            let isLoose =
+                schema["format"] == "int-or-string" || (schema["description"]?.string ?? "").contains("Quantity")
             return isLoose && value.number != nil ? nil : "string"
         default: return nil
         }

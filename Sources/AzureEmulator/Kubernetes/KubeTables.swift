@@ -8,7 +8,13 @@ enum KubeTables {
     /// A column: its name, and 0, or 1 where only `-o wide` shows it.
     typealias Column = (name: String, priority: Int64)
 
-    static func table(_ objects: [JSONValue], _ type: KubeType, revision: Int64, include: String?, withColumns: Bool = true)
+    static func table(
+        _ objects: [JSONValue],
+        _ type: KubeType,
+        revision: Int64,
+        include: String?,
+        withColumns: Bool = true
+    )
         -> JSONValue
     {
         let columns: [JSONValue] = self.columns(type)
@@ -68,63 +74,83 @@ enum KubeTables {
 
     private static func cells(_ object: JSONValue, _ type: KubeType) -> [JSONValue] {
         let age = age(object.text("metadata", "creationTimestamp"))
-        let number = { (path: String...) in JSONValue.string("\(object.at(path[...])?.int ?? 0)") }
-        let text = { (path: String...) in
-            JSONValue.string(object.at(path[...]).map { $0.string ?? $0.canonical } ?? "<none>")
-        }
-        let rest: [JSONValue]
+        let own: [JSONValue]
         switch type {
-        case .pods: rest = pod(object, age)
-        case .deployments:
-            rest =
-                [
-                    .string(
-                        "\(object.at("status", "readyReplicas")?.int ?? 0)/\(object.at("spec", "replicas")?.int ?? 0)"
-                    ), number("status", "updatedReplicas"), number("status", "availableReplicas"), age,
-                ] + workload(object)
-        case .replicaSets:
-            rest =
-                [number("spec", "replicas"), number("status", "replicas"), number("status", "readyReplicas"), age]
-                + workload(object)
-        case .services: rest = service(object, age)
-        case .events:
-            return [
-                self.age(object.text("lastTimestamp")), text("type"), text("reason"),
-                .string("\(object.text("involvedObject", "kind").lowercased())/\(object.text("involvedObject", "name"))"),
-                text("message"),
-            ]
-        case .configMaps: rest = [count(object, ["data", "binaryData"]), age]
-        case .secrets: rest = [text("type"), count(object, ["data"]), age]
-        case .namespaces: rest = [text("status", "phase"), age]
-        case .nodes: rest = ["Ready", "<none>", age, text("status", "nodeInfo", "kubeletVersion")]
-        case .endpoints: rest = [endpoints(object), age]
-        case .claims:
-            let modes = (object.at("spec", "accessModes")?.texts ?? []).joined(separator: ",")
-            rest = [
-                text("status", "phase"), text("spec", "volumeName"), text("status", "capacity", "storage"),
-                .string(modes), age,
-            ]
-        case .ingresses:
-            let hosts = (object.at("spec", "rules")?.array ?? []).compactMap { $0["host"]?.string }
-            let ports = object.at("spec", "tls") == nil ? "80" : "80, 443"
-            rest = [
-                text("spec", "ingressClassName"), .string(hosts.isEmpty ? "*" : hosts.joined(separator: ",")), "",
-                .string(ports), age,
-            ]
-        case .autoscalers:
-            let target = object.at("spec", "scaleTargetRef")
-            rest = [
-                .string("\(target?.text("kind") ?? "")/\(target?.text("name") ?? "")"), "<unknown>",
-                number("spec", "minReplicas"), number("spec", "maxReplicas"), number("status", "currentReplicas"), age,
-            ]
-        case .disruptionBudgets:
-            rest = [
-                text("spec", "minAvailable"), text("spec", "maxUnavailable"), number("status", "disruptionsAllowed"),
-                age,
-            ]
-        default: rest = [age]
+        case .events: return event(object)
+        case .pods: own = pod(object, age)
+        case .deployments, .replicaSets: own = replicas(object, type, age) + workload(object)
+        case .services: own = service(object, age)
+        case .claims, .ingresses: own = place(object, type, age)
+        case .autoscalers, .disruptionBudgets: own = numbers(object, type, age)
+        case .configMaps: own = [count(object, ["data", "binaryData"]), age]
+        case .secrets: own = [text(object, "type"), count(object, ["data"]), age]
+        case .namespaces: own = [text(object, "status", "phase"), age]
+        case .nodes: own = ["Ready", "<none>", age, text(object, "status", "nodeInfo", "kubeletVersion")]
+        case .endpoints: own = [endpoints(object), age]
+        default: own = [age]
         }
-        return [.string(object.kubeName)] + rest
+        return [.string(object.kubeName)] + own
+    }
+
+    private static func number(_ object: JSONValue, _ path: String...) -> JSONValue {
+        .string("\(object.at(path[...])?.int ?? 0)")
+    }
+
+    private static func text(_ object: JSONValue, _ path: String...) -> JSONValue {
+        .string(object.at(path[...]).map { $0.string ?? $0.canonical } ?? "<none>")
+    }
+
+    private static func event(_ event: JSONValue) -> [JSONValue] {
+        let about = "\(event.text("involvedObject", "kind").lowercased())/\(event.text("involvedObject", "name"))"
+        return [
+            age(event.text("lastTimestamp")), text(event, "type"), text(event, "reason"), .string(about),
+            text(event, "message"),
+        ]
+    }
+
+    private static func replicas(_ object: JSONValue, _ type: KubeType, _ age: JSONValue) -> [JSONValue] {
+        if type == .replicaSets {
+            return [
+                number(object, "spec", "replicas"), number(object, "status", "replicas"),
+                number(object, "status", "readyReplicas"), age,
+            ]
+        }
+        let ready = "\(object.at("status", "readyReplicas")?.int ?? 0)/\(object.at("spec", "replicas")?.int ?? 0)"
+        return [
+            .string(ready), number(object, "status", "updatedReplicas"), number(object, "status", "availableReplicas"),
+            age,
+        ]
+    }
+
+    private static func place(_ object: JSONValue, _ type: KubeType, _ age: JSONValue) -> [JSONValue] {
+        if type == .claims {
+            let modes = (object.at("spec", "accessModes")?.texts ?? []).joined(separator: ",")
+            return [
+                text(object, "status", "phase"), text(object, "spec", "volumeName"),
+                text(object, "status", "capacity", "storage"), .string(modes), age,
+            ]
+        }
+        let hosts = (object.at("spec", "rules")?.array ?? []).compactMap { $0["host"]?.string }
+        let ports = object.at("spec", "tls") == nil ? "80" : "80, 443"
+        return [
+            text(object, "spec", "ingressClassName"), .string(hosts.isEmpty ? "*" : hosts.joined(separator: ",")), "",
+            .string(ports), age,
+        ]
+    }
+
+    private static func numbers(_ object: JSONValue, _ type: KubeType, _ age: JSONValue) -> [JSONValue] {
+        if type == .disruptionBudgets {
+            return [
+                text(object, "spec", "minAvailable"), text(object, "spec", "maxUnavailable"),
+                number(object, "status", "disruptionsAllowed"), age,
+            ]
+        }
+        let target = object.at("spec", "scaleTargetRef")
+        return [
+            .string("\(target?.text("kind") ?? "")/\(target?.text("name") ?? "")"), "<unknown>",
+            number(object, "spec", "minReplicas"), number(object, "spec", "maxReplicas"),
+            number(object, "status", "currentReplicas"), age,
+        ]
     }
 
     private static func count(_ object: JSONValue, _ fields: [String]) -> JSONValue {
@@ -190,7 +216,8 @@ enum KubeTables {
         let selector = labels.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
         return [
             .string(kind), .string(service.at("spec", "clusterIP")?.string ?? "<none>"),
-            .string(outside ?? (kind == "LoadBalancer" ? "<pending>" : "<none>")), .string(ports.joined(separator: ",")),
+            .string(outside ?? (kind == "LoadBalancer" ? "<pending>" : "<none>")),
+            .string(ports.joined(separator: ",")),
             age, .string(selector.isEmpty ? "<none>" : selector.joined(separator: ",")),
         ]
     }

@@ -151,7 +151,9 @@ extension KubernetesCluster {
         }
         if type.hasStatus, type != .namespaces, new["spec"] != nil {
             let before = old?.at("metadata", "generation")?.int ?? 0
-            if old?["spec"] != new["spec"] { new.set("metadata", "generation", to: .int(before + 1)) } else {
+            if old?["spec"] != new["spec"] {
+                new.set("metadata", "generation", to: .int(before + 1))
+            } else {
                 new.set("metadata", "generation", to: .int(before))
             }
         }

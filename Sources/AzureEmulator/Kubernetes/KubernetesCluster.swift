@@ -150,6 +150,8 @@ final class KubernetesCluster: Sendable {
     func event(_ object: JSONValue, _ reason: String, _ message: String, isWarning: Bool = false, from: String) {
         store.withLock { store in
             let namespace = object.kubeNamespace.isEmpty ? "default" : object.kubeNamespace
+            // What goes with its namespace has nobody left to tell.
+            guard store.get(.namespaces, ObjectKey("", namespace)) != nil else { return }
             let same = store.list(.events, namespace)
                 .first {
                     $0.text("involvedObject", "uid") == object.kubeUID && $0.text("reason") == reason

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Glibc
 internal import OCI
 internal import RegistryServer
 internal import Store
@@ -58,7 +59,8 @@ struct ManagedClusters: Sendable {
         let body = try call.body()
         try ResourceTypes.check(Self.type, call.version, location: body.member("location")?.string)
         let name = call.path.parts[1]
-        guard name.utf8.count <= 63, name.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "-_".contains($0)) })
+        guard name.utf8.count <= 63,
+            name.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "-_".contains($0)) })
         else {
             throw ARMFault(
                 400,
@@ -85,7 +87,10 @@ struct ManagedClusters: Sendable {
             let door = try await ClusterDoor(cluster)
             world.state.withLock { $0.clusters[id.lowercased()] = LiveCluster(cluster: cluster, door: door) }
             let identity = cluster.kubeletIdentity
-            let principal = Identifier.text(Array(("kubelet:" + name).utf8.suffix(16).reversed()).padded(16), version: 4)
+            let principal = Identifier.text(
+                Array(("kubelet:" + name).utf8.suffix(16).reversed()).padded(16),
+                version: 4
+            )
             world.put(
                 Resource(
                     id: identity,
@@ -100,11 +105,10 @@ struct ManagedClusters: Sendable {
                     ]
                 )
             )
-            try DiskFile.write(
-                Array(Kubeconfig(cluster: cluster).text(.certificate).utf8),
-                to: "\(cluster.folder)/kubeconfig",
-                isSynced: false
-            )
+            let file = "\(cluster.folder)/kubeconfig"
+            let text = Kubeconfig(cluster: cluster).text(.certificate)
+            try DiskFile.write(Array(text.utf8), to: file, isSynced: false)
+            chmod(file, 0o600)
         }
         world.put(resource)
         return resource
@@ -216,7 +220,8 @@ struct Kubeconfig {
         case .plugin(let format) where format == "azure":
             name = "clusterUser_\(cluster.name)"
             lines = [
-                "    auth-provider:", "      name: azure", "      config:", "        apiserver-id: \(ManagedClusters.server)",
+                "    auth-provider:", "      name: azure", "      config:",
+                "        apiserver-id: \(ManagedClusters.server)",
                 "        client-id: 80faf920-1908-4b52-b5ef-a8e7bedfc67a", "        environment: AzurePublicCloud",
                 "        tenant-id: \(cluster.world.options.tenant)",
             ]

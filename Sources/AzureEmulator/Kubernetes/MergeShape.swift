@@ -39,11 +39,13 @@ enum MergeShape: Equatable {
     /// - Parameters:
     ///   - value: The value.
     ///   - path: The names of members on the way to it.
+    /// - Returns: How it is merged.
     static func of(_ value: JSONValue, at path: [String]) -> MergeShape {
         guard let name = path.last else { return .granular }
         let parent = path.dropLast().last ?? ""
         // Names of labels, annotations and files are anybody's.
-        if ["labels", "annotations", "data", "stringData", "binaryData", "limits", "requests", "hard"].contains(parent) {
+        if ["labels", "annotations", "data", "stringData", "binaryData", "limits", "requests", "hard"].contains(parent)
+        {
             return value.array == nil ? .granular : .atomic
         }
         if value.array != nil {

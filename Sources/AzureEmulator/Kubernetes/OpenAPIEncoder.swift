@@ -13,7 +13,9 @@ enum OpenAPIEncoder {
             info.text(2, document.at("info", "version")?.string ?? "")
         }
         out.message(8) { paths in
-            for (path, item) in sorted(document["paths"]) { paths.message(2) { named(&$0, path) { self.path(item, &$0) } } }
+            for (path, item) in sorted(document["paths"]) {
+                paths.message(2) { named(&$0, path) { self.path(item, &$0) } }
+            }
         }
         out.message(9) { definitions in
             for (name, schema) in sorted(document["definitions"]) {

@@ -66,7 +66,8 @@ struct PodContainerSpec {
             if number("runAsUser") == nil, !name.isEmpty, UInt32(name) == nil {
                 throw PodContainer.Obstacle(
                     reason: "CreateContainerConfigError",
-                    message: "container has runAsNonRoot and image has non-numeric user (\(name)), cannot verify user is "
+                    message:
+                        "container has runAsNonRoot and image has non-numeric user (\(name)), cannot verify user is "
                         + "non-root (pod: \"\(described))"
                 )
             }
@@ -77,9 +78,9 @@ struct PodContainerSpec {
                 )
             }
         }
-        let found = try ContainerUser(config.user) { try snapshots.read(Array($0.utf8), in: folders, limit: 10 << 20) }
+        let name = number("runAsUser").map { "\($0)" } ?? config.user
+        let found = try ContainerUser(name) { try snapshots.read(Array($0.utf8), in: folders, limit: 10 << 20) }
         var user = ProcessSpec.User(uid: found.uid, gid: found.gid, groups: found.groups)
-        if let uid = number("runAsUser") { user.uid = UInt32(truncatingIfNeeded: uid) }
         if let gid = number("runAsGroup") { user.gid = UInt32(truncatingIfNeeded: gid) }
         for group in (pod?["supplementalGroups"]?.array ?? []) + (pod?["fsGroup"].map { [$0] } ?? []) {
             if let gid = group.int { user.groups.append(UInt32(truncatingIfNeeded: gid)) }
@@ -91,7 +92,9 @@ struct PodContainerSpec {
     private func hosts() -> [ProcessSpec.Host] {
         var hosts: [ProcessSpec.Host] = []
         for service in run.cluster.store.withLock({ $0.list(.services) }) {
-            guard let address = service.at("spec", "clusterIP")?.string, address.first?.isNumber ?? false else { continue }
+            guard let address = service.at("spec", "clusterIP")?.string, address.first?.isNumber ?? false else {
+                continue
+            }
             let (name, space) = (service.kubeName, service.kubeNamespace)
             var names = ["\(name).\(space)", "\(name).\(space).svc", "\(name).\(space).svc.cluster.local"]
             if space == run.namespace { names.insert(name, at: 0) }
@@ -152,7 +155,9 @@ struct PodContainerSpec {
     private func serviceLinks() -> [(String, String)] {
         var links: [(String, String)] = []
         for service in run.cluster.store.withLock({ $0.list(.services, run.namespace) }) {
-            guard let address = service.at("spec", "clusterIP")?.string, address.first?.isNumber ?? false else { continue }
+            guard let address = service.at("spec", "clusterIP")?.string, address.first?.isNumber ?? false else {
+                continue
+            }
             let name = String(service.kubeName.uppercased().map { $0 == "-" ? "_" : $0 })
             let ports = service.at("spec", "ports")?.array ?? []
             links.append(("\(name)_SERVICE_HOST", address))

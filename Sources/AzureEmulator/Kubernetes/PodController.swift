@@ -8,7 +8,8 @@ struct PodController {
 
     static func isReady(_ pod: JSONValue) -> Bool {
         !pod.isBeingDeleted
-            && (pod.at("status", "conditions")?.array ?? []).contains { $0["type"] == "Ready" && $0["status"] == "True" }
+            && (pod.at("status", "conditions")?.array ?? [])
+                .contains { $0["type"] == "Ready" && $0["status"] == "True" }
     }
 
     func run() {
@@ -31,7 +32,8 @@ struct PodController {
         let obstacle = obstacle(pod, pods)
         let current = (pod.at("status", "conditions")?.array ?? []).first { $0["type"] == "PodScheduled" }
         if let obstacle {
-            let text = "0/1 nodes are available: \(obstacle). preemption: 0/1 nodes are available: 1 Preemption is not "
+            let text =
+                "0/1 nodes are available: \(obstacle). preemption: 0/1 nodes are available: 1 Preemption is not "
                 + "helpful for scheduling."
             guard current?.text("message") != text else { return }
             write(pod) { pod in

@@ -19,7 +19,9 @@ struct PodImages {
             switch effect {
             case .inaccessibleImage: notFound(text, name)
             case .registryTrouble:
-                Refusal(message: "failed to pull and unpack image \"\(text)\": unexpected status: 503 Service Unavailable")
+                Refusal(
+                    message: "failed to pull and unpack image \"\(text)\": unexpected status: 503 Service Unavailable"
+                )
             default: nil
             }
         }

@@ -27,7 +27,7 @@ struct PodLogs: Sendable {
     }
 
     func answer(_ call: KubeCall, _ namespace: String, _ name: String) throws(KubeFault) -> KubeReply {
-        guard call.method == "GET" else { throw .wrongMethod(.pods) }
+        guard call.method == "GET" else { throw .wrongMethod }
         let pod = try cluster.get(.pods, namespace, name)
         let container = try Self.container(of: pod, call.query("container"))
         let wantsPrevious = call.flag("previous")
@@ -40,7 +40,8 @@ struct PodLogs: Sendable {
             let status = (pod.at("status", "containerStatuses")?.array ?? [])
                 .first { $0.text("name") == container }
             let why = status?.at("state", "waiting", "reason")?.string ?? "ContainerCreating"
-            let text = ["ErrImagePull", "ImagePullBackOff"].contains(why)
+            let text =
+                ["ErrImagePull", "ImagePullBackOff"].contains(why)
                 ? "trying and failing to pull image" : why == "CreateContainerConfigError" ? why : "ContainerCreating"
             throw .badRequest("container \"\(container)\" in pod \"\(name)\" is waiting to start: \(text)")
         }

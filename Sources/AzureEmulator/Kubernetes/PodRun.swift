@@ -45,7 +45,8 @@ final class PodRun: Sendable {
         state.withLock { state in
             for kind in ["initContainers", "containers"] {
                 for container in pod.at("spec", kind)?.array ?? [] {
-                    let reason = pod.at("spec", "initContainers")?.array?.isEmpty ?? true
+                    let reason =
+                        pod.at("spec", "initContainers")?.array?.isEmpty ?? true
                         ? "ContainerCreating" : "PodInitializing"
                     state.containers[container.text("name")] = PodContainerState(phase: .waiting(reason, ""))
                 }
@@ -91,7 +92,9 @@ final class PodRun: Sendable {
     func start() {
         let ports = (spec["containers"]?.array ?? []).flatMap { $0["ports"]?.array ?? [] }
             .filter { $0.text("protocol") != "UDP" }.compactMap { $0["containerPort"]?.int.map { Int($0) } }
-        for text in network.open(ports, alsoAtLoopback: false) { cluster.world.options.note("pod \(key.name): \(text)") }
+        for text in network.open(ports, alsoAtLoopback: false) {
+            cluster.world.options.note("pod \(key.name): \(text)")
+        }
         publish()
         threads.enter()
         Thread.start { [self] in

@@ -39,8 +39,7 @@ struct PodVolumes {
             return
         }
         try DiskFile.makeFolder(folder)
-        if let empty = volume["emptyDir"] {
-            _ = empty
+        if volume["emptyDir"] != nil {
             // Whoever runs the container may write, as by a kubelet.
             chmod(folder, 0o777)
             return

@@ -18,7 +18,9 @@ struct ObjectFilter: Sendable {
         for part in (fieldText ?? "").split(separator: ",") {
             let isEqual = !part.contains("!=")
             let pieces = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-            guard pieces.count == 2 else { throw .badRequest("invalid selector: '\(part)'; can't understand '\(part)'") }
+            guard pieces.count == 2 else {
+                throw .badRequest("invalid selector: '\(part)'; can't understand '\(part)'")
+            }
             var name = pieces[0]
             if !isEqual { name = String(name.dropLast()) }
             let value = isEqual && pieces[1].hasPrefix("=") ? String(pieces[1].dropFirst()) : pieces[1]

@@ -14,6 +14,7 @@ struct ServerSideApply {
     /// - Parameters:
     ///   - patch: What is wanted.
     ///   - live: The object as it is; `nil` where there is none.
+    /// - Returns: Both.
     /// - Throws: ``KubeFault`` where others own what is wanted otherwise.
     func apply(_ patch: JSONValue, to live: JSONValue?) throws(KubeFault) -> (JSONValue, ManagedFields) {
         let wanted = patch.withoutNulls

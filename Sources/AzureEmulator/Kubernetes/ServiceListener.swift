@@ -52,7 +52,9 @@ final class ServiceListener: Sendable {
     /// Where a service answers, and which of its ports is meant.
     private static func places(of service: JSONValue) -> [String: (address: String, port: Int, name: JSONValue)] {
         var places: [String: (address: String, port: Int, name: JSONValue)] = [:]
-        guard let address = service.at("spec", "clusterIP")?.string, address.first?.isNumber ?? false else { return [:] }
+        guard let address = service.at("spec", "clusterIP")?.string, address.first?.isNumber ?? false else {
+            return [:]
+        }
         for port in service.at("spec", "ports")?.array ?? [] where port.text("protocol") == "TCP" {
             guard let number = port["port"]?.int else { continue }
             places["\(address):\(number)"] = (address, Int(number), port)
