@@ -176,9 +176,11 @@ extension ClusterWish {
                 throw ExitReason(.usage, "--http-probe \"\(text)\" is not /PATH:PORT", hint: "--http-probe /healthz:8080")
             }
             let check = Workload.Probe.Check.http(path: String(text[..<colon]), port: "\(port)", isSecure: false)
-            container.liveness = Workload.Probe(check)
-            container.readiness = Workload.Probe(check)
-            (container.readiness?.period, container.liveness?.period) = (5, 10)
+            var probe = Workload.Probe(check)
+            probe.period = 10
+            container.liveness = probe
+            probe.period = 5
+            container.readiness = probe
         }
         if let probe = try probe(options.liveness, "--liveness") { container.liveness = probe }
         if let probe = try probe(options.readiness, "--readiness") { container.readiness = probe }

@@ -41,6 +41,7 @@ extension DeployOptions {
         ("kube-context", .text(\.kubeContext)),
         ("namespace", .text(\.namespace)),
         ("create-namespace", .text(\.makesNamespace)),
+        ("platform", .text(\.platform)),
         ("replicas", .text(\.replicas)),
         ("min-replicas", .text(\.minimumReplicas)),
         ("max-replicas", .text(\.maximumReplicas)),

@@ -88,6 +88,8 @@ public struct DeployOptions: Sendable {
     /// `--secret-source`.
     public var secretSources: [String] = []
 
+    /// `--platform`: what images have to run on.
+    public var platform: String?
     /// `--cluster`: a cluster of Azure Kubernetes Service.
     public var cluster: String?
     /// `--admin`: `true` for the cluster's local administrator.
