@@ -29,7 +29,7 @@ public struct ImageFacts: Sendable {
     }
 
     /// The image with the beginning of its digest.
-    private var shown: String {
+    var shown: String {
         "\(reference.domain)/\(reference.repository)@" + (reference.digest ?? "").dropFirst(7).prefix(12)
     }
 
