@@ -42,11 +42,11 @@ extension ManageCluster {
         isOne: Bool,
         _ write: @escaping @Sendable ([UInt8]) -> Bool
     ) async throws {
-        let isOver = Mutex(false)
+        let reader = PodLogReader(write)
         try await withThrowingTaskGroup(of: Void.self) { group in
             var known: Set<String> = []
             var wish = wish
-            while !isOver.withLock({ $0 }), try await client.find(.deployment, name) != nil {
+            while reader.wantsMore, try await client.find(.deployment, name) != nil {
                 for pod in try await pods(of: deployment) where ManageCluster.hasBegun(pod) {
                     // A container that started again has a log of its own.
                     let restarts = (pod["status"]?["containerStatuses"]?.array ?? [])
@@ -54,13 +54,7 @@ extension ManageCluster {
                     let key = "\(pod["metadata"]?["uid"]?.string ?? "") \(restarts)"
                     guard known.insert(key).inserted else { continue }
                     let own = wish
-                    group.addTask {
-                        try await show(pod, own, isOne: isOne) { bytes in
-                            let goesOn = write(bytes)
-                            if !goesOn { isOver.withLock { $0 = true } }
-                            return goesOn
-                        }
-                    }
+                    group.addTask { try await show(pod, own, isOne: isOne) { reader.take($0) } }
                 }
                 // What comes later is new as a whole.
                 wish.tail = nil
@@ -88,7 +82,9 @@ extension ManageCluster {
             }
         } catch is NobodyReads {
             return
-        } catch let error as KubernetesError where error.code == .notFound && wish.follows {
+        } catch let error as KubernetesError where wish.follows {
+            // A pod that went is nothing to say; the others go on.
+            if error.code != .notFound { note("warning: \(error.message)") }
             return
         }
         let rest = lines.end()
@@ -153,6 +149,21 @@ extension ManageCluster {
             }
         )
         return Int32(clamping: code)
+    }
+}
+
+/// Whoever reads the log of several pods, until nobody does; the flag is what tasks share.
+private final class PodLogReader: Sendable {
+    private let write: @Sendable ([UInt8]) -> Bool
+    private let isOver = Atomic(false)
+
+    init(_ write: @escaping @Sendable ([UInt8]) -> Bool) { self.write = write }
+
+    var wantsMore: Bool { !isOver.load(ordering: .relaxed) }
+
+    func take(_ bytes: [UInt8]) -> Bool {
+        if !write(bytes) { isOver.store(true, ordering: .relaxed) }
+        return wantsMore
     }
 }
 
