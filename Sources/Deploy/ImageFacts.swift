@@ -13,6 +13,8 @@ public struct ImageFacts: Sendable {
     public let layers: [MediaType]
     /// Its configuration.
     public let config: ImageConfig
+    /// Its layers, the lowest first; empty where nobody looked.
+    public var content: [Descriptor] = []
 
     /// Facts.
     ///

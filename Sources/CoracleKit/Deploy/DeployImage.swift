@@ -14,6 +14,10 @@ public struct DeployImage: Sendable {
     public var mode = Mode.apply
     /// Whether the group may be deleted and made anew.
     public var mayRecreate = false
+    /// Whether fields that others own in a cluster become ours.
+    public var takesOver = false
+    /// The folder that manifests are written into; `nil` for standard output.
+    public var folder: String?
     /// Whether a group that does not work is left as it is.
     public var keepsFailed = false
     /// Whether a registry's password is given to a group that has one, though nothing else changes.
@@ -31,8 +35,10 @@ public struct DeployImage: Sendable {
         case apply
         /// What would be done is said.
         case dryRun
-        /// It is written as a template: `arm`, `bicep` or `az`.
+        /// It is written as a template: `arm`, `bicep`, `az`, or as manifests: `k8s`.
         case emit(String)
+        /// What would be different is shown line by line.
+        case diff
     }
 
     /// Is told what happens, from any thread.
@@ -56,6 +62,8 @@ public struct DeployImage: Sendable {
         public let json: String
         /// Why it does not run; `nil` where it does.
         public let failure: ExitReason?
+        /// Whether something would be different, where that was asked.
+        public internal(set) var hasChanges = false
     }
 
     /// Deploys.
@@ -88,7 +96,7 @@ public struct DeployImage: Sendable {
     }
 
     /// The forms of `--emit`.
-    public static let forms = Template.Form.allCases.map(\.rawValue)
+    public static let forms = Template.Form.allCases.map(\.rawValue) + ["k8s"]
 
     /// Does it.
     ///
@@ -98,7 +106,7 @@ public struct DeployImage: Sendable {
     public func run(_ watcher: Watcher) async throws -> Outcome {
         try await ExitReason.explaining {
             do {
-                return try await deploy(watcher)
+                return try await options.target == "aks" ? deployToCluster(watcher) : deploy(watcher)
             } catch let error as DeployError {
                 throw ExitReason(.usage, error.message, hint: error.hint)
             }
@@ -106,11 +114,16 @@ public struct DeployImage: Sendable {
     }
 
     private func deploy(_ watcher: Watcher) async throws -> Outcome {
+        try options.refuseForeign(to: "aci")
         var form: Template.Form?
         if case .emit(let text) = mode {
             form = Template.Form(rawValue: text)
             if form == nil {
-                throw ExitReason(.usage, "--emit \"\(text)\" is none of \(Self.forms.joined(separator: ", "))")
+                throw ExitReason(
+                    .usage,
+                    "--emit \"\(text)\" is none of \(Template.Form.allCases.map(\.rawValue).joined(separator: ", "))",
+                    hint: text == "k8s" ? "coracle deploy aks …, or --target aks" : nil
+                )
             }
         }
         let place = try await Deployment.Place(options, access, environment) { watcher.line($0) }
@@ -123,7 +136,13 @@ public struct DeployImage: Sendable {
         if let form { return try await emit(form, place, target) }
         if images.isChecked == false { try refuse(try await target.check(), watcher) }
         let plan = try await target.plan()
-        if case .dryRun = mode { return Outcome(text: plan.text, json: plan.json.canonical, failure: nil) }
+        switch mode {
+        case .dryRun, .diff:
+            var outcome = Outcome(text: plan.text, json: plan.json.canonical, failure: nil)
+            outcome.hasChanges = plan.action != .unchanged
+            return outcome
+        case .apply, .emit: break
+        }
         for line in plan.text.split(separator: "\n") { watcher.line(String(line)) }
         let report = try await target.apply(plan) { event in
             watcher.line((event.kind == .warning ? "warning: " : "") + event.text)
@@ -131,11 +150,11 @@ public struct DeployImage: Sendable {
         return outcome(report, watcher)
     }
 
-    private func warn(_ watcher: Watcher) {
+    func warn(_ watcher: Watcher) {
         for variable in options.environment where SecretSource.looksSecret(variable) {
             let name = variable.prefix { $0 != "=" }
             watcher.line(
-                "warning: everybody who may read the group sees \(name): --secure-env keeps it to the container"
+                "warning: everybody who may read the deployment sees \(name): --secure-env keeps it to the container"
             )
         }
     }
@@ -156,7 +175,7 @@ public struct DeployImage: Sendable {
         return target
     }
 
-    private func refuse(_ findings: [DeployFinding], _ watcher: Watcher) throws(ExitReason) {
+    func refuse(_ findings: [DeployFinding], _ watcher: Watcher) throws(ExitReason) {
         for finding in findings {
             switch finding.level {
             case .good: watcher.line("checked \(finding.what): \(finding.message)")
@@ -184,7 +203,7 @@ public struct DeployImage: Sendable {
         return Outcome(text: text, json: text, failure: nil)
     }
 
-    private func outcome(_ report: DeployReport, _ watcher: Watcher) -> Outcome {
+    func outcome(_ report: DeployReport, _ watcher: Watcher) -> Outcome {
         let text = (report.url ?? report.name) + "\n"
         let json = report.json.canonical + "\n"
         switch report.outcome {
@@ -231,7 +250,8 @@ extension DeployImage {
         if let image = options.image {
             references.append(try ImageLocator.reference(image.suffix(after: "docker://") ?? image))
         } else {
-            let source = DeployBuild(deploy: self, place: place)
+            let home = DeployBuild.Home(name: place.name, resourceGroup: place.service.resourceGroup) { place.account }
+            let source = DeployBuild(deploy: self, home: home)
             let name = try await source.name()
             if case .apply = mode {
                 try await precheck(place, wish, name, pulls, watcher)

@@ -39,7 +39,7 @@ public struct Up: Sendable {
         for name in DeployFile.doubtful(in: typed) {
             watcher.line("\(file.path) does not remember \(name), which looks like a secret")
         }
-        guard case .apply = deploy.mode, deploy.options.resourceGroup != nil else {
+        guard case .apply = deploy.mode, deploy.options.resourceGroup != nil || deploy.options.target == "aks" else {
             return try await deploy.run(watcher)
         }
         return try await remembering(deploy, watcher)
