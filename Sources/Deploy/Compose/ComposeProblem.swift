@@ -89,10 +89,13 @@ final class ComposeReport {
         if hasErrors { throw ComposeError(problems: sorted, sources: sources) }
     }
 
-    var sorted: [ComposeProblem] {
-        problems.enumerated()
-            .sorted { ($0.element.order, $0.offset) < ($1.element.order, $1.offset) }
-            .map(\.element)
+    var sorted: [ComposeProblem] { problems.inOrder }
+}
+
+extension [ComposeProblem] {
+    /// In the order of their places.
+    var inOrder: [ComposeProblem] {
+        enumerated().sorted { ($0.element.order, $0.offset) < ($1.element.order, $1.offset) }.map(\.element)
     }
 }
 

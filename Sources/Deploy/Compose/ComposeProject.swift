@@ -21,6 +21,8 @@ public struct ComposeProject: Sendable {
     let variables: [String: String]
     /// The whole tree, of wanted services only.
     let tree: ComposeNode
+    /// The folder that paths in each file start from.
+    let folders: [String]
 
     /// Reads a project.
     ///
@@ -34,6 +36,11 @@ public struct ComposeProject: Sendable {
         let project = reader.project(tree)
         try loader.report.check()
         return project
+    }
+
+    /// A path that the files name, as seen from here.
+    func path(_ node: ComposeNode) -> String {
+        ComposePath.join(folders[node.place.source], node.text ?? "", home: variables["HOME"])
     }
 
     /// What a project says of settings of a target at its top: `x-aci` or `x-aks`, names and texts.

@@ -37,7 +37,8 @@ struct ComposeReader {
             configs: contents("configs", tree),
             secrets: contents("secrets", tree),
             variables: variables,
-            tree: kept
+            tree: kept,
+            folders: report.folders
         )
     }
 

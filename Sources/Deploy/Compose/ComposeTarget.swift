@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import DockerfileSyntax
 
 /// Where a project runs.
 public enum ComposeTarget: String, Sendable, CaseIterable {
