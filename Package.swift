@@ -88,10 +88,18 @@ let package = Package(
         .target(name: "Registry", dependencies: ["Archive", "HTTP", "OCI"], swiftSettings: settings),
         // Azure: who we are there, its resource manager, its container registry.
         .target(name: "Azure", dependencies: ["Archive", "HTTP", "OCI", "Registry"], swiftSettings: settings),
+        // Clusters: who we are there, what runs in them, and whether it works.
+        .target(
+            name: "Kubernetes",
+            dependencies: ["HTTP", "OCI", "Registry", .product(name: "Yams", package: "Yams")],
+            swiftSettings: settings
+        ),
         // Checks, plans, does and watches what is deployed; the templates that say the same.
         .target(
             name: "Deploy",
-            dependencies: ["Azure", "DockerfileSyntax", "HTTP", "OCI", .product(name: "Yams", package: "Yams")],
+            dependencies: [
+                "Azure", "DockerfileSyntax", "HTTP", "Kubernetes", "OCI", .product(name: "Yams", package: "Yams"),
+            ],
             swiftSettings: settings
         ),
         // libcrypt: passwords as htpasswd files hold them, bcrypt.
@@ -137,8 +145,8 @@ let package = Package(
         .target(
             name: "CoracleKit",
             dependencies: [
-                "Archive", "Azure", "BuildPlan", "Builder", "Deploy", "DockerfileSyntax", "HTTP", "OCI", "Registry",
-                "RegistryServer", "Rootfs", "Sandbox", "Store", .product(name: "Yams", package: "Yams"),
+                "Archive", "Azure", "BuildPlan", "Builder", "Deploy", "DockerfileSyntax", "HTTP", "Kubernetes", "OCI",
+                "Registry", "RegistryServer", "Rootfs", "Sandbox", "Store", .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: settings
         ),
@@ -214,8 +222,13 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "KubernetesTests",
+            dependencies: ["HTTP", "Kubernetes", "OCI", "TestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "DeployTests",
-            dependencies: ["Azure", "CoracleKit", "Deploy", "HTTP", "OCI", "TestSupport", "coracle"],
+            dependencies: ["Azure", "CoracleKit", "Deploy", "HTTP", "Kubernetes", "OCI", "TestSupport", "coracle"],
             swiftSettings: settings
         ),
         .testTarget(

@@ -14,7 +14,7 @@ extension ACITarget {
     /// - Throws: ``DeployError`` where the group would have to be deleted, and may not be; `ARMError` where Azure refused
     ///   before anything was changed.
     public func apply(
-        _ plan: DeployPlan,
+        _ plan: GroupPlan,
         tell: @escaping @Sendable (DeployEvent) -> Void
     ) async throws -> DeployReport {
         let teller = StateTeller(tell)
@@ -48,7 +48,7 @@ extension ACITarget {
         return try await report(.running, plan)
     }
 
-    private func report(_ outcome: DeployReport.Outcome, _ plan: DeployPlan) async throws -> DeployReport {
+    private func report(_ outcome: DeployReport.Outcome, _ plan: GroupPlan) async throws -> DeployReport {
         let group = try await service.find(name)
         var report = DeployReport(outcome, name: name)
         (report.url, report.image) = (group?.url, group?.mainImage(name))
@@ -112,7 +112,7 @@ extension ACITarget {
 
     /// Says why it does not work, and goes back to what did.
     private func fail(
-        _ plan: DeployPlan,
+        _ plan: GroupPlan,
         _ error: ARMError?,
         _ teller: StateTeller
     ) async throws -> DeployReport {

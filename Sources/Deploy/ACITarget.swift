@@ -56,7 +56,7 @@ public struct ACITarget: Target {
     ///
     /// - Returns: The plan.
     /// - Throws: ``DeployError`` where a secret is missing, or the group could not be; `ARMError`.
-    public func plan() async throws -> DeployPlan {
+    public func plan() async throws -> GroupPlan {
         try await plan(over: try await service.find(name))
     }
 
@@ -70,7 +70,7 @@ public struct ACITarget: Target {
         return group
     }
 
-    func plan(over existing: ContainerGroup?) async throws -> DeployPlan {
+    func plan(over existing: ContainerGroup?) async throws -> GroupPlan {
         var group = ContainerGroup.merging(wish, into: existing, name: name)
         if group.location == nil { group.location = try await service.location() }
         let missing = group.missingSecrets
@@ -89,7 +89,7 @@ public struct ACITarget: Target {
         }
         let faults = GroupRules.faults(of: group, name: name)
         if !faults.isEmpty { throw DeployError("the group \(name): \(faults.joined(separator: "; "))") }
-        return DeployPlan(group, over: existing, name: name)
+        return GroupPlan(group, over: existing, name: name)
     }
 
     private static func names(_ files: [SecretPlace.Kind: SecureText]) -> [String: SecureText] {

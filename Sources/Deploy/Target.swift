@@ -2,6 +2,9 @@
 
 /// A place that containers are deployed to: it checks before anything is changed, plans, does, and watches.
 public protocol Target: Sendable {
+    /// What it is going to do.
+    associatedtype Plan: DeployPlan
+
     /// Looks at everything that can be looked at without changing anything.
     ///
     /// - Returns: What was found, good and bad, in the order it was looked at.
@@ -12,7 +15,7 @@ public protocol Target: Sendable {
     ///
     /// - Returns: The plan.
     /// - Throws: Where the target cannot be asked, or a secret is missing.
-    func plan() async throws -> DeployPlan
+    func plan() async throws -> Plan
 
     /// Does what was planned, watches until it works or does not, and goes back to what worked where it does not.
     ///
@@ -21,7 +24,7 @@ public protocol Target: Sendable {
     ///   - tell: Is told what happens, from any thread.
     /// - Returns: What came of it, also where it failed and was rolled back.
     /// - Throws: Where nothing was changed.
-    func apply(_ plan: DeployPlan, tell: @escaping @Sendable (DeployEvent) -> Void) async throws -> DeployReport
+    func apply(_ plan: Plan, tell: @escaping @Sendable (DeployEvent) -> Void) async throws -> DeployReport
 }
 
 /// Something that was looked at before anything is changed.

@@ -17,6 +17,24 @@ public struct NetworkSettings: Sendable {
         public init(certificateFile: String, keyFile: String) {
             (self.certificateFile, self.keyFile) = (certificateFile, keyFile)
         }
+
+        /// What the files would hold, where there are none.
+        var content: Content?
+
+        struct Content: Hashable {
+            let certificate: [UInt8]
+            let key: [UInt8]
+        }
+
+        /// Certificate and key themselves, which are written nowhere.
+        ///
+        /// - Parameters:
+        ///   - certificate: The certificate and its chain, PEM.
+        ///   - key: The private key, PEM, without a passphrase.
+        public init(certificate: [UInt8], key: [UInt8]) {
+            (certificateFile, keyFile) = ("", "")
+            content = Content(certificate: certificate, key: key)
+        }
     }
 
     /// Files of certificates to trust besides the system's, PEM: `--ca`.
@@ -25,6 +43,10 @@ public struct NetworkSettings: Sendable {
     public var authorityFilesByHost: [String: [String]] = [:]
     /// The file of certificates to trust in place of the system's, as OpenSSL has it; `nil` for the system's.
     public var systemAuthorityFile: String?
+    /// The only certificates to trust, PEM, in place of the system's and all files; `nil` for these.
+    public var onlyAuthorities: [UInt8]?
+    /// The name that a host's certificate must be for, where it is not that of the host; by host in lower case.
+    public var serverNames: [String: String] = [:]
     /// Our certificates by host: `HOST` or `HOST:PORT`.
     public var clientCertificates: [String: ClientCertificate] = [:]
     /// Hosts whose certificates are not verified, and with which plain HTTP is spoken where they have no TLS: `HOST` or

@@ -39,10 +39,13 @@ public final class NetworkTransport: HTTPTransport {
         try Task.checkCancellation()
         let proxy = try settings.proxy.proxy(for: request.url)
         let bodyFault = FirstError()
-        var message = HTTPClientRequest(url: request.url.text)
+        var message = HTTPClientRequest(url: address(request.url))
         message.method = NIOHTTP1.HTTPMethod(rawValue: request.method.rawValue)
         for (name, value) in request.headers.all { message.headers.add(name: name, value: value) }
         if request.headers["User-Agent"] == nil { message.headers.add(name: "User-Agent", value: settings.userAgent) }
+        if settings.serverNames[request.url.host] != nil {
+            message.headers.add(name: "Host", value: request.url.authority)
+        }
         if request.url.isSecure { message.tlsConfiguration = try trust.configuration(for: request.url) }
         let watch = request.body == nil ? nil : SendingWatch()
         if let body = request.body, let watch { message.body = try await stream(body, bodyFault, watch) }
@@ -58,6 +61,12 @@ public final class NetworkTransport: HTTPTransport {
             if let fault = bodyFault.value { throw fault }
             throw await explain(error, request.url, proxy)
         }
+    }
+
+    /// The address; under another name, which the client looks up as the host, where the certificate has that one.
+    private func address(_ url: HTTPURL) -> String {
+        guard url.isSecure, let name = settings.serverNames[url.host] else { return url.text }
+        return "https://\(name):\(url.port)\(url.target)"
     }
 
     /// Sends a request, and gives it up when its body is not taken.
@@ -104,6 +113,7 @@ public final class NetworkTransport: HTTPTransport {
             // HTTPSession bounds requests. A bound here would have an upload wait for the download that it reads from.
             configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 256
             configuration.connectionPool.idleTimeout = .seconds(30)
+            configuration.dnsOverride = Dictionary(settings.serverNames.map { ($0.value, $0.key) }) { $1 }
             if let proxy {
                 configuration.proxy = .server(
                     host: proxy.url.host,

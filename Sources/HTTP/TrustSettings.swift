@@ -31,6 +31,12 @@ final class TrustSettings: Sendable {
         var authorities: [NIOSSLCertificate] = []
         for file in files { authorities += try TrustSettings.certificates(file, "--ca") }
         if !authorities.isEmpty { configuration.additionalTrustRoots = [.certificates(authorities)] }
+        if let only = settings.onlyAuthorities {
+            configuration.trustRoots = .certificates(
+                try TrustSettings.certificates(only, "the authority of \(url.authority)")
+            )
+            configuration.additionalTrustRoots = []
+        }
         for (name, bytes) in settings.pinnedCertificates where url.isNamed(name) {
             guard let certificate = try? NIOSSLCertificate(bytes: bytes, format: .der) else { continue }
             configuration.trustRoots = .certificates([certificate])
@@ -38,7 +44,17 @@ final class TrustSettings: Sendable {
         }
         if settings.isInsecure(url) { configuration.certificateVerification = .none }
         for (name, ours) in settings.clientCertificates where url.isNamed(name) {
-            let chain = try TrustSettings.certificates(ours.certificateFile, "the client certificate of \(name)")
+            let what = "the client certificate of \(name)"
+            if let content = ours.content {
+                let chain = try TrustSettings.certificates(content.certificate, what)
+                configuration.certificateChain = chain.map { .certificate($0) }
+                guard let key = try? NIOSSLPrivateKey(bytes: content.key, format: .pem) else {
+                    throw ServerError(.badSettings, "the key of \(what) cannot be read (PEM, no passphrase)")
+                }
+                configuration.privateKey = .privateKey(key)
+                continue
+            }
+            let chain = try TrustSettings.certificates(ours.certificateFile, what)
             configuration.certificateChain = chain.map { .certificate($0) }
             do {
                 configuration.privateKey = .privateKey(try NIOSSLPrivateKey(file: ours.keyFile, format: .pem))
@@ -50,6 +66,14 @@ final class TrustSettings: Sendable {
             }
         }
         return configuration
+    }
+
+    private static func certificates(_ content: [UInt8], _ what: String) throws(ServerError) -> [NIOSSLCertificate] {
+        let found = (try? NIOSSLCertificate.fromPEMBytes(content)) ?? []
+        guard !found.isEmpty else {
+            throw ServerError(.badSettings, "\(what): there are no certificates to be read in it (PEM)")
+        }
+        return found
     }
 
     private static func certificates(_ file: String, _ what: String) throws(ServerError) -> [NIOSSLCertificate] {

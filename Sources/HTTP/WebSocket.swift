@@ -43,13 +43,16 @@ public final class WebSocket: Sendable {
     ///   - address: `wss://HOST…`, or `ws://HOST…`, which only a host of this machine may be.
     ///   - headers: Sent with the request that opens it.
     ///   - settings: How servers are reached.
+    ///   - refusal: Makes an error of a refusal: of the answer's status, and the first 64 KiB of its body; `nil` for a
+    ///     ``ServerError`` that names the status.
     ///   - body: What to do with it; the websocket is closed when it returns.
     /// - Returns: What the function returns.
-    /// - Throws: ``ServerError`` where it cannot be opened; what the function throws.
+    /// - Throws: ``ServerError`` where it cannot be opened; what `refusal` makes; what the function throws.
     public static func open<Value: Sendable>(
         _ address: String,
         headers: HTTPFields = [:],
         settings: NetworkSettings = NetworkSettings(),
+        refusal: (@Sendable (Int, [UInt8]) -> any Error)? = nil,
         _ body: (WebSocket) async throws -> Value
     ) async throws -> Value {
         let url = try url(address)
@@ -58,10 +61,18 @@ public final class WebSocket: Sendable {
         let inbox = WebSocketInbox()
         let socket: WebSocket
         do {
-            let dialer = WebSocketDialer(url: url, proxy: proxy, settings: settings, headers: headers, inbox: inbox)
+            let dialer = WebSocketDialer(
+                url: url,
+                proxy: proxy,
+                settings: settings,
+                headers: headers,
+                inbox: inbox,
+                refusal: refusal
+            )
             socket = WebSocket(try await dialer.dial(), inbox, fault)
         } catch {
             if Task.isCancelled || error is CancellationError { throw CancellationError() }
+            if let refused = error as? RefusedUpgrade { throw refused.error }
             throw fault.error(for: error)
         }
         do {
@@ -90,6 +101,9 @@ public final class WebSocket: Sendable {
         }
         return url
     }
+
+    /// The protocol that the server chose of those in `Sec-WebSocket-Protocol`; `nil` where it chose none.
+    public var subprotocol: String? { inbox.subprotocol }
 
     /// Sends a message, and waits until it has gone out.
     ///
@@ -135,12 +149,18 @@ final class WebSocketInbox: Sendable {
         var messages: [WebSocket.Message] = []
         var waiter: CheckedContinuation<WebSocket.Message?, any Error>?
         var end: Result<Void, any Error>?
+        var subprotocol: String?
     }
 
     private let state = Mutex(State())
 
     /// Whether nobody would have to wait for a message: nothing more needs to be read then.
     var isFull: Bool { state.withLock { !$0.messages.isEmpty } }
+
+    var subprotocol: String? {
+        get { state.withLock { $0.subprotocol } }
+        set { state.withLock { $0.subprotocol = newValue } }
+    }
 
     func add(_ message: WebSocket.Message) {
         let waiter = state.withLock { state in

@@ -13,6 +13,8 @@ struct WebSocketDialer {
     let settings: NetworkSettings
     let headers: HTTPFields
     let inbox: WebSocketInbox
+    /// Makes an error of the status and body of a refusal.
+    let refusal: (@Sendable (Int, [UInt8]) -> any Error)?
 
     func dial() async throws -> any Channel {
         let first = proxy?.url ?? url
@@ -60,24 +62,24 @@ struct WebSocketDialer {
     private func upgrade(_ channel: any Channel, _ tls: TLSConfiguration?, _ done: EventLoopPromise<Void>) throws {
         let pipeline = channel.pipeline.syncOperations
         if let tls {
-            let isAddress = IPAddress(url.host) != nil
+            let name = settings.serverNames[url.host] ?? url.host
+            let isAddress = IPAddress(name) != nil
             let context = try NIOSSLContext(configuration: tls)
-            try pipeline.addHandler(
-                NIOSSLClientHandler(context: context, serverHostname: isAddress ? nil : url.host)
-            )
+            try pipeline.addHandler(NIOSSLClientHandler(context: context, serverHostname: isAddress ? nil : name))
         }
         let inbox = inbox
         let upgrader = NIOWebSocketClientUpgrader(
             requestKey: NIOWebSocketClientUpgrader.randomRequestKey(),
             maxFrameSize: 1 << 20,
-            upgradePipelineHandler: { channel, _ in
-                channel.eventLoop.makeCompletedFuture {
+            upgradePipelineHandler: { channel, head in
+                inbox.subprotocol = head.headers.first(name: "Sec-WebSocket-Protocol")
+                return channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(WebSocketReader(inbox))
                     done.succeed()
                 }
             }
         )
-        let refusal = UpgradeRefusal(done, url)
+        let refusal = UpgradeRefusal(done, url, refusal)
         try pipeline.addHTTPClientHandlers(
             withClientUpgrade: (
                 upgraders: [upgrader],
@@ -117,23 +119,47 @@ private final class TunnelAnswer: ChannelInboundHandler, RemovableChannelHandler
     func errorCaught(context: ChannelHandlerContext, error: any Error) { done.fail(error) }
 }
 
+/// What the caller makes of a refusal.
+struct RefusedUpgrade: Error {
+    let error: any Error
+}
+
 /// Says why a server does not open a websocket.
 private final class UpgradeRefusal: ChannelInboundHandler, RemovableChannelHandler, @unchecked Sendable {
     // SAFETY: used on the channel's event loop only.
     typealias InboundIn = HTTPClientResponsePart
     private let done: EventLoopPromise<Void>
     private let url: HTTPURL
+    private let explain: (@Sendable (Int, [UInt8]) -> any Error)?
+    private var status: Int?
+    private var body: [UInt8] = []
 
-    init(_ done: EventLoopPromise<Void>, _ url: HTTPURL) { (self.done, self.url) = (done, url) }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard case .head(let head) = unwrapInboundIn(data) else { return }
-        done.fail(
-            ServerError(.malformed, "\(url.authority) opens no websocket: it answered \(head.status.code)", url: url)
-        )
+    init(
+        _ done: EventLoopPromise<Void>,
+        _ url: HTTPURL,
+        _ explain: (@Sendable (Int, [UInt8]) -> any Error)?
+    ) {
+        (self.done, self.url, self.explain) = (done, url, explain)
     }
 
-    func channelInactive(context: ChannelHandlerContext) { done.fail(ChannelError.eof) }
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(let head):
+            status = Int(head.status.code)
+            if explain == nil { end() }
+        case .body(let bytes):
+            if body.count < 64 << 10 { body += bytes.readableBytesView }
+        case .end: end()
+        }
+    }
+
+    private func end() {
+        guard let status else { return done.fail(ChannelError.eof) }
+        if let explain { return done.fail(RefusedUpgrade(error: explain(status, body))) }
+        done.fail(ServerError(.malformed, "\(url.authority) opens no websocket: it answered \(status)", url: url))
+    }
+
+    func channelInactive(context: ChannelHandlerContext) { end() }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { done.fail(error) }
 }

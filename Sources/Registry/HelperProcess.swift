@@ -29,18 +29,22 @@ public enum HelperProcess {
     ///   - environment: Its environment.
     ///   - seconds: How long it may take.
     ///   - keepsErrors: Whether what it writes to standard error is kept; else it goes nowhere.
+    ///   - hears: Is given what is kept of standard error as it comes.
     /// - Returns: What came of it.
     public static func run(
         _ arguments: [String],
         input: [UInt8],
         environment: [String: String],
         seconds: Int = 120,
-        keepsErrors: Bool = false
+        keepsErrors: Bool = false,
+        hears: @escaping @Sendable ([UInt8]) -> Void = { _ in }
     ) async -> Outcome {
         await withCheckedContinuation { continuation in
             DispatchQueue.global()
                 .async {
-                    continuation.resume(returning: blocking(arguments, input, environment, seconds, keepsErrors))
+                    continuation.resume(
+                        returning: blocking(arguments, input, environment, seconds, keepsErrors, hears)
+                    )
                 }
         }
     }
@@ -50,7 +54,8 @@ public enum HelperProcess {
         _ input: [UInt8],
         _ environment: [String: String],
         _ seconds: Int,
-        _ keepsErrors: Bool
+        _ keepsErrors: Bool,
+        _ hears: ([UInt8]) -> Void
     ) -> Outcome {
         guard let path = find(arguments[0], environment["PATH"]) else { return .absent }
         var (toChild, fromChild, errors): ([Int32], [Int32], [Int32]) = ([-1, -1], [-1, -1], [-1, -1])
@@ -71,7 +76,7 @@ public enum HelperProcess {
         write(input, to: toChild[1])
         close(toChild[1])
         toChild[1] = -1
-        let output = read([fromChild[0], errors[0]].filter { $0 >= 0 }, seconds)
+        let output = read([fromChild[0], errors[0]].filter { $0 >= 0 }, seconds, hears)
         if output == nil { kill(child, SIGKILL) }
         var status: Int32 = 0
         while waitpid(child, &status, 0) < 0, errno == EINTR {}
@@ -180,7 +185,11 @@ public enum HelperProcess {
     }
 
     /// Reads files to their ends, each as far as the longest answer; `nil` where they do not come in time.
-    private static func read(_ descriptors: [Int32], _ seconds: Int) -> [[UInt8]]? {
+    private static func read(
+        _ descriptors: [Int32],
+        _ seconds: Int,
+        _ hears: ([UInt8]) -> Void
+    ) -> [[UInt8]]? {
         let deadline = ContinuousClock.now + .seconds(seconds)
         var results = descriptors.map { _ in [UInt8]() }
         var open = Array(descriptors.indices)
@@ -195,6 +204,7 @@ public enum HelperProcess {
                 let count = buffer.withUnsafeMutableBytes { Glibc.read(descriptors[index], $0.baseAddress, $0.count) }
                 if count < 0, errno == EINTR { continue }
                 if count > 0 { results[index] += buffer[..<count] }
+                if count > 0, index == 1 { hears(Array(buffer[..<count])) }
                 if count <= 0 || results[index].count >= longest { open.removeAll { $0 == index } }
             }
         }

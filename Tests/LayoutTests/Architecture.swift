@@ -36,7 +36,8 @@ enum Architecture {
                 "HTTPTypes", "HummingbirdCore", "HummingbirdTLS", "Logging", "NIOCore", "NIOPosix", "NIOSSL",
             ])
         ),
-        "Kubernetes": Room(ours: ["HTTP"], outside: ["Yams"]),
+        // Registry for the programs that credentials are asked of.
+        "Kubernetes": Room(ours: ["HTTP", "OCI", "Registry"], outside: system.union(["Yams"])),
         // Archive for its SHA-256 and signatures.
         "Azure": Room(ours: ["Archive", "HTTP", "OCI", "Registry"], outside: system),
         // CCrypto for certificates, and for tokens signed with the keys of others.

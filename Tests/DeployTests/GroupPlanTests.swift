@@ -6,20 +6,20 @@ import TestSupport
 import Testing
 
 @Suite("Plans of a deployment")
-struct DeployPlanTests {
-    private func plan(_ change: (inout GroupWish) -> Void, over start: GroupWish = Groups.small) throws -> DeployPlan {
+struct GroupPlanTests {
+    private func plan(_ change: (inout GroupWish) -> Void, over start: GroupWish = Groups.small) throws -> GroupPlan {
         let existing = try Groups.given(ContainerGroup.merging(start, into: nil, name: "web"))
         var wish = GroupWish()
         wish.containers = [ContainerWish()]
         change(&wish)
         var group = ContainerGroup.merging(wish, into: existing, name: "web")
         for place in group.missingSecrets { group.fill(place, SecureText("again")) }
-        return DeployPlan(group, over: existing, name: "web")
+        return GroupPlan(group, over: existing, name: "web")
     }
 
     @Test("A new group is made")
     func create() {
-        let plan = DeployPlan(ContainerGroup.merging(Groups.small, into: nil, name: "web"), over: nil, name: "web")
+        let plan = GroupPlan(ContainerGroup.merging(Groups.small, into: nil, name: "web"), over: nil, name: "web")
 
         #expect(plan.action == .create)
         #expect(plan.text.hasPrefix("create web: web from \(Groups.image)\n"))
@@ -62,7 +62,7 @@ struct DeployPlanTests {
             )
         )
         #expect(plan.text.contains("its address 20.1.2.3 stays"))
-        #expect(plan.group.tags[DeployPlan.goodTag] == Groups.image)
+        #expect(plan.group.tags[GroupPlan.goodTag] == Groups.image)
         #expect(plan.lastGood?.containers[0].image == Groups.image)
         #expect(plan.lastGood?.missingSecrets.isEmpty == true)
     }
@@ -103,11 +103,11 @@ struct DeployPlanTests {
     @Test("A group that does not run goes back to the image that did")
     func brokenGroup() throws {
         var start = Groups.small
-        start.tags = [DeployPlan.goodTag: "myacr.azurecr.io/web@sha256:good"]
+        start.tags = [GroupPlan.goodTag: "myacr.azurecr.io/web@sha256:good"]
         let sent = ContainerGroup.merging(start, into: nil, name: "web")
         let existing = try Groups.given(sent, state: "Waiting")
 
-        let plan = DeployPlan(sent, over: existing, name: "web")
+        let plan = GroupPlan(sent, over: existing, name: "web")
 
         #expect(plan.lastGood?.containers[0].image == "myacr.azurecr.io/web@sha256:good")
     }
