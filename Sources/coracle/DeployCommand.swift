@@ -56,6 +56,12 @@ struct UpCommand: AsyncParsableCommand {
               coracle up
               coracle logs -f
               coracle down
+
+            Where a compose.yaml is here, or -f names one, all its services are built, pushed and run as one container \
+            group; what a group cannot do is said with file, line and key, before anything is built (coracle check \
+            compose.yaml says the same).
+
+              coracle up -f compose.yaml -f compose.prod.yaml -g demo --registry myacr
             """
     )
 
@@ -71,12 +77,18 @@ struct UpCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The file that remembers; else CORACLE_CONFIG, else coracle.yaml.", valueName: "file"))
     var config: String?
 
+    @OptionGroup(title: "Several services") var compose: ComposeFlags
     @OptionGroup(title: "Group") var place: DeployPlaceFlags
     @OptionGroup(title: "Container") var container: DeployContainerFlags
     @OptionGroup var mode: DeployModeFlags
 
     mutating func run() async throws {
+        let files = compose.files(taking: &mode.file)
         var deploy = try mode.deploy(place, container)
+        (deploy.options.composeFiles, deploy.options.profiles) = (files, compose.profile)
+        guard context == nil || files.isEmpty else {
+            throw ExitReason(.usage, "a context and a compose file are given both")
+        }
         guard context == nil || image == nil else { throw ExitReason(.usage, "a context and --image are given both") }
         (deploy.options.target, deploy.options.context, deploy.options.image) = (target, context, image)
         let up = Up(deploy, config: config, environment: Environment.all)

@@ -182,7 +182,7 @@ struct DeployModeFlags: ParsableArguments {
     @OptionGroup var registryAccess: RegistryFlags
 
     @Option(name: .shortAndLong, help: "The Dockerfile; Dockerfile in the context by default.")
-    var file: String?
+    var file: [String] = []
 
     @Option(help: ArgumentHelp("The stage to build; the last one by default.", valueName: "stage"))
     var buildTarget: String?
@@ -235,7 +235,8 @@ struct DeployModeFlags: ParsableArguments {
         var deploy = DeployImage(try store.workspace, environment: Environment.all)
         place.apply(to: &deploy.options)
         container.apply(to: &deploy.options)
-        (deploy.options.file, deploy.options.stage, deploy.options.buildArguments) = (file, buildTarget, buildArg)
+        guard file.count < 2 else { throw ExitReason(.usage, "--file names two Dockerfiles: \(file[0]) and \(file[1])") }
+        (deploy.options.file, deploy.options.stage, deploy.options.buildArguments) = (file.first, buildTarget, buildArg)
         deploy.options.buildContexts = buildContext
         (deploy.options.registry, deploy.options.repository) = (registry, repository)
         deploy.access = try registryAccess.access
@@ -251,6 +252,7 @@ struct DeployModeFlags: ParsableArguments {
         let view = progress.view(isQuiet: quiet)
         var watcher = DeployImage.Watcher()
         (watcher.build, watcher.transfer) = ({ view.show($0) }, { view.show($0) })
+        watcher.fault = { if quiet { Output.note($0) } else { view.show(line: $0) } }
         if !quiet { watcher.line = { view.show(line: $0) } }
         let outcome: DeployImage.Outcome
         do {

@@ -41,6 +41,8 @@ public struct DeployImage: Sendable {
         public var transfer: @Sendable (TransferProgress) -> Void = { _ in }
         /// A line on the deployment.
         public var line: @Sendable (String) -> Void = { _ in }
+        /// What is wrong with files that somebody wrote, several lines.
+        public var fault: @Sendable (String) -> Void = { _ in }
 
         /// Tells nobody.
         public init() {}
@@ -104,13 +106,7 @@ public struct DeployImage: Sendable {
     }
 
     private func deploy(_ watcher: Watcher) async throws -> Outcome {
-        var form: Template.Form?
-        if case .emit(let text) = mode {
-            form = Template.Form(rawValue: text)
-            if form == nil {
-                throw ExitReason(.usage, "--emit \"\(text)\" is none of \(Self.forms.joined(separator: ", "))")
-            }
-        }
+        let form = try form()
         let place = try await Deployment.Place(options, access, environment) { watcher.line($0) }
         var wish = try DeployWish(options: options, environment: environment).group()
         warn(watcher)
@@ -120,6 +116,18 @@ public struct DeployImage: Sendable {
         try refuse(target.checkImages() + images.findings, watcher)
         if let form { return try await emit(form, place, target) }
         if images.isChecked == false { try refuse(try await target.check(), watcher) }
+        return try await finish(target, watcher)
+    }
+
+    /// The form that `--emit` names; `nil` without it.
+    func form() throws(ExitReason) -> Template.Form? {
+        guard case .emit(let text) = mode else { return nil }
+        if let form = Template.Form(rawValue: text) { return form }
+        throw ExitReason(.usage, "--emit \"\(text)\" is none of \(Self.forms.joined(separator: ", "))")
+    }
+
+    /// Plans, and does it where it is to be done.
+    func finish(_ target: ACITarget, _ watcher: Watcher) async throws -> Outcome {
         let plan = try await target.plan()
         if case .dryRun = mode { return Outcome(text: plan.text, json: plan.json.canonical, failure: nil) }
         for line in plan.text.split(separator: "\n") { watcher.line(String(line)) }
@@ -138,7 +146,7 @@ public struct DeployImage: Sendable {
         }
     }
 
-    private func target(
+    func target(
         _ place: Deployment.Place,
         _ wish: GroupWish,
         _ facts: [ImageFacts],
@@ -153,7 +161,7 @@ public struct DeployImage: Sendable {
         return target
     }
 
-    private func refuse(_ findings: [DeployFinding], _ watcher: Watcher) throws(ExitReason) {
+    func refuse(_ findings: [DeployFinding], _ watcher: Watcher) throws(ExitReason) {
         for finding in findings {
             switch finding.level {
             case .good: watcher.line("checked \(finding.what): \(finding.message)")
@@ -170,7 +178,7 @@ public struct DeployImage: Sendable {
         throw ExitReason(.cloud, "nothing was changed: \(first.message)", hint: first.hint)
     }
 
-    private func emit(_ form: Template.Form, _ place: Deployment.Place, _ target: ACITarget) async throws -> Outcome {
+    func emit(_ form: Template.Form, _ place: Deployment.Place, _ target: ACITarget) async throws -> Outcome {
         let group = try await target.merged()
         let faults = GroupRules.faults(of: group, name: place.name)
         if let fault = faults.first { throw ExitReason(.usage, "the group \(place.name): \(fault)") }
@@ -179,7 +187,7 @@ public struct DeployImage: Sendable {
         return Outcome(text: text, json: text, failure: nil)
     }
 
-    private func outcome(_ report: DeployReport, _ watcher: Watcher) -> Outcome {
+    func outcome(_ report: DeployReport, _ watcher: Watcher) -> Outcome {
         let text = (report.url ?? report.name) + "\n"
         let json = report.json.canonical + "\n"
         switch report.outcome {
@@ -293,17 +301,8 @@ extension DeployImage {
             images.findings += [choice.finding ?? seen.map { DeployFinding("pull", .good, $0) }].compactMap { $0 }
         }
         wish.containers[index].image = facts.reference.description
-        let (ports, probe) = facts.defaults
-        wish.containers[index].defaults.ports = ports.compactMap { try? ContainerGroup.Port($0) }
-        guard let probe, let check = facts.config.healthcheck else { return }
-        var liveness = Probe(.command(probe))
-        let seconds = { (nanoseconds: Int64) -> Int? in
-            nanoseconds > 0 ? max(1, Int((nanoseconds + 999_999_999) / 1_000_000_000)) : nil
-        }
-        // Docker's defaults: every 30 s, for 30 s, three times.
-        (liveness.period, liveness.timeout) = (seconds(check.interval) ?? 30, seconds(check.timeout) ?? 30)
-        (liveness.delay, liveness.failures) = (seconds(check.startPeriod), check.retries > 0 ? check.retries : 3)
-        wish.containers[index].defaults.liveness = liveness
+        wish.containers[index].defaults.ports = facts.defaults.ports.compactMap { try? ContainerGroup.Port($0) }
+        wish.containers[index].defaults.liveness = facts.liveness
     }
 
     private func add(_ credential: GroupWish.Credential, to wish: inout GroupWish) {

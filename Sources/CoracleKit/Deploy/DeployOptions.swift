@@ -87,6 +87,10 @@ public struct DeployOptions: Sendable {
     public var containerName: String?
     /// `--secret-source`.
     public var secretSources: [String] = []
+    /// `--compose`: files that describe several services.
+    public var composeFiles: [String] = []
+    /// `--profile`: which of their services are wanted beside those of no profile.
+    public var profiles: [String] = []
 
     /// Nothing is said.
     public init() {}
@@ -118,6 +122,7 @@ public struct DeployOptions: Sendable {
         ("subnet", .text(\.subnet)), ("zone", .list(\.zones)), ("tag", .list(\.tags)), ("sku", .text(\.sku)),
         ("priority", .text(\.priority)), ("container-name", .text(\.containerName)),
         ("container", .list(\.containers)), ("secret-source", .list(\.secretSources)),
+        ("compose", .list(\.composeFiles)), ("profile", .list(\.profiles)),
     ]
 
     /// What is said here, and for the rest what is remembered.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Azure
+internal import DockerfileSyntax
 internal import OCI
 
 /// A project as one container group: a container for each service, all with one address.

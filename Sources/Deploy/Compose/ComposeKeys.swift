@@ -16,7 +16,11 @@ extension ComposeKey {
             .refused("Container Instances gives no capabilities beyond the usual ones", "run it on AKS, or without"),
             .expressed
         ),
-        .init("services.*.cap_drop", .harmless("all containers have the usual capabilities"), .expressed),
+        .init(
+            "services.*.cap_drop",
+            .harmless("all containers have the usual capabilities"),
+            .harmless("all are dropped, but those that root needs to become somebody else, and those of cap_add")
+        ),
         .init("services.*.cgroup", both: .refused("the host's control groups are not for containers")),
         .init("services.*.cgroup_parent", both: .harmless(alike)),
         .init("services.*.container_name", both: .harmless("it is called like its service")),
@@ -35,27 +39,26 @@ extension ComposeKey {
             .expressed
         ),
         .init("services.*.gpus", .refused(gpu), .refused("GPUs are not asked for here", "x-aks: resources: nvidia.com/gpu: 1")),
-        .init("services.*.group_add", .refused("further groups cannot be given", "USER user:group in the Dockerfile"), .expressed),
+        .init("services.*.group_add", both: .refused("further groups cannot be given", "USER user:group in the Dockerfile")),
         .init("services.*.hostname", .harmless("the group's containers share a name that Azure gives"), .expressed),
         .init("services.*.init", both: .harmless("its program is the first process: it has to reap its children")),
         .init("services.*.ipc", both: .refused("containers share no memory with others")),
         .init("services.*.isolation", both: .refused("there are no Windows containers here")),
         .init("services.*.labels", .harmless("containers of a group have no labels"), .expressed),
-        .init("services.*.label_file", .harmless("containers of a group have no labels"), .expressed),
+        .init("services.*.label_file", .harmless("containers of a group have no labels"), .refused("labels are read from the compose file only", "labels:")),
         .init("services.*.logging", both: .harmless("logs are kept where coracle logs reads them")),
         .init("services.*.mac_address", both: .refused("the network's addresses are given by Azure")),
         .init("services.*.models", both: .refused("there is no runner of models", "a service of its own that serves it")),
         .init("services.*.pid", both: .refused("processes of others are not to be seen")),
         .init(
             "services.*.post_start",
-            .refused("nothing is run in a container after its start", "put it into the entrypoint"),
-            .expressed
+            both: .refused("nothing is run in a container after its start", "put it into the entrypoint")
         ),
         .init(
             "services.*.pre_start",
             both: .refused("no step before the start yet", "put it into the entrypoint")
         ),
-        .init("services.*.pre_stop", .refused("nothing is run in a container before its end"), .expressed),
+        .init("services.*.pre_stop", both: .refused("nothing is run in a container before its end", "let it handle SIGTERM")),
         .init("services.*.privileged", .refused("Container Instances has no privileged containers", "run it on AKS"), .expressed),
         .init("services.*.provider", both: .refused("no other program makes services", "run it for itself, before")),
         .init("services.*.pull_policy", both: .harmless("images are pulled by their digests")),
@@ -67,12 +70,12 @@ extension ComposeKey {
             .harmless("all containers have the usual rights, each group in a machine of its own"),
             .expressed
         ),
-        .init("services.*.stdin_open", both: .harmless("nobody is at its standard input")),
+        .init("services.*.stdin_open", .harmless("nobody is at its standard input"), .expressed),
         .init("services.*.stop_grace_period", .harmless("Azure decides how long it waits"), .expressed),
         .init("services.*.stop_signal", both: .harmless("it gets SIGTERM: STOPSIGNAL is the image's")),
         .init("services.*.storage_opt", both: .harmless(alike)),
         .init("services.*.sysctls", .refused("kernel parameters cannot be set"), .expressed),
-        .init("services.*.tty", both: .harmless("nobody is at its terminal")),
+        .init("services.*.tty", .harmless("nobody is at its terminal"), .expressed),
         .init("services.*.ulimits", both: .harmless("limits of processes are those of the node")),
         .init("services.*.use_api_socket", both: .refused("there is no engine to ask")),
         .init(

@@ -96,3 +96,22 @@ struct ComposeFit {
         "services.*.logging.driver": ["json-file", "local"],
     ]
 }
+
+extension ComposeProject {
+    /// What a target leaves out, does otherwise or cannot do, as far as it is known without images.
+    ///
+    /// - Parameters:
+    ///   - target: Where it would run.
+    ///   - read: Gives the bytes of a file; `nil` where there is none.
+    /// - Returns: What is doubtful, in the order of its places.
+    /// - Throws: ``ComposeError`` where it cannot run there.
+    public func problems(
+        for target: ComposeTarget,
+        read: (String) throws -> [UInt8]?
+    ) throws(ComposeError) -> [ComposeProblem] {
+        switch target {
+        case .aci: return try ComposeGroup(self, read: read).warnings
+        case .aks: return try ComposeWorkloads(self, read: read).warnings
+        }
+    }
+}
