@@ -2,6 +2,7 @@
 internal import Archive
 internal import Azure
 internal import HTTP
+internal import Kubernetes
 internal import OCI
 internal import Registry
 internal import Store
@@ -108,6 +109,8 @@ extension ExitReason {
         case let error as ServerError: return ExitReason(.registry, error.message, hint: error.hint)
         case let error as AzureError: return ExitReason(error)
         case let error as ARMError: return ExitReason(.cloud, error.description, hint: error.remedy)
+        case let error as KubernetesError: return ExitReason(error)
+        case let error as WorkloadError: return ExitReason(.usage, error.description)
         case let error as ContentError: return ExitReason(.registry, error.message)
         case let error as StoreError: return ExitReason(error)
         case let error as ArchiveError: return ExitReason(.step, error.message)
@@ -134,5 +137,15 @@ extension ExitReason {
         // The message of "there is none" has the trace in it.
         let message = error.message + (error.kind == .unavailable ? "" : others)
         self.init(codes[error.kind] ?? .credentials, message, hint: error.hint)
+    }
+}
+
+extension ExitReason {
+    /// Why a cluster did not do something.
+    init(_ error: KubernetesError) {
+        let codes: [KubernetesError.Code: Code] = [
+            .settings: .usage, .credentials: .credentials, .network: .registry,
+        ]
+        self.init(codes[error.code] ?? .cloud, error.message, hint: error.hint)
     }
 }

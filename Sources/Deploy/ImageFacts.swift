@@ -13,6 +13,8 @@ public struct ImageFacts: Sendable {
     public let layers: [MediaType]
     /// Its configuration.
     public let config: ImageConfig
+    /// Its layers, the lowest first; empty where nobody looked.
+    public var content: [Descriptor] = []
 
     /// Facts.
     ///
@@ -27,7 +29,7 @@ public struct ImageFacts: Sendable {
     }
 
     /// The image with the beginning of its digest.
-    private var shown: String {
+    var shown: String {
         "\(reference.domain)/\(reference.repository)@" + (reference.digest ?? "").dropFirst(7).prefix(12)
     }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import HTTP
-public import OCI
+internal import OCI
 
 /// Where a cluster is, and who we are there: what a context of a kubeconfig says, its files read.
 public struct ClusterAccess: Sendable {

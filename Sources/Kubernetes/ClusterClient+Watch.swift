@@ -29,13 +29,32 @@ extension ClusterClient {
         _ selection: Selection = Selection(),
         _ take: (WatchEvent) async throws -> Bool
     ) async throws {
+        try await watch(kind, selection, listing: true, take)
+    }
+
+    /// Watches what comes from now on; what there is, which may be much, is not listed.
+    func watchNew(
+        _ kind: ResourceKind,
+        _ selection: Selection,
+        _ take: (WatchEvent) async throws -> Bool
+    ) async throws {
+        try await watch(kind, selection, listing: false, take)
+    }
+
+    private func watch(
+        _ kind: ResourceKind,
+        _ selection: Selection,
+        listing: Bool,
+        _ take: (WatchEvent) async throws -> Bool
+    ) async throws {
         var version: String?
         var failures = 0
         while true {
+            try Task.checkCancellation()
             do {
                 if version == nil {
-                    let (items, start) = try await snapshot(kind, selection)
-                    guard try await take(.all(items)) else { return }
+                    let (items, start) = try await snapshot(kind, selection, isHead: !listing)
+                    if listing { guard try await take(.all(items)) else { return } }
                     version = start
                 }
                 let end = try await follow(kind, selection, from: version ?? "", take)

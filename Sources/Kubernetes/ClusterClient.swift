@@ -101,13 +101,17 @@ public struct ClusterClient: Sendable {
         try await snapshot(kind, selection).items
     }
 
-    /// Lists objects, and says what version of the cluster they are of.
-    func snapshot(_ kind: ResourceKind, _ selection: Selection) async throws -> (items: [JSONValue], version: String) {
+    /// Lists objects, all or the first, and says what version of the cluster they are of.
+    func snapshot(
+        _ kind: ResourceKind,
+        _ selection: Selection,
+        isHead: Bool = false
+    ) async throws -> (items: [JSONValue], version: String) {
         var items: [JSONValue] = []
         var more: String?
         let operation = Operation("list", kind.qualified, place(kind, selection))
         for _ in 0..<1000 {
-            let query = self.query(selection, [("limit", "500"), ("continue", more)])
+            let query = self.query(selection, [("limit", isHead ? "1" : "500"), ("continue", more)])
             let path = kind.path(namespace: place(kind, selection))
             let page = try await ask(ClusterLink.Message(target: path + query), operation)
             for var item in page["items"]?.array ?? [] {
@@ -115,7 +119,9 @@ public struct ClusterClient: Sendable {
                 items.append(item)
             }
             more = page["metadata"]?["continue"]?.string
-            guard more?.isEmpty == false else { return (items, page["metadata"]?["resourceVersion"]?.string ?? "") }
+            guard !isHead, more?.isEmpty == false else {
+                return (items, page["metadata"]?["resourceVersion"]?.string ?? "")
+            }
         }
         throw KubernetesError(.server, "list \(kind.qualified): there is no end to it")
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
-public import HTTP
+internal import HTTP
 
 extension Kubeconfig {
     /// Reads the files that `kubectl` would read: the one that is named, else those of `KUBECONFIG`, else

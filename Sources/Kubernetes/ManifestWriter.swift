@@ -16,7 +16,7 @@ public struct ManifestWriter: Sendable {
     ///   - manifests: In the order in which they are applied.
     ///   - head: Lines of a remark at the top, each without its `#`; may be empty.
     /// - Returns: YAML, each document after a `---` line but the first; ends with a line end.
-    public func write(_ manifests: [Manifest], head: [String] = []) -> String {
+    public func write(_ manifests: [ObjectManifest], head: [String] = []) -> String {
         let top = head.map { "# \($0)\n" }.joined()
         return top + manifests.map { document($0) }.joined(separator: "---\n")
     }
@@ -25,7 +25,7 @@ public struct ManifestWriter: Sendable {
     ///
     /// - Parameter manifest: The manifest; a Secret is written with its secrets.
     /// - Returns: YAML, ends with a line end.
-    public func document(_ manifest: Manifest) -> String {
+    public func document(_ manifest: ObjectManifest) -> String {
         var lines = YAMLLines(comments: manifest.comments)
         lines.remark(at: [], indent: 0)
         lines.write(manifest.json, at: [], indent: 0)
@@ -36,7 +36,7 @@ public struct ManifestWriter: Sendable {
     ///
     /// - Parameter value: The value.
     /// - Returns: YAML, ends with a line end.
-    public func write(_ value: JSONValue) -> String { document(Manifest(value)) }
+    public func write(_ value: JSONValue) -> String { document(ObjectManifest(value)) }
 }
 
 /// YAML in the making.

@@ -77,7 +77,7 @@ extension Workload {
         ///   - user: The user.
         ///   - password: The password.
         public init(pulling name: String, from registry: String, user: String, password: String) {
-            let auth = Manifest.base64(Array("\(user):\(password)".utf8))
+            let auth = ObjectManifest.base64(Array("\(user):\(password)".utf8))
             let login: JSONValue = [
                 "username": .string(user), "password": .string(password), "auth": .string(auth),
             ]

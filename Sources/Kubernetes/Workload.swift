@@ -102,7 +102,7 @@ public struct Workload: Sendable {
     ///
     /// - Returns: At least a Deployment; each object is named once.
     /// - Throws: ``WorkloadError`` with everything that a cluster would refuse.
-    public func manifests() throws(WorkloadError) -> [Manifest] {
+    public func manifests() throws(WorkloadError) -> [ObjectManifest] {
         let faults = faults
         if !faults.isEmpty { throw WorkloadError(name, faults) }
         return made

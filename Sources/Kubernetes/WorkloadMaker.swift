@@ -3,13 +3,13 @@ internal import OCI
 
 extension Workload {
     /// The objects, unchecked.
-    var made: [Manifest] {
+    var made: [ObjectManifest] {
         let maker = WorkloadMaker(workload: self)
-        var list: [Manifest] = []
+        var list: [ObjectManifest] = []
         if makesNamespace, let namespace {
             var json: JSONValue = ["apiVersion": "v1", "kind": "Namespace", "metadata": ["name": .string(namespace)]]
             json["metadata"]?["labels"] = ["app.kubernetes.io/managed-by": "coracle"]
-            list.append(Manifest(json))
+            list.append(ObjectManifest(json))
         }
         list += secrets.map { maker.secret($0) }
         list += configMaps.map { maker.configMap($0) }
@@ -55,14 +55,14 @@ struct WorkloadMaker {
 
     // MARK: What containers are given
 
-    func secret(_ secret: Workload.SecretFiles) -> Manifest {
+    func secret(_ secret: Workload.SecretFiles) -> ObjectManifest {
         var json = object("v1", "Secret", secret.name)
         json["type"] = .string(secret.type)
-        json["data"] = .object(secret.files.mapValues { .string(Manifest.base64($0)) })
-        return Manifest(json)
+        json["data"] = .object(secret.files.mapValues { .string(ObjectManifest.base64($0)) })
+        return ObjectManifest(json)
     }
 
-    func configMap(_ map: Workload.ConfigFiles) -> Manifest {
+    func configMap(_ map: Workload.ConfigFiles) -> ObjectManifest {
         var json = object("v1", "ConfigMap", map.name)
         for (key, bytes) in map.files {
             let text = String(validating: bytes, as: UTF8.self)
@@ -71,24 +71,24 @@ struct WorkloadMaker {
                 json["data"]?[key] = .string(text)
             } else {
                 json["binaryData"] = json["binaryData"] ?? [:]
-                json["binaryData"]?[key] = .string(Manifest.base64(bytes))
+                json["binaryData"]?[key] = .string(ObjectManifest.base64(bytes))
             }
         }
-        return Manifest(json)
+        return ObjectManifest(json)
     }
 
-    func claim(_ claim: Workload.Claim) -> Manifest {
+    func claim(_ claim: Workload.Claim) -> ObjectManifest {
         var json = object("v1", "PersistentVolumeClaim", claim.name)
         json["spec"] = [
             "accessModes": [.string(claim.access)], "resources": ["requests": ["storage": .string(claim.size)]],
         ]
         json["spec"]?["storageClassName"] = claim.storageClass.map { .string($0) }
-        return Manifest(json)
+        return ObjectManifest(json)
     }
 
     // MARK: What is about the pods
 
-    func service(_ service: Workload.Service) -> Manifest {
+    func service(_ service: Workload.Service) -> ObjectManifest {
         var annotations = service.annotations
         // Read by the cloud provider of Azure ("Azure load balancer annotations").
         if service.reach == .private {
@@ -108,14 +108,14 @@ struct WorkloadMaker {
             "type": service.reach == .cluster ? "ClusterIP" : "LoadBalancer", "selector": JSONValue(selector),
             "ports": .array(ports),
         ]
-        var manifest = Manifest(json)
+        var manifest = ObjectManifest(json)
         manifest.comments[["spec", "type"]] = workload.remarks[.service]
         return manifest
     }
 
     var serviceName: String { workload.service?.name ?? workload.name }
 
-    func ingress(_ ingress: Workload.Ingress) -> Manifest {
+    func ingress(_ ingress: Workload.Ingress) -> ObjectManifest {
         var json = object("networking.k8s.io/v1", "Ingress", workload.name, ingress.annotations)
         let wanted = ingress.port ?? workload.servicePorts.first?.name ?? "http"
         let port: JSONValue = Int64(wanted).map { ["number": .int($0)] } ?? ["name": .string(wanted)]
@@ -136,12 +136,12 @@ struct WorkloadMaker {
             if !hosts.compactMap({ $0 }).isEmpty { tls["hosts"] = JSONValue(hosts.compactMap { $0 }) }
             json["spec"]?["tls"] = [tls]
         }
-        var manifest = Manifest(json)
+        var manifest = ObjectManifest(json)
         manifest.comments[["spec", "rules"]] = workload.remarks[.ingress]
         return manifest
     }
 
-    func autoscaler(_ scaling: Workload.Autoscaling) -> Manifest {
+    func autoscaler(_ scaling: Workload.Autoscaling) -> ObjectManifest {
         var json = object("autoscaling/v2", "HorizontalPodAutoscaler", workload.name)
         let metrics = [("cpu", scaling.cpu), ("memory", scaling.memory)]
             .compactMap { name, share -> JSONValue? in
@@ -159,20 +159,20 @@ struct WorkloadMaker {
             "minReplicas": .int(Int64(scaling.minimum)), "maxReplicas": .int(Int64(scaling.maximum)),
             "metrics": .array(metrics),
         ]
-        return Manifest(json)
+        return ObjectManifest(json)
     }
 
-    func budget(_ away: Int) -> Manifest {
+    func budget(_ away: Int) -> ObjectManifest {
         var json = object("policy/v1", "PodDisruptionBudget", workload.name)
         json["spec"] = ["maxUnavailable": .int(Int64(away)), "selector": ["matchLabels": JSONValue(selector)]]
-        var manifest = Manifest(json)
+        var manifest = ObjectManifest(json)
         manifest.comments[["spec", "maxUnavailable"]] = "while nodes are drained, so many pods may be away at once"
         return manifest
     }
 
     // MARK: The Deployment
 
-    var deployment: Manifest {
+    var deployment: ObjectManifest {
         var json = object("apps/v1", "Deployment", workload.name, workload.annotations)
         var spec: JSONValue = ["selector": ["matchLabels": JSONValue(selector)]]
         spec["replicas"] = workload.autoscaling == nil ? workload.replicas.map { .int(Int64($0)) } : nil
@@ -183,7 +183,7 @@ struct WorkloadMaker {
         let pod = PodMaker(workload: workload)
         spec["template"] = ["metadata": metadata, "spec": pod.spec]
         json["spec"] = spec
-        var manifest = Manifest(json)
+        var manifest = ObjectManifest(json)
         let remarks = workload.remarks
         manifest.comments = pod.comments
         manifest.comments[["spec", "replicas"]] = remarks[.replicas]

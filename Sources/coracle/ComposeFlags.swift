@@ -15,11 +15,4 @@ struct ComposeFlags: ParsableArguments {
 
     @Option(help: ArgumentHelp("Also the services of this profile; * for all; else COMPOSE_PROFILES.", valueName: "name"))
     var profile: [String] = []
-
-    /// The compose files, those among others included, which lose them.
-    func files(taking others: inout [String]) -> [String] {
-        let among = others.filter { ComposeFiles.isCompose($0) }
-        others.removeAll { ComposeFiles.isCompose($0) }
-        return compose + among
-    }
 }

@@ -27,7 +27,8 @@ struct Coracle: AsyncParsableCommand {
         subcommands: [
             BuildCommand.self, CheckCommand.self, PlanCommand.self, PushCommand.self, PullCommand.self,
             CopyCommand.self, LoginCommand.self, LogoutCommand.self, ImagesCommand.self, TagCommand.self,
-            InspectCommand.self, RunCommand.self, UpCommand.self, DeployCommand.self, ContainersCommand.self,
+            InspectCommand.self, RunCommand.self, UpCommand.self, DiffCommand.self, DeployCommand.self,
+            ContainersCommand.self,
             LogsCommand.self, ExecCommand.self, StopCommand.self, StartCommand.self, DownCommand.self,
             RemoveCommand.self, PruneCommand.self, UsageCommand.self, DoctorCommand.self, RegistryCommand.self,
             VersionCommand.self,

@@ -8,7 +8,7 @@ struct DeployCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "deploy",
         abstract: "Run an image on Azure.",
-        subcommands: [DeployACICommand.self]
+        subcommands: [DeployACICommand.self, DeployAKSCommand.self]
     )
 }
 
@@ -34,12 +34,58 @@ struct DeployACICommand: AsyncParsableCommand {
 
     @OptionGroup(title: "Group") var place: DeployPlaceFlags
     @OptionGroup(title: "Container") var container: DeployContainerFlags
+    @OptionGroup(title: "Container") var group: DeployGroupFlags
     @OptionGroup var mode: DeployModeFlags
 
     mutating func run() async throws {
-        var deploy = try mode.deploy(place, container)
-        if DeployImage.isContext(image) { deploy.options.context = image } else { deploy.options.image = image }
-        try await mode.show { [deploy] in try await deploy.run($0) }
+        let deploy = try mode.deploy { deploy in
+            place.apply(to: &deploy.options)
+            container.apply(to: &deploy.options)
+            group.apply(to: &deploy)
+            if DeployImage.isContext(image) { deploy.options.context = image } else { deploy.options.image = image }
+        }
+        try await mode.show { try await deploy.run($0) }
+    }
+}
+
+/// `coracle deploy aks`.
+struct DeployAKSCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "aks",
+        abstract: "Run an image on Azure Kubernetes Service, or any other cluster.",
+        discussion: """
+            A folder is built and pushed first. The manifests are pinned to the image's digest, and as tight as the image \
+            allows: its user, no capabilities, seccomp, a root file system that can only be read where nothing is written \
+            there. They are applied by server-side apply, so that what others own in them stays theirs. The rollout is \
+            watched, and where it does not work the version before runs again. The URL, else the name, goes to standard \
+            output; with --dry-run what the cluster says it would change; with --emit k8s the manifests, for which no \
+            cluster is asked.
+
+              coracle deploy aks . -g demo -n web --cluster shop --registry myacr
+              coracle deploy aks myacr.azurecr.io/web:1.4 -n web --ip public --http-probe /healthz:8080 --replicas 3
+              coracle deploy aks nginx:1.27 -n web --ingress www.example.com --emit k8s -o k8s/base
+            """
+    )
+
+    @Argument(help: "The image, by its name in a registry; or a build context, a folder.")
+    var image: String
+
+    @OptionGroup(title: "Deployment") var place: ClusterPlaceFlags
+    @OptionGroup(title: "Cluster") var access: ClusterAccessFlags
+    @OptionGroup(title: "Container") var container: DeployContainerFlags
+    @OptionGroup(title: "Kubernetes") var cluster: ClusterFlags
+    @OptionGroup var mode: DeployModeFlags
+
+    mutating func run() async throws {
+        let deploy = try mode.deploy { deploy in
+            place.apply(to: &deploy.options)
+            access.apply(to: &deploy.options)
+            container.apply(to: &deploy.options)
+            try cluster.apply(to: &deploy)
+            deploy.options.target = "aks"
+            if DeployImage.isContext(image) { deploy.options.context = image } else { deploy.options.image = image }
+        }
+        try await mode.show { try await deploy.run($0) }
     }
 }
 
@@ -49,10 +95,11 @@ struct UpCommand: AsyncParsableCommand {
         commandName: "up",
         abstract: "From a Dockerfile to a running URL: build, push, deploy.",
         discussion: """
-            The flags are those of coracle deploy aci. What they say is kept in coracle.yaml in the current folder, so \
+            The flags are those of coracle deploy aci and, with --target aks, coracle deploy aks. What they say is kept in coracle.yaml in the current folder, so \
             that the next coracle up needs none; never a secret: of --secure-env it keeps where the value comes from.
 
               coracle up -g demo --registry myacr
+              coracle up --target aks -g demo --cluster shop --registry myacr
               coracle up
               coracle logs -f
               coracle down
@@ -68,7 +115,7 @@ struct UpCommand: AsyncParsableCommand {
     @Argument(help: "The build context; that of coracle.yaml, else this folder.")
     var context: String?
 
-    @Option(help: "Where it runs: aci.")
+    @Option(help: "Where it runs: aci, the default, or aks.")
     var target: String?
 
     @Option(help: ArgumentHelp("An image of a registry in place of a build context.", valueName: "name"))
@@ -80,18 +127,65 @@ struct UpCommand: AsyncParsableCommand {
     @OptionGroup(title: "Several services") var compose: ComposeFlags
     @OptionGroup(title: "Group") var place: DeployPlaceFlags
     @OptionGroup(title: "Container") var container: DeployContainerFlags
+    @OptionGroup(title: "Container") var group: DeployGroupFlags
+    @OptionGroup(title: "Cluster") var access: ClusterAccessFlags
+    @OptionGroup(title: "Kubernetes") var cluster: ClusterFlags
     @OptionGroup var mode: DeployModeFlags
 
     mutating func run() async throws {
-        let files = compose.files(taking: &mode.file)
-        var deploy = try mode.deploy(place, container)
-        (deploy.options.composeFiles, deploy.options.profiles) = (files, compose.profile)
-        guard context == nil || files.isEmpty else {
-            throw ExitReason(.usage, "a context and a compose file are given both")
-        }
-        guard context == nil || image == nil else { throw ExitReason(.usage, "a context and --image are given both") }
-        (deploy.options.target, deploy.options.context, deploy.options.image) = (target, context, image)
-        let up = Up(deploy, config: config, environment: Environment.all)
+        let up = try prepared()
         try await mode.show { try await up.run($0) }
+    }
+
+    /// What flags say.
+    func prepared() throws -> Up {
+        let deploy = try mode.deploy { deploy in
+            place.apply(to: &deploy.options)
+            container.apply(to: &deploy.options)
+            group.apply(to: &deploy)
+            access.apply(to: &deploy.options)
+            try cluster.apply(to: &deploy)
+            guard context == nil || image == nil else {
+                throw ExitReason(.usage, "a context and --image are given both")
+            }
+            deploy.options.profiles = compose.profile
+            // A compose file may be given as -f, as Compose has it.
+            deploy.options.composeFiles = compose.compose + mode.file.filter { ComposeFiles.isCompose($0) }
+            guard (context == nil && image == nil) || deploy.options.composeFiles.isEmpty else {
+                throw ExitReason(.usage, "a compose file and a context or --image are given both")
+            }
+            (deploy.options.target, deploy.options.context, deploy.options.image) = (target, context, image)
+        }
+        return Up(deploy, config: config, environment: Environment.all)
+    }
+}
+
+/// `coracle diff`.
+struct DiffCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "diff",
+        abstract: "Show what coracle up would change, and change nothing.",
+        discussion: """
+            The flags are those of coracle up. On a cluster it is asked what it would make of the manifests, and what would \
+            be different is shown line by line; secrets never are. What would be built is built, and not pushed.
+
+              coracle diff
+              coracle diff --exit-code --quiet || coracle up
+            """
+    )
+
+    @Flag(help: "End with 1 where something would change.")
+    var exitCode = false
+
+    @OptionGroup var up: UpCommand
+
+    mutating func run() async throws {
+        guard !up.mode.dryRun, up.mode.emit == nil else {
+            throw ExitReason(.usage, "coracle diff changes nothing, with --dry-run and --emit or without")
+        }
+        var prepared = try up.prepared()
+        prepared.deploy.mode = .diff
+        let outcome = try await up.mode.show { [prepared] in try await prepared.run($0) }
+        if exitCode, outcome.hasChanges { throw ExitCode(1) }
     }
 }

@@ -74,7 +74,11 @@ struct DeployPlaceFlags: ParsableArguments {
 struct DeployContainerFlags: ParsableArguments {
     @Option(
         name: .shortAndLong,
-        help: ArgumentHelp("A port that it listens on, PORT[/udp]; those of EXPOSE by default.", valueName: "port")
+        help: ArgumentHelp(
+            "A port that it listens on, PORT[/udp]; those of EXPOSE by default.",
+            discussion: "On Kubernetes SERVICE:PORT has another number at the Service.",
+            valueName: "port"
+        )
     )
     var port: [String] = []
 
@@ -95,9 +99,6 @@ struct DeployContainerFlags: ParsableArguments {
     )
     var secureEnv: [String] = []
 
-    @Option(help: ArgumentHelp("A variable that goes.", valueName: "name"))
-    var envRm: [String] = []
-
     @Option(
         help: ArgumentHelp(
             "The program and its arguments, in place of the image's; empty for these.",
@@ -106,10 +107,15 @@ struct DeployContainerFlags: ParsableArguments {
     )
     var command: String?
 
-    @Option(help: "Processors that are kept for it; 1 by default.")
+    @Option(help: "Processors that are kept for it; 1 by default, on Kubernetes 100m.")
     var cpu: String?
 
-    @Option(help: "Gigabytes of memory that are kept for it; 1.5 by default.")
+    @Option(
+        help: ArgumentHelp(
+            "Gigabytes of memory that are kept for it; 1.5 by default, on Kubernetes 128Mi.",
+            discussion: "On Kubernetes also 512Mi; it is the limit too, unless --memory-limit says another."
+        )
+    )
     var memory: String?
 
     @Option(help: "The most processors that it may use.")
@@ -118,15 +124,14 @@ struct DeployContainerFlags: ParsableArguments {
     @Option(help: "The most gigabytes of memory that it may use.")
     var memoryLimit: String?
 
-    @Option(help: "Always, OnFailure or Never.")
-    var restartPolicy: String?
-
     @Option(
         help: ArgumentHelp(
-            "A volume: NAME:PATH[:ro], or type=azureFile|emptyDir|secret|gitRepo,name=NAME,target=PATH[,readonly],….",
+            "A volume: NAME:PATH[:ro], or type=TYPE,name=NAME,target=PATH[,readonly],….",
             discussion:
                 "azureFile has share=, account=, key=env:VARIABLE; secret has FILE=file:PATH or FILE=env:VARIABLE; "
-                + "gitRepo has repository=, directory=, revision=.",
+                + "emptyDir has nothing more. On Container Instances gitRepo has repository=, directory=, revision=. On "
+                + "Kubernetes configMap is as secret, claim has size=, class=, access=; secret=NAME, config=NAME and "
+                + "claim=NAME are of what is there.",
             valueName: "volume"
         )
     )
@@ -135,7 +140,9 @@ struct DeployContainerFlags: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "How to see that it works: http:PORT/PATH, exec:COMMAND or none; HEALTHCHECK by default.",
-            discussion: ",delay=SECONDS ,period= ,timeout= and ,failures= may follow.",
+            discussion:
+                "On Kubernetes also tcp:PORT and grpc:PORT. ,delay=SECONDS ,period= ,timeout= and ,failures= may "
+                + "follow.",
             valueName: "probe"
         )
     )
@@ -144,9 +151,6 @@ struct DeployContainerFlags: ParsableArguments {
     @Option(help: ArgumentHelp("How to see that it is ready, as --liveness.", valueName: "probe"))
     var readiness: String?
 
-    @Option(help: ArgumentHelp("Which container of the group this is about.", valueName: "name"))
-    var containerName: String?
-
     @Option(
         help: ArgumentHelp(
             "A further container: name=NAME,image=IMAGE[,port=…,env=…,secure-env=…,cpu=…,memory=…,command=…,mount=…].",
@@ -154,6 +158,26 @@ struct DeployContainerFlags: ParsableArguments {
         )
     )
     var container: [String] = []
+
+    func apply(to options: inout DeployOptions) {
+        (options.ports, options.environment, options.environmentFiles) = (port, env, envFile)
+        (options.secureEnvironment, options.command) = (secureEnv, command)
+        (options.cpu, options.memory, options.cpuLimit, options.memoryLimit) = (cpu, memory, cpuLimit, memoryLimit)
+        (options.volumes, options.liveness) = (volume, liveness)
+        (options.readiness, options.containers) = (readiness, container)
+    }
+}
+
+/// What only containers of Container Instances have.
+struct DeployGroupFlags: ParsableArguments {
+    @Option(help: ArgumentHelp("A variable that goes.", valueName: "name"))
+    var envRm: [String] = []
+
+    @Option(help: "Always, OnFailure or Never.")
+    var restartPolicy: String?
+
+    @Option(help: ArgumentHelp("Which container of the group this is about.", valueName: "name"))
+    var containerName: String?
 
     @Option(help: ArgumentHelp("A container that goes.", valueName: "name"))
     var containerRm: [String] = []
@@ -166,13 +190,18 @@ struct DeployContainerFlags: ParsableArguments {
     )
     var secretSource: [String] = []
 
-    func apply(to options: inout DeployOptions) {
-        (options.ports, options.environment, options.environmentFiles) = (port, env, envFile)
-        (options.secureEnvironment, options.removedVariables, options.command) = (secureEnv, envRm, command)
-        (options.cpu, options.memory, options.cpuLimit, options.memoryLimit) = (cpu, memory, cpuLimit, memoryLimit)
-        (options.restartPolicy, options.volumes, options.liveness) = (restartPolicy, volume, liveness)
-        (options.readiness, options.containerName, options.containers) = (readiness, containerName, container)
-        (options.removedContainers, options.secretSources) = (containerRm, secretSource)
+    @Flag(help: "Delete the group and make it anew where Azure cannot change it; its address moves.")
+    var recreate = false
+
+    func apply(to deploy: inout DeployImage) {
+        deploy.mayRecreate = recreate
+        apply(to: &deploy.options)
+    }
+
+    private func apply(to options: inout DeployOptions) {
+        (options.removedVariables, options.restartPolicy) = (envRm, restartPolicy)
+        (options.containerName, options.removedContainers) = (containerName, containerRm)
+        options.secretSources = secretSource
     }
 }
 
@@ -210,12 +239,12 @@ struct DeployModeFlags: ParsableArguments {
     var dryRun = false
 
     @Option(
-        help: ArgumentHelp("Write it as a template without secrets: arm, bicep, or az for a script.", valueName: "form")
+        help: ArgumentHelp(
+            "Write it as a template without secrets: arm, bicep, az for a script, or k8s for manifests.",
+            valueName: "form"
+        )
     )
     var emit: String?
-
-    @Flag(help: "Delete the group and make it anew where Azure cannot change it; its address moves.")
-    var recreate = false
 
     @Flag(help: "Leave what does not work as it is; do not go back to what did.")
     var keepFailed = false
@@ -230,25 +259,26 @@ struct DeployModeFlags: ParsableArguments {
     var json = false
 
     /// What flags say, without an image or a context.
-    func deploy(_ place: DeployPlaceFlags, _ container: DeployContainerFlags) throws -> DeployImage {
+    func deploy(_ apply: (inout DeployImage) throws -> Void) throws -> DeployImage {
         guard !dryRun || emit == nil else { throw ExitReason(.usage, "--dry-run and --emit are given both") }
         var deploy = DeployImage(try store.workspace, environment: Environment.all)
-        place.apply(to: &deploy.options)
-        container.apply(to: &deploy.options)
-        guard file.count < 2 else { throw ExitReason(.usage, "--file names two Dockerfiles: \(file[0]) and \(file[1])") }
-        (deploy.options.file, deploy.options.stage, deploy.options.buildArguments) = (file.first, buildTarget, buildArg)
+        let files = file.filter { !ComposeFiles.isCompose($0) }
+        guard files.count < 2 else { throw ExitReason(.usage, "--file names two Dockerfiles: \(files[0]), \(files[1])") }
+        (deploy.options.file, deploy.options.stage, deploy.options.buildArguments) = (files.first, buildTarget, buildArg)
         deploy.options.buildContexts = buildContext
         (deploy.options.registry, deploy.options.repository) = (registry, repository)
         deploy.access = try registryAccess.access
         deploy.options.subscription = deploy.access.azure.subscription
         deploy.mode = emit.map { .emit($0) } ?? (dryRun ? .dryRun : .apply)
-        (deploy.mayRecreate, deploy.keepsFailed) = (recreate, keepFailed)
+        deploy.keepsFailed = keepFailed
         if Prompt.isPossible { deploy.ask = { Prompt.secret($0) } }
+        try apply(&deploy)
         return deploy
     }
 
     /// Does it, shows it, and prints its result.
-    func show(_ body: (DeployImage.Watcher) async throws -> DeployImage.Outcome) async throws {
+    @discardableResult
+    func show(_ body: (DeployImage.Watcher) async throws -> DeployImage.Outcome) async throws -> DeployImage.Outcome {
         let view = progress.view(isQuiet: quiet)
         var watcher = DeployImage.Watcher()
         (watcher.build, watcher.transfer) = ({ view.show($0) }, { view.show($0) })
@@ -264,5 +294,6 @@ struct DeployModeFlags: ParsableArguments {
         view.finish()
         try Output.result(json ? outcome.json : outcome.text)
         if let failure = outcome.failure { throw failure }
+        return outcome
     }
 }

@@ -8,12 +8,24 @@ internal import Store
 /// Builds what is deployed, and pushes it.
 struct DeployBuild {
     let deploy: DeployImage
-    let place: Deployment.Place
+    let home: Home
+
+    /// What is built for.
+    struct Home: Sendable {
+        /// The deployment's name.
+        let name: String
+        /// The resource group that a registry is looked for in; `nil` where there is none.
+        let resourceGroup: String?
+        /// What the image has to run on.
+        var platform = "linux/amd64"
+        /// Who we are at Azure, asked for only where a registry is looked for.
+        let account: @Sendable () async throws -> AzureAccount
+    }
 
     /// What the image is called: registry, repository, and a tag for people, as the group has it by its digest.
     func name() async throws -> ImageReference {
         let registry = try await registry()
-        let repository = deploy.options.repository ?? place.name
+        let repository = deploy.options.repository ?? home.name
         return try ImageLocator.reference(
             repository.contains(":") ? "\(registry)/\(repository)" : "\(registry)/\(repository):latest"
         )
@@ -23,21 +35,29 @@ struct DeployBuild {
     func registry() async throws -> String {
         if let named = deploy.options.registry {
             if named.contains(".") || named.contains(":") || named == "localhost" { return named }
-            let known = try await place.account.manager.registry(named, in: place.account.subscriptions())
+            let account = try await home.account()
+            let known = try await account.manager.registry(named, in: account.subscriptions())
             guard let known else {
                 throw ExitReason(
                     .usage,
-                    "there is no registry \(named) that \(place.account.tokens.identity.summary) sees",
+                    "there is no registry \(named) that \(account.tokens.identity.summary) sees",
                     hint: "--registry HOST, or az acr create --name \(named) --resource-group … --sku Basic"
                 )
             }
             return known.loginServer
         }
-        let group = place.service.resourceGroup
+        guard let group = home.resourceGroup else {
+            throw ExitReason(
+                .usage,
+                "what is built needs a registry to go to",
+                hint: "--registry HOST, or --resource-group NAME for the only one there"
+            )
+        }
+        let account = try await home.account()
+        let subscription = try await account.subscription()
         let id =
-            "/subscriptions/\(place.service.subscription)/resourceGroups/\(group)/providers/Microsoft.ContainerRegistry/registries"
-        let all = try await place.account.manager.list(id, apiVersion: "2023-07-01")
-            .compactMap { ContainerRegistry($0) }
+            "/subscriptions/\(subscription)/resourceGroups/\(group)/providers/Microsoft.ContainerRegistry/registries"
+        let all = try await account.manager.list(id, apiVersion: "2023-07-01").compactMap { ContainerRegistry($0) }
         if all.count == 1 { return all[0].loginServer }
         let names = all.map(\.name).joined(separator: ", ")
         throw ExitReason(
@@ -57,8 +77,8 @@ struct DeployBuild {
             DockerfileInput(file: options.file, path: options.context ?? "."),
             store: deploy.workspace.path
         )
-        // The one that Container Instances runs, in the form that it reads.
-        (build.platforms, build.compression) = (["linux/amd64"], "gzip")
+        // In the form that all of Azure reads.
+        (build.platforms, build.compression) = ([home.platform], "gzip")
         (build.settings.target, build.settings.buildArguments) = (options.stage, options.buildArguments)
         build.settings.buildContexts = options.buildContexts
         (build.tags, build.run) = ([name.description], deploy.run)
@@ -91,6 +111,7 @@ struct DeployBuild {
     private func facts(_ image: OpenedImage, _ name: ImageReference, _ blobs: some BlobSource) async throws
         -> ImageFacts
     {
-        try await ImageFacts.read(image.root, called: name, from: blobs, image.document)
+        let platform = try Platform(home.platform)
+        return try await ImageFacts.read(image.root, called: name, for: platform, from: blobs, image.document)
     }
 }

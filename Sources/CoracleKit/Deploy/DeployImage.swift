@@ -14,6 +14,10 @@ public struct DeployImage: Sendable {
     public var mode = Mode.apply
     /// Whether the group may be deleted and made anew.
     public var mayRecreate = false
+    /// Whether fields that others own in a cluster become ours.
+    public var takesOver = false
+    /// The folder that manifests are written into; `nil` for standard output.
+    public var folder: String?
     /// Whether a group that does not work is left as it is.
     public var keepsFailed = false
     /// How steps of the Dockerfile are run.
@@ -29,8 +33,10 @@ public struct DeployImage: Sendable {
         case apply
         /// What would be done is said.
         case dryRun
-        /// It is written as a template: `arm`, `bicep` or `az`.
+        /// It is written as a template: `arm`, `bicep`, `az`, or as manifests: `k8s`.
         case emit(String)
+        /// What would be different is shown line by line.
+        case diff
     }
 
     /// Is told what happens, from any thread.
@@ -56,6 +62,8 @@ public struct DeployImage: Sendable {
         public let json: String
         /// Why it does not run; `nil` where it does.
         public let failure: ExitReason?
+        /// Whether something would be different, where that was asked.
+        public internal(set) var hasChanges = false
     }
 
     /// Deploys.
@@ -88,7 +96,7 @@ public struct DeployImage: Sendable {
     }
 
     /// The forms of `--emit`.
-    public static let forms = Template.Form.allCases.map(\.rawValue)
+    public static let forms = Template.Form.allCases.map(\.rawValue) + ["k8s"]
 
     /// Does it.
     ///
@@ -98,7 +106,7 @@ public struct DeployImage: Sendable {
     public func run(_ watcher: Watcher) async throws -> Outcome {
         try await ExitReason.explaining {
             do {
-                return try await deploy(watcher)
+                return try await options.target == "aks" ? deployToCluster(watcher) : deploy(watcher)
             } catch let error as DeployError {
                 throw ExitReason(.usage, error.message, hint: error.hint)
             }
@@ -106,6 +114,7 @@ public struct DeployImage: Sendable {
     }
 
     private func deploy(_ watcher: Watcher) async throws -> Outcome {
+        try options.refuseForeign(to: "aci")
         let form = try form()
         let place = try await Deployment.Place(options, access, environment) { watcher.line($0) }
         var wish = try DeployWish(options: options, environment: environment).group()
@@ -123,13 +132,23 @@ public struct DeployImage: Sendable {
     func form() throws(ExitReason) -> Template.Form? {
         guard case .emit(let text) = mode else { return nil }
         if let form = Template.Form(rawValue: text) { return form }
-        throw ExitReason(.usage, "--emit \"\(text)\" is none of \(Self.forms.joined(separator: ", "))")
+        throw ExitReason(
+            .usage,
+            "--emit \"\(text)\" is none of \(Template.Form.allCases.map(\.rawValue).joined(separator: ", "))",
+            hint: text == "k8s" ? "coracle deploy aks …, or --target aks" : nil
+        )
     }
 
     /// Plans, and does it where it is to be done.
     func finish(_ target: ACITarget, _ watcher: Watcher) async throws -> Outcome {
         let plan = try await target.plan()
-        if case .dryRun = mode { return Outcome(text: plan.text, json: plan.json.canonical, failure: nil) }
+        switch mode {
+        case .dryRun, .diff:
+            var outcome = Outcome(text: plan.text, json: plan.json.canonical, failure: nil)
+            outcome.hasChanges = plan.action != .unchanged
+            return outcome
+        case .apply, .emit: break
+        }
         for line in plan.text.split(separator: "\n") { watcher.line(String(line)) }
         let report = try await target.apply(plan) { event in
             watcher.line((event.kind == .warning ? "warning: " : "") + event.text)
@@ -137,11 +156,11 @@ public struct DeployImage: Sendable {
         return outcome(report, watcher)
     }
 
-    private func warn(_ watcher: Watcher) {
+    func warn(_ watcher: Watcher) {
         for variable in options.environment where SecretSource.looksSecret(variable) {
             let name = variable.prefix { $0 != "=" }
             watcher.line(
-                "warning: everybody who may read the group sees \(name): --secure-env keeps it to the container"
+                "warning: everybody who may read the deployment sees \(name): --secure-env keeps it to the container"
             )
         }
     }
@@ -234,7 +253,8 @@ extension DeployImage {
         if let image = options.image {
             references.append(try ImageLocator.reference(image.suffix(after: "docker://") ?? image))
         } else {
-            let source = DeployBuild(deploy: self, place: place)
+            let home = DeployBuild.Home(name: place.name, resourceGroup: place.service.resourceGroup) { place.account }
+            let source = DeployBuild(deploy: self, home: home)
             let name = try await source.name()
             if case .apply = mode {
                 try await precheck(place, wish, name, pulls, watcher)

@@ -5,7 +5,7 @@
 /// What is `nil` or empty was not said. No secret is in it but those of ``secureEnvironment``, which are not written to
 /// files.
 public struct DeployOptions: Sendable {
-    /// `--target`: `aci`.
+    /// `--target`: `aci`, the default, or `aks`.
     public var target: String?
     /// `--resource-group`.
     public var resourceGroup: String?
@@ -92,57 +92,73 @@ public struct DeployOptions: Sendable {
     /// `--profile`: which of their services are wanted beside those of no profile.
     public var profiles: [String] = []
 
+    /// `--platform`: what images have to run on.
+    public var platform: String?
+    /// `--cluster`: a cluster of Azure Kubernetes Service.
+    public var cluster: String?
+    /// `--admin`: `true` for the cluster's local administrator.
+    public var adminAccess: String?
+    /// `--kubeconfig`: a file.
+    public var kubeconfig: String?
+    /// `--kube-context`: a context of the kubeconfig.
+    public var kubeContext: String?
+    /// `--namespace`.
+    public var namespace: String?
+    /// `--create-namespace`: `true` where it is made.
+    public var makesNamespace: String?
+    /// `--replicas`.
+    public var replicas: String?
+    /// `--min-replicas`.
+    public var minimumReplicas: String?
+    /// `--max-replicas`.
+    public var maximumReplicas: String?
+    /// `--target-cpu`, in percent.
+    public var targetCPU: String?
+    /// `--target-memory`, in percent.
+    public var targetMemory: String?
+    /// `--strategy`: `rolling[,surge=…,unavailable=…]` or `recreate`.
+    public var strategy: String?
+    /// `--progress-deadline`, in seconds.
+    public var progressDeadline: String?
+    /// `--disruptions`: how many pods may be away, or `none`.
+    public var disruptions: String?
+    /// `--part-of`.
+    public var partOf: String?
+    /// `--label`.
+    public var labels: [String] = []
+    /// `--annotation`: `[deployment:|pod:|service:|ingress:]NAME=value`.
+    public var annotations: [String] = []
+    /// `--http-probe`: `/path:port`.
+    public var httpProbe: String?
+    /// `--startup`.
+    public var startup: String?
+    /// `--env-from`: `config/NAME` or `secret/NAME`, with `,prefix=…`.
+    public var environmentSources: [String] = []
+    /// `--run-as`: `USER[:GROUP]` as numbers.
+    public var runAs: String?
+    /// `--read-only-root`: `auto`, `yes` or `no`.
+    public var readOnlyRoot: String?
+    /// `--cap-add`.
+    public var capabilities: [String] = []
+    /// `--service-name`.
+    public var serviceName: String?
+    /// `--ingress`: `HOST[/PATH]`.
+    public var ingress: [String] = []
+    /// `--ingress-class`.
+    public var ingressClass: String?
+    /// `--ingress-tls`: a Secret.
+    public var ingressCertificate: String?
+    /// `--service-account`.
+    public var serviceAccount: String?
+    /// `--node`: a label of nodes, `NAME=value`.
+    public var nodes: [String] = []
+    /// `--toleration`.
+    public var tolerations: [String] = []
+    /// `--grace`, in seconds.
+    public var grace: String?
+    /// `--drain`, in seconds.
+    public var drain: String?
+
     /// Nothing is said.
     public init() {}
-
-    /// A text of `coracle.yaml` and what it is here.
-    typealias Text = WritableKeyPath<DeployOptions, String?> & Sendable
-    /// A list of `coracle.yaml` and what it is here.
-    typealias List = WritableKeyPath<DeployOptions, [String]> & Sendable
-
-    /// How a setting is kept.
-    enum Field {
-        case text(any Text)
-        case list(any List)
-    }
-
-    /// The settings that `coracle.yaml` has, in the order in which it has them.
-    static let fields: [(name: String, field: Field)] = [
-        ("target", .text(\.target)), ("resource-group", .text(\.resourceGroup)), ("name", .text(\.name)),
-        ("registry", .text(\.registry)), ("repository", .text(\.repository)), ("context", .text(\.context)),
-        ("file", .text(\.file)), ("build-target", .text(\.stage)), ("build-arg", .list(\.buildArguments)),
-        ("build-context", .list(\.buildContexts)),
-        ("image", .text(\.image)), ("subscription", .text(\.subscription)), ("location", .text(\.location)),
-        ("port", .list(\.ports)), ("ip", .text(\.reach)), ("dns-label", .text(\.dnsLabel)),
-        ("dns-scope", .text(\.dnsScope)), ("env", .list(\.environment)), ("env-file", .list(\.environmentFiles)),
-        ("secure-env", .list(\.secureEnvironment)), ("command", .text(\.command)), ("cpu", .text(\.cpu)),
-        ("memory", .text(\.memory)), ("cpu-limit", .text(\.cpuLimit)), ("memory-limit", .text(\.memoryLimit)),
-        ("restart-policy", .text(\.restartPolicy)), ("identity", .list(\.identities)), ("pull-with", .text(\.pull)),
-        ("volume", .list(\.volumes)), ("liveness", .text(\.liveness)), ("readiness", .text(\.readiness)),
-        ("subnet", .text(\.subnet)), ("zone", .list(\.zones)), ("tag", .list(\.tags)), ("sku", .text(\.sku)),
-        ("priority", .text(\.priority)), ("container-name", .text(\.containerName)),
-        ("container", .list(\.containers)), ("secret-source", .list(\.secretSources)),
-        ("compose", .list(\.composeFiles)), ("profile", .list(\.profiles)),
-    ]
-
-    /// What is said here, and for the rest what is remembered.
-    ///
-    /// - Parameter remembered: What `coracle.yaml` says.
-    /// - Returns: Both.
-    func over(_ remembered: DeployOptions) -> DeployOptions {
-        var result = self
-        for (_, field) in Self.fields {
-            switch field {
-            case .text(let path): result[keyPath: path] = self[keyPath: path] ?? remembered[keyPath: path]
-            case .list(let path): if self[keyPath: path].isEmpty { result[keyPath: path] = remembered[keyPath: path] }
-            }
-        }
-        // An image that is named now is not built, and the other way round.
-        if image != nil {
-            (result.context, result.file) = (context, file)
-        } else if context != nil {
-            result.image = nil
-        }
-        return result
-    }
 }

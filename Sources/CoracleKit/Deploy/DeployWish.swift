@@ -85,7 +85,7 @@ struct DeployWish {
         return (wish, try values.required("image"))
     }
 
-    private func choice(_ text: String?, _ names: [String], _ flag: String) throws(ExitReason) -> String? {
+    func choice(_ text: String?, _ names: [String], _ flag: String) throws(ExitReason) -> String? {
         guard let text else { return nil }
         if let found = names.first(where: { $0.lowercased() == text.lowercased().filter { $0 != "-" } }) {
             return found
@@ -119,7 +119,7 @@ struct DeployWish {
         return ports
     }
 
-    private func variables(
+    func variables(
         _ plain: [String],
         _ files: [String],
         _ secure: [String]
@@ -206,40 +206,23 @@ struct DeployWish {
 
     // MARK: Probes
 
-    /// `none`, `http:PORT[/PATH]` or `exec:COMMAND`, then `,delay=…,period=…,timeout=…,failures=…`.
     private func probe(_ text: String?, _ flag: String) throws -> ContainerWish.ProbeWish? {
         guard let text else { return nil }
         if text == "none" { return ContainerWish.ProbeWish.none }
-        var rest = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
-        var times: [String: Int] = [:]
-        while let last = rest.last, rest.count > 1 {
-            let (key, value) = PlanSettings.split(last)
-            guard ["delay", "period", "timeout", "failures"].contains(key), let value, let number = Int(value),
-                number >= 0
-            else { break }
-            times[key] = number
-            rest.removeLast()
-        }
-        let check = rest.joined(separator: ",")
+        let read = try ProbeText(text, flag: flag)
         var probe: Probe
-        if let command = check.suffix(after: "exec:") {
-            probe = Probe(.command(try ShellWords.split(command, flag: flag)))
-        } else if let place = check.suffix(after: "https:") ?? check.suffix(after: "http:") {
-            let slash = place.firstIndex(of: "/") ?? place.endIndex
-            guard let port = Int(place[..<slash]), (1...65535).contains(port) else {
-                throw ExitReason(.usage, "\(flag) \"\(text)\" has no port", hint: "http:8080/health")
-            }
-            let path = slash == place.endIndex ? "/" : String(place[slash...])
-            probe = Probe(.http(path: path, port: port, isSecure: check.hasPrefix("https:")))
-        } else {
+        switch read.check {
+        case .command(let words): probe = Probe(.command(words))
+        case .http(let path, let port, let isSecure): probe = Probe(.http(path: path, port: port, isSecure: isSecure))
+        case .connection, .grpc:
             throw ExitReason(
                 .usage,
-                "\(flag) \"\(text)\" is no probe",
-                hint: "http:PORT/PATH, exec:COMMAND or none; ,delay=SECONDS,period=…,timeout=…,failures=… may follow"
+                "\(flag) \"\(text)\": Container Instances knows requests and commands only",
+                hint: "http:PORT/PATH, exec:COMMAND or none"
             )
         }
-        (probe.delay, probe.period) = (times["delay"], times["period"])
-        (probe.timeout, probe.failures) = (times["timeout"], times["failures"])
+        (probe.delay, probe.period) = (read.times["delay"], read.times["period"])
+        (probe.timeout, probe.failures) = (read.times["timeout"], read.times["failures"])
         return .probe(probe)
     }
 }

@@ -17,7 +17,7 @@ enum Deployment {
             note: @escaping @Sendable (String) -> Void
         ) async throws {
             if let target = options.target, target != "aci" {
-                throw ExitReason(.usage, "--target \"\(target)\": today there is aci only", hint: "--target aci")
+                throw ExitReason(.usage, "--target \"\(target)\" is neither aci nor aks", hint: "--target aci")
             }
             guard let group = options.resourceGroup, !group.isEmpty else {
                 throw ExitReason(

@@ -150,65 +150,12 @@ struct PullCredentials {
         )
     }
 
-    private func client(_ shown: Credentials) -> RegistryClient {
-        let network = access.network(environment)
-        var settings = RegistryClient.Settings()
-        settings.insecureHosts = network.insecureHosts
-        return RegistryClient(
-            transport: NetworkTransport(network),
-            credentials: Shown(credentials: shown),
-            settings: settings
-        )
-    }
+    private func client(_ shown: Credentials) -> RegistryClient { looker.client(shown) }
 
-    /// Shows one thing to everybody it is made for.
-    private struct Shown: CredentialProvider {
-        let credentials: Credentials
-
-        func credentials(for registry: String) -> Credentials { credentials }
-    }
+    private var looker: ImageLook { ImageLook(registries: registries, access: access, environment: environment) }
 
     /// Looks at an image with what the group will have: its manifest for linux/amd64, and its configuration.
     func look(at reference: ImageReference, with choice: Choice) async throws -> ImageFacts {
-        let client = choice.shown.map { self.client($0) } ?? registries.client
-        let repository = Repository(reference)
-        do {
-            guard let root = try await client.manifest(ManifestName(reference), in: repository) else {
-                throw ExitReason(
-                    .registry,
-                    "\(reference.domain) has no image \(reference.familiar)",
-                    hint: "coracle registry tags \(repository), or coracle push \(reference.familiar)"
-                )
-            }
-            return try await ImageFacts.read(root.descriptor, called: reference, from: client.source(repository)) {
-                blob in
-                if blob.digest == root.descriptor.digest { return root.bytes }
-                return try await client.manifest(.digest(blob.digest), in: repository)?.bytes ?? []
-            }
-        } catch let error as RegistryError where choice.shown != nil && (error.kind == .auth || error.kind == .denied) {
-            let who = choice.shown.map { "\($0)" } ?? ""
-            throw ExitReason(
-                .credentials,
-                "Container Instances would pull \(reference.familiar) with \(who), which may not: \(error.message)",
-                hint: error.hint
-            )
-        }
-    }
-}
-
-extension ImageFacts {
-    /// Reads what there is to know of an image.
-    static func read(
-        _ root: Descriptor,
-        called reference: ImageReference,
-        from blobs: some BlobSource,
-        _ document: @Sendable (Descriptor) async throws -> [UInt8]
-    ) async throws -> ImageFacts {
-        let platform = Platform(os: "linux", architecture: "amd64")
-        let part = try await ImageGraph.choose(root, platform, reference.familiar, document)
-        let manifest = try Manifest(parsing: try await document(part))
-        let config = try ImageConfig(parsing: try await blobs.bytes(of: manifest.config))
-        let pinned = try ImageReference("\(reference.domain)/\(reference.repository)@\(part.digest)")
-        return ImageFacts(pinned, mediaType: part.mediaType, layers: manifest.layers.map(\.mediaType), config: config)
+        try await looker.look(at: reference, shown: choice.shown, puller: "Container Instances")
     }
 }

@@ -2,7 +2,7 @@
 public import OCI
 
 /// An object of Kubernetes' interface as it is applied, with remarks for people who read it.
-public struct Manifest: Hashable, Sendable, CustomStringConvertible {
+public struct ObjectManifest: Hashable, Sendable, CustomStringConvertible {
     /// The object; that of a Secret has the secrets.
     public var json: JSONValue
     /// Remarks by the place that they stand above: members from the outermost, elements of arrays by their index.
@@ -37,7 +37,7 @@ public struct Manifest: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-extension Manifest {
+extension ObjectManifest {
     /// Base64 as RFC 4648 has it, with its `=`.
     static func base64(_ bytes: [UInt8]) -> String {
         let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)

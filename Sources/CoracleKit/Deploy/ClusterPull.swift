@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Azure
+internal import Deploy
+internal import Kubernetes
+internal import OCI
+internal import Registry
+
+/// Chooses what a cluster pulls images with.
+struct ClusterPull {
+    let registries: Registries
+    let look: ImageLook
+    let environment: [String: String]
+    /// `--pull-with`; `nil` for whatever there is.
+    let wish: String?
+    /// What Secrets are called: the workload's name.
+    let name: String
+    /// The cluster as Azure knows it; `nil` where it does not, or where nothing is deployed.
+    let cluster: AKSCluster?
+    let account: LazyAccount
+
+    /// What was chosen.
+    struct Choice {
+        /// The Secret that pods name; `nil` where they need none.
+        var name: String?
+        /// The Secret that is made; `nil` where it is there already.
+        var secret: Workload.SecretFiles?
+        /// How a person makes it, for manifests that are written; `nil` where nothing is to be made.
+        var remark: String?
+        /// What can be shown to the registry in its place; `nil` where only the cluster can.
+        var shown: Credentials?
+        /// What is worth saying about it.
+        var finding: DeployFinding?
+    }
+
+    /// Chooses for an image.
+    func choose(for reference: ImageReference) async throws -> Choice {
+        guard let wish, wish != "auto" else { return try await automatic(reference) }
+        let server = reference.domain
+        if let existing = wish.suffix(after: "secret=") { return Choice(name: existing) }
+        if let user = wish.suffix(after: "user=") {
+            guard let password = try await password(of: user, server) else {
+                throw ExitReason(
+                    .usage,
+                    "--pull-with user=\(user): there is no password for it",
+                    hint: "CORACLE_PULL_PASSWORD in the environment, or coracle login -u \(user) \(server)"
+                )
+            }
+            return basic(server, user, password)
+        }
+        switch wish {
+        case "anonymous": return Choice(shown: .anonymous)
+        case "kubelet": return await kubelet(server)
+        case "service-principal":
+            let settings = try await account.open().settings
+            guard let client = settings.client, let secret = settings.secret else {
+                throw ExitReason(
+                    .usage,
+                    "--pull-with service-principal needs one with a secret",
+                    hint: "AZURE_CLIENT_ID and AZURE_CLIENT_SECRET in the environment"
+                )
+            }
+            return basic(server, client, secret)
+        case "admin":
+            let azure = try await account.open()
+            guard let known = try await azure.manager.registry(server, in: azure.subscriptions()), known.isAdminEnabled,
+                case .basic(let user, let password) = try await azure.manager.adminCredentials(of: known)
+            else {
+                throw ExitReason(
+                    .credentials,
+                    "the registry \(server) has no admin user, or is not to be seen",
+                    hint: "--pull-with kubelet, the cluster's own identity with AcrPull, needs no password"
+                )
+            }
+            return basic(server, user, password)
+        default:
+            throw ExitReason(
+                .usage,
+                "--pull-with \"\(wish)\" is nothing that a cluster pulls with",
+                hint: "auto, kubelet, anonymous, admin, service-principal, secret=NAME or user=NAME"
+            )
+        }
+    }
+
+    /// Nothing where the image is public; at Azure's registries the cluster's own identity; else what is kept here.
+    private func automatic(_ reference: ImageReference) async throws -> Choice {
+        let server = reference.domain
+        if await look.isPublic(reference) { return Choice(shown: .anonymous) }
+        if isAzure(server) { return await kubelet(server) }
+        if case .basic(let user, let password)? = try? await registries.credentials.credentials(for: server),
+            user != "00000000-0000-0000-0000-000000000000"
+        {
+            return basic(server, user, password)
+        }
+        // A registry of Azure under a name of its own, where the cluster is Azure's.
+        if cluster != nil { return await kubelet(server) }
+        throw ExitReason(
+            .credentials,
+            "there is nothing that the cluster could pull \(reference.familiar) with",
+            hint: "coracle login \(server), or --pull-with kubelet, secret=NAME or user=NAME"
+        )
+    }
+
+    /// Whether a registry is Azure's by its name.
+    private func isAzure(_ server: String) -> Bool {
+        [".azurecr.io", ".azurecr.cn", ".azurecr.us"].contains { server.lowercased().hasSuffix($0) }
+    }
+
+    /// The identity of the cluster's nodes.
+    private func kubelet(_ server: String) async -> Choice {
+        let about = "\(server) is pulled from with the identity of the cluster's nodes, which needs AcrPull there"
+        guard let cluster, let azure = try? await account.open(), let places = try? await azure.subscriptions() else {
+            let attach = "az aks update --name CLUSTER --resource-group GROUP --attach-acr \(server.prefix { $0 != "." })"
+            return Choice(remark: about + ": " + attach, finding: .init("pull", .doubtful, about, hint: attach))
+        }
+        let rights = await azure.manager.pullRights(of: cluster, at: server, in: places)
+        let finding: DeployFinding
+        switch rights.verdict {
+        case .has: finding = .init("pull", .good, "the nodes of \(cluster.name) have a role that pulls from \(server)")
+        case .lacks:
+            finding = .init(
+                "pull",
+                .doubtful,
+                "the nodes of \(cluster.name) have no role at \(server) that pulls, unless a group has it",
+                hint: rights.remedy
+            )
+        case .unknown(let reason):
+            finding = .init("pull", .doubtful, about + ": " + reason, hint: rights.remedy)
+        }
+        return Choice(finding: finding)
+    }
+
+    /// A Secret with a name and a password.
+    private func basic(_ server: String, _ user: String, _ password: String) -> Choice {
+        let secret = name + "-pull"
+        // Clusters know Docker Hub by the name that docker login keeps.
+        let registry = server == "docker.io" ? "https://index.docker.io/v1/" : server
+        return Choice(
+            name: secret,
+            secret: .init(pulling: secret, from: registry, user: user, password: password),
+            remark: "kubectl create secret docker-registry \(secret) --docker-server=\(registry) "
+                + "--docker-username=\(user) --docker-password=\"$PASSWORD\"",
+            shown: .basic(user: user, password: password)
+        )
+    }
+
+    private func password(of user: String, _ server: String) async throws -> String? {
+        if let given = environment["CORACLE_PULL_PASSWORD"], !given.isEmpty { return given }
+        if case .basic(user, let password) = try? await registries.credentials.credentials(for: server) {
+            return password
+        }
+        return nil
+    }
+}
