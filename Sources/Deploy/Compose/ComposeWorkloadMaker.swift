@@ -7,7 +7,6 @@ struct ComposeWorkloadMaker {
     let namespace: String?
     var problems = ComposeProblems()
     private(set) var services: [ComposeService] = []
-    private(set) var further: [String: [ComposeName]] = [:]
     /// ConfigMaps, Secrets and claims that a workload brings already.
     var brought: Set<String> = []
 
@@ -288,14 +287,19 @@ struct ComposeWorkloadMaker {
         } else {
             // Others in the cluster ask for the port that its program has, the world for the published one.
             workload.service = .init(.cluster)
-            var name = ComposeName(name: "\(container.name)-\(reach.rawValue)", isPublic: true, label: label)
+            var name = Workload.FurtherService("\(container.name)-\(reach.rawValue)", reach)
+            (name.dnsLabel, name.remark) = (label, "the ports that the world reaches, by the numbers it asks for")
             name.ports = published.map { port in
                 let own = container.ports.first { $0.number == port.target && ($0.transport == "UDP") == port.isUDP }
-                return (port.published ?? port.target, own?.name ?? "", port.isUDP)
+                return .init(
+                    port.published ?? port.target,
+                    target: own?.name ?? "",
+                    transport: port.isUDP ? "UDP" : "TCP"
+                )
             }
             names.append(name)
         }
-        if !names.isEmpty { further[workload.name] = names }
+        workload.furtherServices = names
         guard !hosts.isEmpty else { return }
         var ingress = Workload.Ingress(
             hosts.compactMap(\.text).map { text in
@@ -309,7 +313,7 @@ struct ComposeWorkloadMaker {
     }
 
     /// Names by which others want it: aliases of networks, and those of links.
-    private func aliases(_ service: ComposeService, _ own: String) -> [ComposeName] {
+    private func aliases(_ service: ComposeService, _ own: String) -> [Workload.FurtherService] {
         var names: [String] = []
         for network in service.node["networks"]?.map ?? [] {
             names += (network.value["aliases"]?.texts ?? []).compactMap(\.text)
@@ -321,6 +325,11 @@ struct ComposeWorkloadMaker {
             }
         }
         let all = Set(project.services.map(\.name))
-        return Set(names).subtracting(all).sorted().map { ComposeName(name: ComposeWorkloadMaker.name($0)) }
+        return Set(names).subtracting(all).sorted()
+            .map { name in
+                var service = Workload.FurtherService(ComposeWorkloadMaker.name(name))
+                service.remark = "another name for \(own)"
+                return service
+            }
     }
 }

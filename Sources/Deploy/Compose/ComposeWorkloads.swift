@@ -12,8 +12,6 @@ public struct ComposeWorkloads: Sendable {
     public private(set) var services: [ComposeService] = []
     /// What is left out, or works otherwise than with Compose, in the order of its places.
     public private(set) var warnings: [ComposeProblem] = []
-    /// Names beside the services' own: aliases, and ports that the world reaches by another number.
-    let further: [String: [ComposeName]]
     let project: ComposeProject
 
     /// Makes workloads of a project.
@@ -31,7 +29,7 @@ public struct ComposeWorkloads: Sendable {
         self.project = project
         var maker = ComposeWorkloadMaker(project, namespace)
         workloads = maker.make(read)
-        (services, further) = (maker.services, maker.further)
+        services = maker.services
         try maker.problems.check(project)
         warnings = maker.problems.sorted
     }
@@ -85,52 +83,5 @@ public struct ComposeWorkloads: Sendable {
             }
         }
         try problems.check(project)
-    }
-
-    /// The objects of a workload, its further names among them.
-    ///
-    /// - Parameter index: Which.
-    /// - Returns: The objects, in the order in which they can be applied.
-    /// - Throws: `WorkloadError` with everything that a cluster would refuse.
-    public func manifests(of index: Int) throws(WorkloadError) -> [ObjectManifest] {
-        var list = try workloads[index].manifests()
-        guard let place = list.firstIndex(where: { $0.kind == "Service" }) else { return list }
-        let more = (further[workloads[index].name] ?? []).map { $0.manifest(like: list[place]) }
-        list.insert(contentsOf: more, at: place + 1)
-        return list
-    }
-}
-
-/// A further Service for the pods of one that has a Service.
-struct ComposeName: Sendable {
-    let name: String
-    /// The port that is asked for, and the name of the one that answers; empty for those of the other Service.
-    var ports: [(published: Int, target: String, isUDP: Bool)] = []
-    var isPublic = false
-    var label: String?
-
-    func manifest(like service: ObjectManifest) -> ObjectManifest {
-        var json = service.json
-        json["metadata"]?["name"] = .string(name)
-        var annotations = json["metadata"]?["annotations"] ?? [:]
-        if let label { annotations["service.beta.kubernetes.io/azure-dns-label-name"] = .string(label) }
-        json["metadata"]?["annotations"] = annotations.object?.isEmpty == false ? annotations : nil
-        json["spec"]?["type"] = isPublic ? "LoadBalancer" : "ClusterIP"
-        if !ports.isEmpty {
-            json["spec"]?["ports"] = .array(
-                ports.map { port in
-                    var json: JSONValue = [
-                        "name": .string("port-\(port.published)" + (port.isUDP ? "u" : "")),
-                        "port": .int(Int64(port.published)), "targetPort": .string(port.target),
-                    ]
-                    if port.isUDP { json["protocol"] = "UDP" }
-                    return json
-                }
-            )
-        }
-        var manifest = ObjectManifest(json)
-        manifest.comments[["spec", "type"]] =
-            isPublic ? "the ports that the world reaches, by the numbers that it asks for" : "an alias"
-        return manifest
     }
 }
