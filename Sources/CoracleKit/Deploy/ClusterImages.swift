@@ -23,7 +23,7 @@ struct ClusterImages {
     private var options: DeployOptions { deploy.options }
 
     /// What images have to run on, where they are for several.
-    private func platform() throws(ExitReason) -> Platform {
+    func platform() throws(ExitReason) -> Platform {
         do {
             let platform = try Platform(options.platform ?? "linux/amd64")
             guard platform.os == "linux" else {

@@ -20,6 +20,9 @@ struct ComposeBuilds {
 
     /// What came of a service's build.
     struct Built {
+        /// Its name.
+        let name: ImageReference
+        /// It, by its digest.
         let reference: ImageReference
         /// What is known of it, where it was not pushed.
         var facts: ImageFacts?
@@ -137,6 +140,7 @@ struct ComposeBuilds {
             watcher.line("built \(name.familiar) (\(report.digest))")
             if pushes {
                 return Built(
+                    name: name,
                     reference: try ImageLocator.reference("\(name.domain)/\(name.repository)@\(report.digest)")
                 )
             }
@@ -150,7 +154,7 @@ struct ComposeBuilds {
         let image = try await ImageOpener(workspace: deploy.workspace, registries: registries)
             .open(.store(name.familiar))
         let facts = try await Self.facts(image, name, image.blobs)
-        return Built(reference: facts.reference, facts: facts)
+        return Built(name: name, reference: facts.reference, facts: facts)
     }
 
     private static func facts(

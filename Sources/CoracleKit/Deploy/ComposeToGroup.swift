@@ -69,10 +69,11 @@ struct ComposeToGroup {
     /// What builds the images; `nil` where there is nothing to build.
     private func builds(_ group: ComposeGroup, _ place: Deployment.Place) async throws -> ComposeBuilds? {
         guard group.services.contains(where: { $0.build != nil }) else { return nil }
+        let home = DeployBuild.Home(name: place.name, resourceGroup: place.service.resourceGroup) { place.account }
         return ComposeBuilds(
             deploy: deploy,
             services: project.services,
-            registry: try await DeployBuild(deploy: deploy, place: place).registry(),
+            registry: try await DeployBuild(deploy: deploy, home: home).registry(),
             prefix: deploy.options.repository ?? project.name,
             watcher: watcher
         )

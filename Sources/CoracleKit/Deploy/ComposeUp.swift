@@ -29,6 +29,9 @@ struct ComposeUp {
         try await explaining(watcher) {
             var deploy = deploy
             deploy.options = ready.options
+            if deploy.options.target == "aks" {
+                return try await ComposeToCluster(deploy: deploy, project: ready.project, watcher: watcher).run()
+            }
             return try await ComposeToGroup(deploy: deploy, project: ready.project, watcher: watcher).run()
         }
     }
@@ -56,17 +59,20 @@ struct ComposeUp {
     /// Flags over what `coracle.yaml` says over `x-aci` of the file.
     private func settings(_ project: ComposeProject) throws -> DeployOptions {
         var own = DeployOptions()
-        for (name, values, place) in project.settings("x-aci") {
+        let target = try ComposeFiles.target(deploy.options.target ?? "aci")
+        let allowed = target == .aci ? ComposeUp.groupSettings : ComposeUp.clusterSettings
+        let key = "x-\(target.rawValue)"
+        for (name, values, place) in project.settings(key) {
             let source = project.sources[place.source]
             let position = source.position(of: place.range.start)
-            let at = "\(source.name):\(position.line):\(position.column): x-aci: "
-            guard ComposeUp.allowed.contains(name),
+            let at = "\(source.name):\(position.line):\(position.column): \(key): "
+            guard allowed.contains(name),
                 let field = DeployOptions.fields.first(where: { $0.name == name })?.field
             else {
                 throw ExitReason(
                     .usage,
-                    at + "there is no setting \"\(name)\"" + Near.phrase(for: name, among: ComposeUp.allowed),
-                    hint: ComposeUp.allowed.joined(separator: ", ")
+                    at + "there is no setting \"\(name)\"" + Near.phrase(for: name, among: allowed),
+                    hint: allowed.joined(separator: ", ")
                 )
             }
             switch field {
@@ -77,21 +83,28 @@ struct ComposeUp {
             }
         }
         var options = deploy.options.over(own)
-        try refuseContainer(options)
+        try options.refuseForeign(to: target.rawValue)
+        try refuseContainer(options, allowed)
         // A container group's name has no underscores.
         options.name = options.name ?? String(project.name.map { $0 == "_" ? "-" : $0 })
         return options
     }
 
     /// What is of the group as a whole.
-    static let allowed = [
+    static let groupSettings = [
         "resource-group", "name", "registry", "repository", "subscription", "location", "ip", "dns-label", "dns-scope",
         "restart-policy", "identity", "pull-with", "subnet", "zone", "tag", "sku", "priority", "secret-source",
     ]
 
+    /// What is of the cluster, and of all its workloads.
+    static let clusterSettings = [
+        "resource-group", "name", "registry", "repository", "subscription", "pull-with", "cluster", "admin",
+        "kubeconfig", "kube-context", "namespace", "create-namespace", "platform",
+    ]
+
     /// Flags of a single container say nothing about several services.
-    private func refuseContainer(_ options: DeployOptions) throws(ExitReason) {
-        let known = Set(ComposeUp.allowed + ["target", "context", "image", "compose", "profile"])
+    private func refuseContainer(_ options: DeployOptions, _ allowed: [String]) throws(ExitReason) {
+        let known = Set(allowed + ["target", "context", "image", "compose", "profile"])
         for (name, field) in DeployOptions.fields where !known.contains(name) {
             let isSaid: Bool
             switch field {
