@@ -34,6 +34,10 @@ struct ComposeKeysTests {
     /// Whether a path leads anywhere.
     private func shape(_ path: ArraySlice<String>, _ shape: ComposeShape) -> Bool {
         guard let key = path.first else { return true }
+        if key.hasSuffix("[]") {
+            guard case .map(let keys) = shape, case .list(let inner)? = keys[String(key.dropLast(2))] else { return false }
+            return self.shape(path.dropFirst(), inner)
+        }
         switch shape {
         case .map(let keys): return keys[key].map { self.shape(path.dropFirst(), $0) } ?? false
         case .names(let inner): return self.shape(path.dropFirst(), inner)
@@ -44,7 +48,7 @@ struct ComposeKeysTests {
 
     @Test("docs/compose.md has a row for each key, which says what the table says")
     func documented() throws {
-        let page = try String(contentsOf: Repository.root.appending(path: "docs/compose.md"), encoding: .utf8)
+        let page = try String(contentsOf: ConformanceData.projectRoot.appending(path: "docs/compose.md"), encoding: .utf8)
         let rows = page.split(separator: "\n").filter { $0.hasPrefix("| `") }
             .map { $0.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) } }
         for key in ComposeSchema.serviceKeys.keys.sorted() {

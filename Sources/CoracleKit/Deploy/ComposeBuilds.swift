@@ -118,8 +118,10 @@ struct ComposeBuilds {
         build.platforms = settings.platforms.isEmpty ? ["linux/amd64"] : settings.platforms
         // The form that every target reads.
         build.compression = "gzip"
-        (build.settings.target, build.settings.buildArguments) = (settings.target, settings.arguments)
-        build.settings.buildContexts = try settings.contexts.map { try context($0) }
+        // Flags hold for every build, over what the file says.
+        build.settings.target = settings.target
+        build.settings.buildArguments = settings.arguments + deploy.options.buildArguments
+        build.settings.buildContexts = try settings.contexts.map { try context($0) } + deploy.options.buildContexts
         (build.labels, build.ignoresCache) = (settings.labels, settings.ignoresCache)
         build.tags = [name.description] + (pushes ? settings.tags : [])
         build.run = deploy.run

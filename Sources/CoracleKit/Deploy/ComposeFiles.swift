@@ -102,6 +102,6 @@ public struct ComposeFiles: Sendable {
             // A file that is read for one service only is of interest where it has faults.
             if !own.isEmpty || index == 0 { findings.append(.init(source: source, diagnostics: own)) }
         }
-        return Check.Report(findings: findings, isFailure: problems.contains(where: \.isError))
+        return Check.Report(findings: findings, isFailure: problems.contains(where: \.isError), isProject: true)
     }
 }

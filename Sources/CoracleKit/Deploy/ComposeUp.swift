@@ -104,7 +104,7 @@ struct ComposeUp {
 
     /// Flags of a single container say nothing about several services.
     private func refuseContainer(_ options: DeployOptions, _ allowed: [String]) throws(ExitReason) {
-        let known = Set(allowed + ["target", "context", "image", "compose", "profile"])
+        let known = Set(allowed + ["target", "context", "image", "compose", "profile", "build-context", "build-arg"])
         for (name, field) in DeployOptions.fields where !known.contains(name) {
             let isSaid: Bool
             switch field {

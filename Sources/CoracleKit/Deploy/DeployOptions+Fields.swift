@@ -83,11 +83,16 @@ extension DeployOptions {
             case .list(let path): if self[keyPath: path].isEmpty { result[keyPath: path] = remembered[keyPath: path] }
             }
         }
-        // An image that is named now is not built, and the other way round.
+        // An image that is named now is not built, and the other way round; several services are neither.
         if image != nil {
             (result.context, result.file) = (context, file)
         } else if context != nil {
             result.image = nil
+        }
+        if image != nil || context != nil {
+            (result.composeFiles, result.profiles) = (composeFiles, profiles)
+        } else if !composeFiles.isEmpty {
+            (result.context, result.file, result.image) = (nil, nil, nil)
         }
         return result
     }

@@ -2,7 +2,7 @@
 
 extension ComposeKey {
     /// Every key that is not the same everywhere; what is not here is expressed, or checked where it is read.
-    static let all: [ComposeKey] = services + resources + deployment + builds + elsewhere
+    static let all: [ComposeKey] = services + parts + resources + deployment + builds + elsewhere
 
     private static let alike = "it tunes a machine that is not ours"
     private static let ours = "it is about the machine that Compose runs on"
@@ -89,6 +89,33 @@ extension ComposeKey {
         .init("services.*.working_dir", .refused("the folder cannot be chosen", "WORKDIR in the Dockerfile"), .expressed),
     ]
 
+    private static let owner = "files belong to root"
+    private static let oneNetwork = "there is one network for all"
+
+    /// What stands within others.
+    private static let parts: [ComposeKey] = [
+        .init("services.*.depends_on.*.restart", both: .harmless("each service starts again by itself")),
+        .init("services.*.ports[].app_protocol", both: .harmless("the port is opened whatever is spoken there")),
+        .init("services.*.ports[].mode", both: .harmless("a port is opened once for all")),
+        .init("services.*.ports[].name", .harmless("ports of a group have no names"), .expressed),
+        .init("services.*.volumes[].consistency", both: .harmless(ours)),
+        .init("services.*.volumes[].tmpfs.mode", both: .harmless("everybody may write there")),
+        .init("services.*.volumes[].volume.labels", both: .harmless("they say nothing at the target")),
+        .init("services.*.configs[].uid", both: .harmless(owner)),
+        .init("services.*.configs[].gid", both: .harmless(owner)),
+        .init("services.*.secrets[].uid", both: .harmless(owner)),
+        .init("services.*.secrets[].gid", both: .harmless(owner)),
+        .init("services.*.networks.*.aliases", .harmless("containers of a group have no names"), .expressed),
+        .init("services.*.networks.*.driver_opts", both: .harmless(oneNetwork)),
+        .init("services.*.networks.*.gw_priority", both: .harmless(oneNetwork)),
+        .init("services.*.networks.*.interface_name", both: .harmless(oneNetwork)),
+        .init("services.*.networks.*.priority", both: .harmless(oneNetwork)),
+        .init("services.*.networks.*.ipv4_address", both: .refused("addresses are given by Azure", "reach it by its name")),
+        .init("services.*.networks.*.ipv6_address", both: .refused("addresses are given by Azure", "reach it by its name")),
+        .init("services.*.networks.*.link_local_ips", both: .refused("addresses are given by Azure")),
+        .init("services.*.networks.*.mac_address", both: .refused("addresses are given by Azure")),
+    ]
+
     private static let resources: [ComposeKey] = [
         .init("services.*.blkio_config", both: .harmless(alike)),
         .init("services.*.cpu_count", both: .harmless("it is of Windows: deploy.resources.limits.cpus")),
@@ -106,6 +133,10 @@ extension ComposeKey {
     ]
 
     private static let deployment: [ComposeKey] = [
+        .init(
+            "services.*.deploy.mode",
+            both: .refused("a service has a number of replicas", "mode: replicated; what ends by itself runs before others")
+        ),
         .init("services.*.deploy.endpoint_mode", both: .harmless("there is one address for all")),
         .init("services.*.deploy.labels", .harmless("containers of a group have no labels"), .expressed),
         .init("services.*.deploy.placement", both: .refused("nodes are not chosen by Docker's labels", "x-aks: nodes:")),
@@ -121,6 +152,10 @@ extension ComposeKey {
         .init("services.*.deploy.restart_policy.window", both: .harmless("it is tried without end")),
         .init("services.*.deploy.rollback_config", both: .harmless("what does not work goes back as a whole")),
         .init("services.*.deploy.update_config", .harmless("all containers of a group start again at once"), .expressed),
+        .init("services.*.deploy.update_config.delay", both: .harmless("the next goes once a new one is ready")),
+        .init("services.*.deploy.update_config.failure_action", both: .harmless("what does not work goes back")),
+        .init("services.*.deploy.update_config.max_failure_ratio", both: .harmless("what does not work goes back")),
+        .init("services.*.deploy.update_config.monitor", both: .harmless("it is watched until it works")),
         .init("services.*.healthcheck.start_interval", both: .harmless("the interval is one")),
     ]
 
@@ -133,16 +168,16 @@ extension ComposeKey {
 
     private static let elsewhere: [ComposeKey] = [
         .init("models", both: .refused("there is no runner of models", "a service of its own that serves it")),
-        .init("networks.*.driver", both: .harmless("there is one network for all")),
-        .init("networks.*.driver_opts", both: .harmless("there is one network for all")),
+        .init("networks.*.driver", both: .harmless(oneNetwork)),
+        .init("networks.*.driver_opts", both: .harmless(oneNetwork)),
         .init("networks.*.ipam", both: .harmless("addresses are given by Azure")),
         .init("networks.*.internal", both: .harmless("nothing keeps its services from the world: that is for a firewall")),
-        .init("networks.*.attachable", both: .harmless("there is one network for all")),
+        .init("networks.*.attachable", both: .harmless(oneNetwork)),
         .init("networks.*.enable_ipv4", both: .harmless("addresses are given by Azure")),
         .init("networks.*.enable_ipv6", both: .harmless("addresses are given by Azure")),
         .init("networks.*.external", both: .harmless("there is one network for all: --subnet NAME names another")),
-        .init("networks.*.labels", both: .harmless("there is one network for all")),
-        .init("networks.*.name", both: .harmless("there is one network for all")),
+        .init("networks.*.labels", both: .harmless(oneNetwork)),
+        .init("networks.*.name", both: .harmless(oneNetwork)),
         .init("volumes.*.labels", .harmless("volumes of a group have no labels"), .harmless("they say nothing to a cluster")),
         .init("configs.*.labels", both: .harmless("they say nothing at the target")),
         .init("secrets.*.labels", both: .harmless("they say nothing at the target")),

@@ -32,8 +32,8 @@ public struct ComposeProject: Sendable {
     public static func read(_ input: ComposeInput) throws(ComposeError) -> ComposeProject {
         var loader = ComposeLoader(input)
         let tree = try loader.load()
-        let reader = ComposeReader(input: input, report: loader.report, variables: loader.variables)
-        let project = reader.project(tree)
+        let reader = ComposeReader(input: input, report: loader.report, variables: loader.variables, tree: tree)
+        let project = reader.project()
         try loader.report.check()
         return project
     }

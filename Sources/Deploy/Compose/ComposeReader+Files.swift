@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import DockerfileSyntax
 
 /// Volumes, configs, secrets and builds of a service.
 extension ComposeReader {
@@ -125,11 +126,27 @@ extension ComposeReader {
         (build.tags, build.allowed) = (texts(node["tags"]), texts(node["entitlements"]))
         (build.ignoresCache, build.pulls) = (node["no_cache"]?.flag ?? false, node["pull"]?.flag ?? false)
         build.sharedMemory = node["shm_size"]?.text
+        build.secrets = (node["secrets"]?.list ?? []).compactMap { secret($0) }
         for limit in node["ulimits"]?.map ?? [] {
             let soft = limit.value["soft"]?.text ?? limit.value.text ?? ""
             build.limits.append("\(limit.key)=\(soft)" + (limit.value["hard"]?.text.map { ":\($0)" } ?? ""))
         }
         return build
+    }
+
+    /// A secret of a build, as `--secret` has it.
+    private func secret(_ node: ComposeNode) -> String? {
+        let name = node["source"]?.text ?? node.text ?? ""
+        let id = node["target"]?.text ?? name
+        guard let definition = tree["secrets"]?[name] else {
+            let near = Suggestion.phrase(for: name, among: (tree["secrets"]?.map ?? []).map(\.key))
+            report.error("\(node.path): there is no \"\(name)\" among secrets\(near)", at: node.place)
+            return nil
+        }
+        if let file = definition["file"] { return "id=\(id),src=\(path(file))" }
+        if let variable = definition["environment"]?.text { return "id=\(id),env=\(variable)" }
+        report.error("\(node.path): \(name) is external, and a build has only what it is given", at: node.place)
+        return nil
     }
 
     func texts(_ node: ComposeNode?) -> [String] { (node?.texts ?? []).compactMap(\.text) }

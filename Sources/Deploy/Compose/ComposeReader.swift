@@ -6,6 +6,8 @@ struct ComposeReader {
     let input: ComposeInput
     let report: ComposeReport
     let variables: [String: String]
+    /// The whole tree, for what services name.
+    let tree: ComposeNode
 
     var values: ComposeValues { ComposeValues(report: report) }
 
@@ -14,7 +16,7 @@ struct ComposeReader {
         ComposePath.join(report.folders[node.place.source], text ?? node.text ?? "", home: variables["HOME"])
     }
 
-    func project(_ tree: ComposeNode) -> ComposeProject {
+    func project() -> ComposeProject {
         if let version = tree.entry("version") {
             report.warn("version means nothing any more, and can go", at: version.place)
         }

@@ -53,7 +53,9 @@ struct ComposeFit {
         return problems
     }
 
-    private static let named: Set<String> = ["services", "networks", "volumes", "configs", "secrets", "models"]
+    private static let named: Set<String> = [
+        "services", "networks", "volumes", "configs", "secrets", "models", "services.*.networks", "services.*.depends_on",
+    ]
 
     private func look(_ entry: ComposeNode.Entry, _ pattern: String, _ problems: inout [ComposeProblem]) {
         guard !entry.key.hasPrefix("x-") else { return }
@@ -72,9 +74,9 @@ struct ComposeFit {
             }
         }
         let isNamed = ComposeFit.named.contains(pattern)
-        for inner in entry.value.map ?? [] {
-            let name = isNamed || ComposeFit.named.contains { pattern == $0 } ? "*" : inner.key
-            look(inner, "\(pattern).\(name)", &problems)
+        for inner in entry.value.map ?? [] { look(inner, "\(pattern).\(isNamed ? "*" : inner.key)", &problems) }
+        for element in entry.value.list ?? [] {
+            for inner in element.map ?? [] { look(inner, "\(pattern)[].\(inner.key)", &problems) }
         }
     }
 
@@ -94,6 +96,9 @@ struct ComposeFit {
         "services.*.pids_limit": ["-1"], "services.*.memswap_limit": ["0", "-1"],
         "services.*.stop_signal": ["sigterm", "15"], "volumes.*.driver": ["local", "default"],
         "services.*.logging.driver": ["json-file", "local"],
+        "services.*.ports[].mode": ["ingress"], "services.*.secrets[].uid": ["0"], "services.*.secrets[].gid": ["0"],
+        "services.*.configs[].uid": ["0"], "services.*.configs[].gid": ["0"],
+        "networks.*.driver": ["bridge", "overlay", "default"],
     ]
 }
 

@@ -141,9 +141,10 @@ extension ComposeWorkloadMaker {
             return name
         }
         let path = "volumes.\(key)"
-        if own == nil, let driver = volume.driver, !["local", "default"].contains(driver) {
+        let driver = volume.driver ?? "local"
+        if own == nil, !["local", "default"].contains(driver) || !volume.options.isEmpty {
             problems.error(
-                "\(path): a cluster has no driver \(driver)",
+                "\(path): a cluster has no driver \(driver)\(volume.options.isEmpty ? "" : " with options")",
                 at: volume.place,
                 "x-aks: {size: 10Gi, class: managed-csi, access: ReadWriteOnce}"
             )
@@ -212,12 +213,6 @@ extension ComposeWorkloadMaker {
             }
             // One file, beside what the image has in its folder.
             container.mounts.append(.init(volume, at: grant.target, part: key, isReadOnly: true))
-            for owner in ["uid", "gid"] {
-                let node = (isSecret ? service.node["secrets"] : service.node["configs"])?.list?
-                    .first { $0.path == grant.path }?[owner]
-                guard let node, node.text != "0" else { continue }
-                problems.warn("\(node.path) is left out: files belong to root, or to the pod's group", at: node.place)
-            }
         }
     }
 }
