@@ -223,7 +223,7 @@ let package = Package(
         ),
         .testTarget(
             name: "KubernetesTests",
-            dependencies: ["HTTP", "Kubernetes", "OCI", "TestSupport"],
+            dependencies: ["HTTP", "Kubernetes", "OCI", "TestSupport", .product(name: "Yams", package: "Yams")],
             swiftSettings: settings
         ),
         .testTarget(

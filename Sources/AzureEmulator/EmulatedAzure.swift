@@ -55,6 +55,15 @@ public struct EmulatedAzure: Sendable {
         return (registry.name, password)
     }
 
+    /// A file that tells kubectl of a cluster: certificates and token are in it.
+    ///
+    /// - Parameter name: The cluster's name.
+    /// - Returns: Its path; `nil` where there is no such cluster.
+    public func kubeconfig(of name: String) -> String? {
+        let clusters = world.state.withLock { Array($0.clusters.values) }
+        return clusters.first { $0.cluster.name == name }.map { "\($0.cluster.folder)/kubeconfig" }
+    }
+
     /// Runs while a function does; containers end with it.
     ///
     /// - Parameters:
@@ -149,10 +158,28 @@ public struct EmulatedAzure: Sendable {
             ]
             _ = try await ContainerRegistries(world: world).make(name, id: id, body, nil)
         }
+        for text in options.clusters {
+            let parts = text.split(separator: ",").map(String.init)
+            guard let name = parts.first, parts.count == 1 || parts[1...] == ["entra"] else {
+                throw EmulatorError(message: "the cluster \"\(text)\": expected NAME or NAME,entra")
+            }
+            let group = options.resourceGroups.first ?? "coracle"
+            if world.group(group) == nil { _ = subscriptions.make(group, options.location) }
+            var properties: JSONValue = [:]
+            if parts.count > 1 { properties = ["aadProfile": ["managed": true, "enableAzureRBAC": true]] }
+            let id = "\(top)/resourceGroups/\(group)/providers/\(ManagedClusters.type)/\(name)"
+            let body: JSONValue = ["location": .string(options.location), "properties": properties]
+            try await ManagedClusters(world: world).make(name, id: id, body)
+        }
     }
 
-    /// Ends all containers.
+    /// Ends all containers and clusters.
     private static func clear(_ world: World) async {
+        let clusters = world.state.withLock { state in
+            defer { state.clusters = [:] }
+            return Array(state.clusters.values)
+        }
+        for live in clusters { live.door.close() }
         let groups = world.state.withLock { state in
             defer { state.containers = [:] }
             return Array(state.containers.values)
@@ -161,6 +188,7 @@ public struct EmulatedAzure: Sendable {
         await withCheckedContinuation { continuation in
             Thread.start {
                 DispatchQueue.concurrentPerform(iterations: groups.count) { groups[$0].remove() }
+                for live in clusters { live.cluster.end() }
                 continuation.resume()
             }
         }

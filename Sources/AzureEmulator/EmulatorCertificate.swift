@@ -40,7 +40,7 @@ struct EmulatorCertificate: Sendable {
         chmod(key, 0o600)
     }
 
-    private static func pem(_ write: (OpaquePointer?) -> Int32) throws -> [UInt8] {
+    static func pem(_ write: (OpaquePointer?) -> Int32) throws -> [UInt8] {
         guard let output = BIO_new(BIO_s_mem()) else { throw EmulatorError(message: "writing a certificate") }
         defer { BIO_free(output) }
         guard write(output) == 1 else { throw EmulatorError(message: "writing a certificate: libcrypto refuses") }
@@ -49,11 +49,12 @@ struct EmulatorCertificate: Sendable {
         return Array(bytes.prefix(max(0, Int(count))))
     }
 
-    private static func make(
+    static func make(
         _ name: String,
         _ key: OpaquePointer,
         issuer: OpaquePointer?,
-        _ signer: OpaquePointer
+        _ signer: OpaquePointer,
+        organization: String? = nil
     ) throws -> OpaquePointer {
         guard let certificate = X509_new() else { throw EmulatorError(message: "making a certificate") }
         X509_set_version(certificate, 2)
@@ -64,12 +65,19 @@ struct EmulatorCertificate: Sendable {
         X509_set_pubkey(certificate, key)
         let subject = X509_get_subject_name(certificate)
         // MBSTRING_ASC, which is a chain of macros.
+        if let organization { X509_NAME_add_entry_by_txt(subject, "O", 0x1001, organization, -1, -1, 0) }
         X509_NAME_add_entry_by_txt(subject, "CN", 0x1001, name, -1, -1, 0)
         X509_set_issuer_name(certificate, issuer.map { X509_get_subject_name($0) } ?? subject)
         var extensions: [(Int32, String)] = [(NID_subject_key_identifier, "hash")]
         if issuer == nil {
             extensions += [
                 (NID_basic_constraints, "critical,CA:TRUE,pathlen:0"), (NID_key_usage, "critical,keyCertSign,cRLSign"),
+            ]
+        } else if organization != nil {
+            // Who has an organisation is a client, which shows this to servers.
+            extensions += [
+                (NID_basic_constraints, "critical,CA:FALSE"), (NID_ext_key_usage, "clientAuth"),
+                (NID_key_usage, "critical,digitalSignature,keyEncipherment"), (NID_authority_key_identifier, "keyid"),
             ]
         } else {
             extensions += [

@@ -22,6 +22,9 @@ public struct EmulatorOptions: Sendable {
     public var resourceGroups = ["coracle"]
     /// Registries that are there, in the first resource group, with their admin users.
     public var registries: [String] = []
+    /// Kubernetes clusters that are there, in the first resource group: `NAME`, or `NAME,entra` for one whose users sign
+    /// in at the directory.
+    public var clusters: [String] = []
     /// Images of public registries: a name as groups have it, and the OCI layout it comes from, `FOLDER[:TAG]`.
     public var images: [(name: String, layout: String)] = []
     /// A folder with Azure's published schemas, which requests are checked against; `nil` to check only what is

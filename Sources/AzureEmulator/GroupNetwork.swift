@@ -63,18 +63,24 @@ final class GroupNetwork: Sendable {
 
     /// Listens on public ports, at the group's own address and, where they are free, at 127.0.0.1.
     ///
+    /// - Parameters:
+    ///   - ports: The ports.
+    ///   - alsoAtLoopback: Whether at 127.0.0.1, too.
     /// - Returns: What people should know, in sentences.
-    func open(_ ports: [Int]) -> [String] {
+    func open(_ ports: [Int], alsoAtLoopback: Bool = true) -> [String] {
         guard inside != nil else { return [] }
         var notes: [String] = []
         for port in ports {
             if let fault = listen(port, at: address) {
                 notes.append("port \(port) of the group cannot be reached at \(address): \(fault)")
             }
-            _ = listen(port, at: "127.0.0.1")
+            if alsoAtLoopback { _ = listen(port, at: "127.0.0.1") }
         }
         return notes
     }
+
+    /// Takes a socket that is listened on elsewhere, to end it with the others.
+    func keep(_ socket: Int32) { listeners.withLock { $0.append(socket) } }
 
     /// Ends listening.
     func close() {

@@ -20,6 +20,8 @@ struct GroupImage: Sendable {
 /// public ones that the emulator was given.
 struct ImageSource: Sendable {
     let world: World
+    /// Whether an index may have entries for no platform, which Kubernetes passes over.
+    var takesAttestations = false
 
     /// Finds an image, or throws what Container Instances would answer.
     func find(_ text: String, for group: String, body: JSONValue) throws(ARMFault) -> GroupImage {
@@ -56,7 +58,9 @@ struct ImageSource: Sendable {
             if descriptor.mediaType.isIndex {
                 let index = try ImageIndex(parsing: store.read(descriptor.digest))
                 // What Container Instances does with an index that has entries for no platform: it finds no image.
-                if index.manifests.contains(where: { $0.platform?.os == "unknown" }) { throw inaccessible(text, group) }
+                if !takesAttestations, index.manifests.contains(where: { $0.platform?.os == "unknown" }) {
+                    throw inaccessible(text, group)
+                }
                 guard let match = index.manifests.first(where: { $0.platform?.satisfies(.host) ?? false }) else {
                     throw unsupported(text, group)
                 }

@@ -70,6 +70,7 @@ struct ResourceManager: Sendable {
         switch provider {
         case "microsoft.containerinstance": return try ContainerInstances(world: world).answer(call)
         case "microsoft.containerregistry": return try await ContainerRegistries(world: world).answer(call)
+        case "microsoft.containerservice": return try await ManagedClusters(world: world).answer(call)
         case "microsoft.authorization": return try RoleAssignments(world: world).answer(call)
         case "microsoft.managedidentity": return try ManagedIdentities(world: world).answer(call)
         case "microsoft.resources": return try await Deployments(world: world).answer(call)

@@ -17,6 +17,10 @@ enum ResourceTypes {
             "2023-08-01-preview", "2023-11-01-preview", "2024-11-01-preview", "2025-03-01-preview", "2025-04-01",
             "2025-05-01-preview", "2025-06-01-preview", "2025-11-01", "2026-01-01-preview",
         ],
+        "microsoft.containerservice/managedclusters": [
+            "2020-12-01", "2021-05-01", "2022-01-01", "2022-11-01", "2023-01-01", "2023-05-01", "2023-10-01",
+            "2024-01-01", "2024-02-01", "2024-05-01", "2024-09-01", "2025-01-01", "2025-05-01", "2025-10-01",
+        ],
         "microsoft.authorization/roleassignments": [
             "2015-07-01", "2017-10-01-preview", "2018-01-01-preview", "2018-09-01-preview", "2020-03-01-preview",
             "2020-04-01-preview", "2020-08-01-preview", "2020-10-01-preview", "2022-04-01",
@@ -51,6 +55,7 @@ enum ResourceTypes {
             ["containerGroups", "locations", "locations/operations", "locations/capabilities", "locations/usages"]
         ),
         ("Microsoft.ContainerRegistry", ["registries", "checkNameAvailability", "locations"]),
+        ("Microsoft.ContainerService", ["managedClusters"]),
         ("Microsoft.ManagedIdentity", ["userAssignedIdentities"]),
         ("Microsoft.Resources", ["deployments", "resourceGroups", "subscriptions"]),
     ]

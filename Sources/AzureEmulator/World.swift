@@ -67,6 +67,8 @@ final class World: Sendable {
         var containers: [String: RunningGroup] = [:]
         /// Registries that listen, by name in lower case.
         var registries: [String: LiveRegistry] = [:]
+        /// Kubernetes clusters that are served, by identifier in lower case.
+        var clusters: [String: LiveCluster] = [:]
     }
 
     let options: EmulatorOptions

@@ -151,8 +151,8 @@ extension Workload {
         return faults
     }
 
-    /// The ports that the Service has.
-    var servicePorts: [Port] { containers.flatMap(\.ports).filter { $0.servicePort != 0 } }
+    /// The ports that the Service has: those of all containers, but for those that say that they are none of its.
+    public var servicePorts: [Port] { containers.flatMap(\.ports).filter { $0.servicePort != 0 } }
 }
 
 /// The forms of names.

@@ -39,6 +39,14 @@ struct EmulatorCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("A registry that is there, with its admin user.", valueName: "name"))
     var registry: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "A Kubernetes cluster that is there: NAME, or NAME,entra for one whose users sign in at Entra ID.",
+            valueName: "name"
+        )
+    )
+    var cluster: [String] = []
+
     @Option(help: ArgumentHelp("A resource group that is there.", valueName: "name"))
     var resourceGroup = ["coracle"]
 
@@ -123,6 +131,10 @@ struct EmulatorCommand: AsyncParsableCommand {
                 "AZURE_CLIENT_SECRET=\(options.applications[0].secrets[0])", "AZURE_AUTHORITY_HOST=\(azure.url)",
             ]
             if let authority = azure.authority { lines.append("CA_CERTIFICATE=\(authority)") }
+            for text in options.clusters {
+                let name = String(text.prefix { $0 != "," })
+                lines.append("KUBECONFIG_\(name)=\(azure.kubeconfig(of: name) ?? "")")
+            }
             for name in options.registries { lines.append("REGISTRY_\(name)=\(azure.loginServer(of: name) ?? "")") }
             EmulatorCommand.say(lines.joined(separator: "\n"), to: 1)
             await StopSignals.first()
@@ -133,7 +145,7 @@ struct EmulatorCommand: AsyncParsableCommand {
         var options = EmulatorOptions(folder: folder)
         (options.port, options.isEncrypted, options.sharesNetwork) = (port, !plainHttp, shareNetwork)
         (options.registries, options.resourceGroups, options.specifications) = (registry, resourceGroup, specs)
-        options.tokenLifetime = tokenLifetime
+        (options.tokenLifetime, options.clusters) = (tokenLifetime, cluster)
         for text in image {
             let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
             guard parts.count == 2 else { throw EmulatorError("--image \(text): NAME=FOLDER[:TAG]") }

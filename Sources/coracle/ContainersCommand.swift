@@ -9,7 +9,8 @@ struct ContainersCommand: AsyncParsableCommand {
         abstract: "List the containers that coracle run started, or what is deployed.",
         discussion: """
             Without --resource-group, the containers of this machine; where a coracle.yaml is here, the deployment that it \
-            names follows. With --resource-group, all deployments there, or the one of --name.
+            names follows. With --resource-group, all deployments there, or the one of --name; with --cluster, --kubeconfig, \
+            --kube-context or --namespace those that Coracle made there.
             """
     )
 
@@ -31,12 +32,12 @@ struct ContainersCommand: AsyncParsableCommand {
 
     mutating func run() async throws {
         let manage = try deployment.manage
-        if deployment.resourceGroup == nil || local {
+        if !manage.isElsewhere || local {
             let list = ListContainers(try flags.workspace)
             try Output.result(quiet ? list.names(all ? .all : .running) : list.run(all ? .all : .running, format))
         }
         // What programs read is one document.
-        guard !local, !quiet, try manage.isNamed(), format == .text || deployment.resourceGroup != nil else { return }
+        guard !local, !quiet, try manage.isNamed(), format == .text || manage.isElsewhere else { return }
         try Output.result(await manage.list(format))
     }
 }

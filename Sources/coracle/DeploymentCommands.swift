@@ -30,6 +30,7 @@ struct DeploymentFlags: ParsableArguments {
     @Option(help: ArgumentHelp("Trust the certificates in this file too.", valueName: "file"))
     var ca: [String] = []
 
+    @OptionGroup(title: "Cluster") var access: ClusterAccessFlags
     @OptionGroup(title: "Azure") var azure: AzureFlags
 
     var manage: ManageDeployment {
@@ -37,6 +38,9 @@ struct DeploymentFlags: ParsableArguments {
             var manage = ManageDeployment(environment: Environment.all) { Output.note($0) }
             (manage.resourceGroup, manage.name, manage.container) = (resourceGroup, deployment, container)
             manage.config = config
+            (manage.cluster, manage.isAdministrator) = (access.cluster, access.admin)
+            (manage.kubeconfig, manage.kubeContext) = (access.kubeconfig, access.kubeContext)
+            manage.namespace = access.namespace
             (manage.access.azure, manage.access.authorityFiles) = (try azure.access, ca)
             return manage
         }
@@ -48,7 +52,8 @@ struct StartCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "start",
         abstract: "Start a deployment again that was stopped.",
-        discussion: "Its images are pulled anew, and its address may be another. Its URL goes to standard output."
+        discussion:
+            "On Container Instances its images are pulled anew, and its address may be another. Its URL goes to standard output."
     )
 
     @OptionGroup var deployment: DeploymentFlags
@@ -61,7 +66,10 @@ struct DownCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "down",
         abstract: "Delete a deployment; its images stay in the registry, and coracle.yaml where it is.",
-        discussion: "It is the one that coracle.yaml names, or the one of --resource-group and --name."
+        discussion: """
+            It is the one that coracle.yaml names, or the one of --resource-group and --name; on a cluster, of --cluster or \
+            --kube-context, --namespace and --name. There claims stay, as what is in them cannot be made again.
+            """
     )
 
     @OptionGroup var deployment: DeploymentFlags

@@ -9,9 +9,10 @@ struct ExecCommand: AsyncParsableCommand {
         commandName: "exec",
         abstract: "Run a command, or a shell, in a container of a deployment.",
         discussion: """
-            Without a command, a shell with this terminal before it. A command is run by /bin/sh in the container, and its \
-            exit code is that of coracle; both its streams go to standard output. The deployment is the one that \
-            coracle.yaml names, or the one of --resource-group and --name.
+            Without a command, a shell with this terminal before it. Its exit code is that of coracle. On \
+            Container Instances it is run by /bin/sh there, and both its streams go to standard output. The deployment is \
+            the one that coracle.yaml names, or the one of --resource-group and --name; on a cluster, of --cluster or \
+            --kube-context, --namespace and --name, and in the newest pod that is ready.
 
               coracle exec
               coracle exec --container proxy cat /etc/nginx/nginx.conf
@@ -30,9 +31,11 @@ struct ExecCommand: AsyncParsableCommand {
         let manage = try deployment.manage
         let words = command.first == "--" ? Array(command.dropFirst()) : command
         guard !words.isEmpty else {
-            return try await manage.shell(shell) { Output.piece($0, isError: false) }
+            let code = try await manage.shell(shell) { Output.piece($0, isError: false) }
+            if code != 0 { throw ExitCode(code) }
+            return
         }
-        let code = try await manage.execute(words) { Output.piece($0, isError: false) }
+        let code = try await manage.execute(words) { Output.piece($1, isError: $0) }
         if code != 0 { throw ExitCode(code) }
     }
 }

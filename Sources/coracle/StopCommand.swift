@@ -10,7 +10,8 @@ struct StopCommand: AsyncParsableCommand {
         discussion: """
             The program of a container of this machine gets the image's STOPSIGNAL, and is killed if it still runs after a \
             while. A name that no such container has is that of the deployment in coracle.yaml; --resource-group and \
-            --name are of any deployment. A stopped deployment costs nothing and loses what it changed; coracle start \
+            --name are of any deployment, as --kube-context, --namespace and --name are on a cluster, where it has no pods \
+            then. A stopped deployment costs nothing and loses what it changed; coracle start \
             starts it again, coracle down deletes it.
             """
     )

@@ -96,7 +96,9 @@ struct ClusterImages {
         }
         let facts = try await source.build(name, watcher)
         if case .emit = deploy.mode {
-            watcher.line("\(name.familiar) is built and not pushed, and the manifests name it: coracle push \(name.familiar)")
+            watcher.line(
+                "\(name.familiar) is built and not pushed, and the manifests name it: coracle push \(name.familiar)"
+            )
         }
         return (name, facts)
     }

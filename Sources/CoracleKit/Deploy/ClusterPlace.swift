@@ -32,6 +32,8 @@ struct ClusterPlace: Sendable {
     let cluster: AKSCluster?
     let account: LazyAccount
 
+    /// What people call the cluster.
+    var summary: String { client.access.summary }
     /// Where objects are.
     var namespace: String { client.namespace }
 
@@ -55,7 +57,10 @@ struct ClusterPlace: Sendable {
             found,
             network: access.network(environment),
             environment: environment,
-            answer: { try await ClusterPlace.answer($0, account) },
+            answer: { plugin in
+                guard plugin.name.hasPrefix("kubelogin") else { return nil }
+                return try await KubeloginAnswer(account.open().tokens, note: note).credential(plugin)
+            },
             note: note
         )
     }
@@ -100,24 +105,5 @@ struct ClusterPlace: Sendable {
         let text = try await azure.manager.kubeconfig(of: cluster, isAdministrator: options.adminAccess == "true")
         let config = try Kubeconfig(parsing: text, file: "the kubeconfig of \(name)")
         return (try config.access(namespace: options.namespace), cluster)
-    }
-
-    /// Does what `kubelogin` does, with the identity that Coracle has.
-    private static func answer(_ plugin: ExecPlugin, _ account: LazyAccount) async throws -> ExecCredential? {
-        guard plugin.name == "kubelogin" else { return nil }
-        let words = plugin.arguments
-        let value = { (flag: String) -> String? in
-            if let index = words.firstIndex(of: flag), index + 1 < words.count { return words[index + 1] }
-            return words.first { $0.hasPrefix(flag + "=") }.map { String($0.dropFirst(flag.count + 1)) }
-        }
-        guard let server = value("--server-id") else { return nil }
-        let azure = try await account.open()
-        do {
-            let token = try await azure.tokens.token(for: server)
-            return ExecCredential(token: token.value, expires: token.expires)
-        } catch let error as AzureError where error.kind == .unavailable {
-            // Nobody is known here; the program may know somebody.
-            return nil
-        }
     }
 }

@@ -49,7 +49,7 @@ struct ClusterPull {
         }
         switch wish {
         case "anonymous": return Choice(shown: .anonymous)
-        case "kubelet": return await kubelet(server)
+        case "kubelet": return kubelet(server)
         case "service-principal":
             let settings = try await account.open().settings
             guard let client = settings.client, let secret = settings.secret else {
@@ -85,14 +85,14 @@ struct ClusterPull {
     private func automatic(_ reference: ImageReference) async throws -> Choice {
         let server = reference.domain
         if await look.isPublic(reference) { return Choice(shown: .anonymous) }
-        if isAzure(server) { return await kubelet(server) }
+        if isAzure(server) { return kubelet(server) }
         if case .basic(let user, let password)? = try? await registries.credentials.credentials(for: server),
             user != "00000000-0000-0000-0000-000000000000"
         {
             return basic(server, user, password)
         }
         // A registry of Azure under a name of its own, where the cluster is Azure's.
-        if cluster != nil { return await kubelet(server) }
+        if cluster != nil { return kubelet(server) }
         throw ExitReason(
             .credentials,
             "there is nothing that the cluster could pull \(reference.familiar) with",
@@ -106,27 +106,12 @@ struct ClusterPull {
     }
 
     /// The identity of the cluster's nodes.
-    private func kubelet(_ server: String) async -> Choice {
+    private func kubelet(_ server: String) -> Choice {
         let about = "\(server) is pulled from with the identity of the cluster's nodes, which needs AcrPull there"
-        guard let cluster, let azure = try? await account.open(), let places = try? await azure.subscriptions() else {
-            let attach = "az aks update --name CLUSTER --resource-group GROUP --attach-acr \(server.prefix { $0 != "." })"
-            return Choice(remark: about + ": " + attach, finding: .init("pull", .doubtful, about, hint: attach))
-        }
-        let rights = await azure.manager.pullRights(of: cluster, at: server, in: places)
-        let finding: DeployFinding
-        switch rights.verdict {
-        case .has: finding = .init("pull", .good, "the nodes of \(cluster.name) have a role that pulls from \(server)")
-        case .lacks:
-            finding = .init(
-                "pull",
-                .doubtful,
-                "the nodes of \(cluster.name) have no role at \(server) that pulls, unless a group has it",
-                hint: rights.remedy
-            )
-        case .unknown(let reason):
-            finding = .init("pull", .doubtful, about + ": " + reason, hint: rights.remedy)
-        }
-        return Choice(finding: finding)
+        // Of a cluster that Azure knows, its roles are looked at with everything else.
+        guard cluster == nil else { return Choice() }
+        let attach = "az aks update --name CLUSTER --resource-group GROUP --attach-acr \(server.prefix { $0 != "." })"
+        return Choice(remark: about + ": " + attach, finding: .init("pull", .doubtful, about, hint: attach))
     }
 
     /// A Secret with a name and a password.

@@ -173,7 +173,11 @@ extension ClusterWish {
             let colon = text.lastIndex(of: ":") ?? text.endIndex
             let port = colon == text.endIndex ? nil : Int(text[text.index(after: colon)...])
             guard text.hasPrefix("/"), let port, (1...65535).contains(port) else {
-                throw ExitReason(.usage, "--http-probe \"\(text)\" is not /PATH:PORT", hint: "--http-probe /healthz:8080")
+                throw ExitReason(
+                    .usage,
+                    "--http-probe \"\(text)\" is not /PATH:PORT",
+                    hint: "--http-probe /healthz:8080"
+                )
             }
             let check = Workload.Probe.Check.http(path: String(text[..<colon]), port: "\(port)", isSecure: false)
             var probe = Workload.Probe(check)

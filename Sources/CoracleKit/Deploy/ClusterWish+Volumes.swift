@@ -18,9 +18,10 @@ extension ClusterWish {
             if !workload.volumes.contains(volume) { workload.volumes.append(volume) }
             let isReadOnly = values["readonly"] == "true"
             let target = try values.required("target")
-            workload.containers[0].mounts.append(
-                .init(volume.name, at: target, part: values["part"], isReadOnly: isReadOnly)
-            )
+            workload.containers[0].mounts
+                .append(
+                    .init(volume.name, at: target, part: values["part"], isReadOnly: isReadOnly)
+                )
         }
         for container in workload.containers {
             for mount in container.mounts where !workload.volumes.contains(where: { $0.name == mount.volume }) {

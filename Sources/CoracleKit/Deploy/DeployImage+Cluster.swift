@@ -16,9 +16,10 @@ extension DeployImage {
         }
         warn(watcher)
         let place = try await clusterPlace(watcher)
+        var run = ClusterRun(deploy: self, watcher: watcher)
+        if let place, options.image == nil, case .apply = mode { try await run.precheck(workload, place) }
         var images = ClusterImages(deploy: self, place: place, watcher: watcher)
         try await images.find(for: &workload)
-        var run = ClusterRun(deploy: self, watcher: watcher)
         (run.images, run.findings, run.pullRemarks) = (images.facts, images.findings, images.remarks)
         guard let place else { return try run.emit([workload], namespace: workload.namespace) }
         return try await run.apply([workload], to: place, name: wish.name)
@@ -62,11 +63,27 @@ struct ClusterRun {
         return .init(text: folder + "\n", json: json, failure: nil)
     }
 
+    /// Looks at the cluster before anything is built or pushed.
+    func precheck(_ workload: Workload, _ place: ClusterPlace) async throws {
+        var workload = workload
+        for index in workload.containers.indices where workload.containers[index].image.isEmpty {
+            workload.containers[index].image = workload.name
+        }
+        // Ports are the image's where nobody said them.
+        if workload.servicePorts.isEmpty { (workload.service, workload.ingress) = (nil, nil) }
+        let manifests = try self.manifests([workload])
+        let target = AKSTarget(place.client, name: workload.name, manifests: manifests.map(\.json))
+        try deploy.refuse(try await target.check().filter { $0.level == .bad }, watcher)
+    }
+
     /// Shows what would be done, or does it.
     func apply(_ workloads: [Workload], to place: ClusterPlace, name: String) async throws -> DeployImage.Outcome {
         try deploy.refuse(findings, watcher)
         var workloads = workloads
-        for index in workloads.indices { try await Settings(place.client).mark(&workloads[index]) }
+        for index in workloads.indices {
+            if case .apply = deploy.mode { try await ClusterScale(place.client).startIfStopped(workloads[index]) }
+            try await Settings(place.client).mark(&workloads[index])
+        }
         let manifests = try self.manifests(workloads)
         var target = AKSTarget(
             place.client,
@@ -76,6 +93,7 @@ struct ClusterRun {
             cluster: place.cluster
         )
         (target.takesOver, target.keepsFailed) = (deploy.takesOver, deploy.keepsFailed)
+        if place.cluster != nil { target.arm = try await place.account.open().manager }
         try deploy.refuse(try await target.check(), watcher)
         let plan = try await target.plan()
         switch deploy.mode {

@@ -12,8 +12,18 @@ extension ManageDeployment {
     /// - Parameters:
     ///   - program: The shell: one program, as Azure takes no arguments.
     ///   - write: Takes what it writes; returns whether it wants more.
+    /// - Returns: Its exit code; 0 where it is not known, as Azure does not say it.
     /// - Throws: ``ExitReason``.
-    public func shell(_ program: String, write: @Sendable ([UInt8]) -> Bool) async throws {
+    public func shell(_ program: String, write: @escaping @Sendable ([UInt8]) -> Bool) async throws -> Int32 {
+        if let own = try await ExitReason.explaining({ try await onCluster() }) {
+            return try await ExitReason.explaining {
+                let screen = RawTerminal()
+                defer { screen.restore() }
+                let input = TerminalInput()
+                defer { input.stop() }
+                return try await own.shell(program, size: RawTerminal.size, keys: input.bytes, write: write)
+            }
+        }
         try await terminal(program) { socket in
             let screen = RawTerminal()
             defer { screen.restore() }
@@ -31,16 +41,21 @@ extension ManageDeployment {
                 while let message = try await socket.receive() { if !write(message.bytes) { break } }
             }
         }
+        return 0
     }
 
-    /// Runs a command in a container by way of a shell there, as Azure takes no arguments and gives no exit code.
+    /// Runs a command in a container; on Container Instances by way of a shell there, as Azure takes no arguments and gives
+    /// no exit code.
     ///
     /// - Parameters:
     ///   - words: The command and its arguments.
-    ///   - write: Takes what it writes; both streams are in it.
+    ///   - write: Takes what it writes, and whether that is to standard error, which only clusters keep apart.
     /// - Returns: Its exit code.
     /// - Throws: ``ExitReason`` where it cannot be run, or the connection ends before it.
-    public func execute(_ words: [String], write: ([UInt8]) -> Bool) async throws -> Int32 {
+    public func execute(_ words: [String], write: @escaping @Sendable (Bool, [UInt8]) -> Bool) async throws -> Int32 {
+        if let own = try await ExitReason.explaining({ try await onCluster() }) {
+            return try await ExitReason.explaining { try await own.execute(words, write: write) }
+        }
         var reader = MarkedOutput()
         let line = reader.line(for: words)
         guard line.utf8.count < 4000 else {
@@ -50,7 +65,7 @@ extension ManageDeployment {
             try await socket.send(.text(line))
             while let message = try await socket.receive() {
                 let output = reader.take(message.bytes)
-                if !output.isEmpty, !write(output) { return 0 }
+                if !output.isEmpty, !write(false, output) { return 0 }
                 if let code = reader.code { return code }
             }
             throw ExitReason(

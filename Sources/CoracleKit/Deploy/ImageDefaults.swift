@@ -121,7 +121,9 @@ struct ImageDefaults {
         if isRoot {
             // What programs need that begin as root and give it up, as servers do; Docker gives more.
             security.adds = ImageDefaults.rootNeeds + security.adds.filter { !ImageDefaults.rootNeeds.contains($0) }
-            remarks.append("the image runs as root, with what servers need to give that up: USER in the Dockerfile is better")
+            remarks.append(
+                "the image runs as root, with what servers need to give that up: USER in the Dockerfile is better"
+            )
         } else if workload.containers[index].ports.contains(where: { $0.number < 1024 }) {
             // As Docker has it. A safe sysctl since 1.22, and in the restricted profile.
             workload.pod.sysctls["net.ipv4.ip_unprivileged_port_start"] = "0"
@@ -141,7 +143,9 @@ struct ImageDefaults {
         let isWanted = readOnlyRoot ?? (isOwn && rights?.canBeReadOnly == true)
         guard isWanted else { return }
         workload.containers[index].security.hasReadOnlyRoot = true
-        if readOnlyRoot == nil { remarks.append("its user can write nowhere else in the image, so that this takes nothing away") }
+        if readOnlyRoot == nil {
+            remarks.append("its user can write nowhere else in the image, so that this takes nothing away")
+        }
         let known = rights?.canBeReadOnly == true ? rights?.scratch ?? [] : ["/tmp"]
         let folders = Set(known).union(facts.config.volumes).sorted()
         for folder in folders {

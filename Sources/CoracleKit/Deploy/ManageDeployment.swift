@@ -13,6 +13,16 @@ public struct ManageDeployment: Sendable {
     public var container: String?
     /// `--config`: where `coracle.yaml` is.
     public var config: String?
+    /// `--cluster`: a cluster of Azure.
+    public var cluster: String?
+    /// `--admin`: whether to be the administrator of it.
+    public var isAdministrator = false
+    /// `--kubeconfig`.
+    public var kubeconfig: String?
+    /// `--kube-context`.
+    public var kubeContext: String?
+    /// `--namespace`.
+    public var namespace: String?
     /// How Azure is reached.
     public var access = RegistryAccess()
     let environment: [String: String]
@@ -44,7 +54,7 @@ public struct ManageDeployment: Sendable {
     /// - Returns: What it means.
     /// - Throws: ``ExitReason`` where it means nothing.
     public func meaning(of text: String?, in workspace: Workspace) throws(ExitReason) -> Meaning {
-        if resourceGroup != nil || name != nil { return .deployed }
+        if isElsewhere || name != nil { return .deployed }
         let remembered = try DeployFile(config, environment: environment).read()
         guard let text else {
             if remembered.name != nil { return .deployed }
@@ -69,8 +79,51 @@ public struct ManageDeployment: Sendable {
     /// - Returns: Whether one does.
     /// - Throws: ``ExitReason`` where the file cannot be read.
     public func isNamed() throws(ExitReason) -> Bool {
-        if resourceGroup != nil { return true }
+        if isElsewhere { return true }
         return try DeployFile(config, environment: environment).read().name != nil
+    }
+
+    /// Whether flags say where deployments are.
+    ///
+    /// - Returns: Whether one does.
+    public var isElsewhere: Bool { resourceGroup != nil || hasClusterFlags }
+
+    private var hasClusterFlags: Bool {
+        cluster != nil || kubeconfig != nil || kubeContext != nil || namespace != nil
+    }
+
+    /// What is on a cluster; `nil` where this is about Container Instances.
+    func onCluster(says: Bool = true) async throws -> ManageCluster? {
+        guard let (options, file) = try clusterOptions() else { return nil }
+        guard let name = options.name, !name.isEmpty else {
+            throw ExitReason(.usage, "the deployment has no name", hint: "--name NAME")
+        }
+        let place = try await ClusterPlace(options, access, environment, note: note)
+        let source = hasClusterFlags && self.name != nil ? "" : ", from \(file)"
+        if says {
+            note("deployment \(name) in the namespace \(place.namespace) of \(place.summary)\(source)")
+        }
+        return ManageCluster(place: place, name: name, container: container, note: note)
+    }
+
+    /// Which cluster, by flags and `coracle.yaml`; `nil` where neither means one.
+    private func clusterOptions() throws(ExitReason) -> (DeployOptions, file: String)? {
+        let file = DeployFile(config, environment: environment)
+        let remembered = try file.read()
+        let isRemembered = remembered.target == "aks" && resourceGroup == nil
+        guard hasClusterFlags || isRemembered else { return nil }
+        var options = DeployOptions()
+        (options.target, options.name) = ("aks", name ?? remembered.name)
+        (options.namespace, options.subscription) = (namespace ?? remembered.namespace, remembered.subscription)
+        if cluster != nil || kubeconfig != nil || kubeContext != nil || remembered.target != "aks" {
+            (options.cluster, options.resourceGroup) = (cluster, resourceGroup)
+            (options.kubeconfig, options.kubeContext) = (kubeconfig, kubeContext)
+        } else {
+            (options.cluster, options.resourceGroup) = (remembered.cluster, remembered.resourceGroup)
+            (options.kubeconfig, options.kubeContext) = (remembered.kubeconfig, remembered.kubeContext)
+        }
+        options.adminAccess = isAdministrator ? "true" : remembered.adminAccess
+        return (options, file.path)
     }
 
     func place(says: Bool = true) async throws -> Deployment.Place {
@@ -118,6 +171,12 @@ public struct ManageDeployment: Sendable {
     /// - Throws: ``ExitReason``.
     public func list(_ format: OutputFormat) async throws -> String {
         try await ExitReason.explaining {
+            if var (options, _) = try clusterOptions() {
+                // Flags without a name mean all that is there.
+                if hasClusterFlags { options.name = name }
+                let place = try await ClusterPlace(options, access, environment, note: note)
+                return try await ManageCluster.list(place, name: options.name, format)
+            }
             let groups: [ContainerGroup]
             if resourceGroup != nil, name == nil {
                 // Any name will do to get to the others.
@@ -138,6 +197,7 @@ public struct ManageDeployment: Sendable {
     /// - Throws: ``ExitReason``.
     public func stop() async throws -> String {
         try await ExitReason.explaining {
+            if let own = try await onCluster() { return try await own.stop() }
             let place = try await place()
             _ = try await found(place)
             try await place.service.stop(place.name)
@@ -151,6 +211,7 @@ public struct ManageDeployment: Sendable {
     /// - Throws: ``ExitReason``.
     public func start() async throws -> String {
         try await ExitReason.explaining {
+            if let own = try await onCluster() { return try await own.start() }
             let place = try await place()
             _ = try await found(place)
             try await place.service.start(place.name)
@@ -164,6 +225,7 @@ public struct ManageDeployment: Sendable {
     /// - Throws: ``ExitReason``.
     public func down() async throws -> String {
         try await ExitReason.explaining {
+            if let own = try await onCluster() { return try await own.down() }
             let place = try await place()
             guard try await place.service.delete(place.name) else {
                 note("there was no \(place.name)")
@@ -181,9 +243,17 @@ public struct ManageDeployment: Sendable {
     ///   - hasTimes: Whether each line begins with when it was written.
     ///   - write: Takes what was written; returns whether it wants more.
     /// - Throws: ``ExitReason``.
-    public func logs(follows: Bool, tail: Int?, hasTimes: Bool, write: ([UInt8]) -> Bool) async throws {
+    public func logs(
+        follows: Bool,
+        tail: Int?,
+        hasTimes: Bool,
+        write: @escaping @Sendable ([UInt8]) -> Bool
+    ) async throws {
         if let tail, tail < 0 { throw ExitReason(.usage, "--tail \(tail) is not a number of lines") }
         try await ExitReason.explaining {
+            if let own = try await onCluster() {
+                return try await own.logs(follows: follows, tail: tail, hasTimes: hasTimes, write: write)
+            }
             let place = try await place()
             let container = try chosen(try await found(place), place)
             var follower = LogFollower()

@@ -32,7 +32,8 @@ struct ManifestFolder {
             }
             let keys = (secret.json["data"]?.object ?? [:]).keys.sorted()
             let members = keys.map { key in
-                key.utf8.allSatisfy { ManifestFolder.isWord($0) } ? "--from-literal=\(key)=\"$\(key)\"" : "--from-file=\(key)=…"
+                key.utf8.allSatisfy { ManifestFolder.isWord($0) }
+                    ? "--from-literal=\(key)=\"$\(key)\"" : "--from-file=\(key)=…"
             }
             return "kubectl create secret generic \(name)\(place) " + members.joined(separator: " ")
         }
@@ -61,7 +62,9 @@ struct ManifestFolder {
     func advice(_ folder: String) -> [String] {
         var lines = ["kubectl apply -k \(folder)"]
         for secret in secrets {
-            lines.append("before that, \(folder)/\(ManifestFolder.file(ofSecret: secret)) has to be written: its remarks are in kustomization.yaml")
+            lines.append(
+                "before that, \(folder)/\(ManifestFolder.file(ofSecret: secret)) has to be written: its remarks are in kustomization.yaml"
+            )
         }
         return lines + notes
     }
@@ -82,7 +85,9 @@ struct ManifestFolder {
         files.append(("kustomization.yaml", kustomization(files.map(\.name))))
         if !secrets.isEmpty {
             let names = secrets.map { "/" + ManifestFolder.file(ofSecret: $0) }
-            files.append((".gitignore", ([ManifestFolder.mark + " Secrets stay here."] + names).joined(separator: "\n") + "\n"))
+            files.append(
+                (".gitignore", ([ManifestFolder.mark + " Secrets stay here."] + names).joined(separator: "\n") + "\n")
+            )
         }
         return files
     }

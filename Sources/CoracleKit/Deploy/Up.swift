@@ -43,7 +43,7 @@ public struct Up: Sendable {
         for text in typed.environment where SecretSource.looksSecret(text) {
             watcher.line("\(file.path) does not remember \(text.prefix { $0 != "=" }), which looks like a secret")
         }
-        guard case .apply = deploy.mode, deploy.options.resourceGroup != nil else {
+        guard case .apply = deploy.mode, deploy.options.resourceGroup != nil || deploy.options.target == "aks" else {
             return try await deploy.run(watcher)
         }
         return try await remembering(deploy.options, watcher) { [deploy] in try await deploy.run(watcher) }
