@@ -210,7 +210,7 @@ struct DeployModeFlags: ParsableArguments {
     @OptionGroup var store: StoreFlags
     @OptionGroup var registryAccess: RegistryFlags
 
-    @Option(name: .shortAndLong, help: "The Dockerfile; Dockerfile in the context by default.")
+    @Option(name: .shortAndLong, help: "The Dockerfile; Dockerfile in the context by default. Of coracle up also compose files.")
     var file: [String] = []
 
     @Option(help: ArgumentHelp("The stage to build; the last one by default.", valueName: "stage"))
@@ -273,6 +273,9 @@ struct DeployModeFlags: ParsableArguments {
         deploy.keepsFailed = keepFailed
         if Prompt.isPossible { deploy.ask = { Prompt.secret($0) } }
         try apply(&deploy)
+        if let compose = file.first(where: { ComposeFiles.isCompose($0) }), deploy.options.composeFiles.isEmpty {
+            throw ExitReason(.usage, "--file \(compose) is no Dockerfile", hint: "coracle up -f \(compose), for its services")
+        }
         return deploy
     }
 

@@ -99,6 +99,40 @@ struct ComposeVerbTests {
         }
     }
 
+    @Test("On a cluster each service is a deployment, and all of them are one project")
+    func cluster() async throws {
+        try await AzurePlace.run(["--cluster", "shop"]) { place in
+            try write(place, greeting: "hello one")
+            let flags = ["--target", "aks", "--cluster", "shop", "-g", "demo", "--registry", "testacr"]
+            let first = try await place.coracle(
+                ["up"] + flags + ["--pull-with", "service-principal"] + ShellBase.flags
+            )
+
+            try #require(first.status == 0, "\(first.errors)")
+            #expect(first.output.contains(":8080/"), "\(first.output)")
+            let read = ["cat", "/www/index.html"]
+            let inside = try await place.coracle(["exec", "--container", "api"] + read)
+            #expect(inside.output == "hello one\nfrom a config17\n", "\(inside.errors)")
+            let which = try await place.coracle(["exec"] + read)
+            #expect(which.errors.contains("shop has several services: api, web"), "\(which.errors)")
+            let same = try await place.coracle(["diff", "--exit-code"])
+            #expect(same.status == 0, "\(same.output)\(same.errors)")
+
+            try write(place, greeting: "hello two")
+            let second = try await place.coracle(["up"])
+            try #require(second.status == 0, "\(second.errors)")
+            let changed = try await place.coracle(["exec", "--container", "api"] + read)
+            #expect(changed.output == "hello two\nfrom a config17\n", "\(changed.errors)")
+            let list = try await place.coracle(["ps"])
+            #expect(list.output.contains("api") && list.output.contains("web"), "\(list.output)")
+            let down = try await place.coracle(["down"])
+            #expect(down.output == "shop\n", "\(down.errors)")
+            for name in ["deployment/api", "deployment/web", "configmap/shop-page", "secret/shop-key"] {
+                #expect(down.errors.contains("deleted \(name)"), "\(name): \(down.errors)")
+            }
+        }
+    }
+
     @Test("Plans and templates are of the whole group; manifests of every service")
     func templates() async throws {
         try await AzurePlace.run { place in

@@ -18,7 +18,7 @@ final class AzurePlace: Sendable {
     /// What must never be printed or kept.
     static let secrets = ["emulated-secret", "s3cret-of-the-app", "another-s3cret"]
 
-    private init() async throws {
+    private init(_ more: [String]) async throws {
         home = try TemporaryFolder()
         root = home.url.appending(path: "work")
         try FileManager.default.createDirectory(at: root, withIntermediateDirectories: true)
@@ -27,6 +27,7 @@ final class AzurePlace: Sendable {
             "--plain-http", "--folder", home.url.appending(path: "azure").path, "--resource-group", "demo",
             "--registry", "testacr", "--record", home.url.appending(path: "requests").path,
         ]
+        flags += more
         if let schemas = JSONSchema.azure { flags += ["--specs", schemas.path] }
         let process = try await ServerProcess([program.path] + flags, readyAt: "REGISTRY_testacr=127.0.0.1:")
         self.process = process
@@ -35,8 +36,8 @@ final class AzurePlace: Sendable {
     }
 
     /// Runs while a function does; then what was sent and printed is looked at.
-    static func run(_ body: (AzurePlace) async throws -> Void) async throws {
-        let place = try await AzurePlace()
+    static func run(_ flags: [String] = [], _ body: (AzurePlace) async throws -> Void) async throws {
+        let place = try await AzurePlace(flags)
         try await body(place)
         try place.check()
     }

@@ -115,7 +115,7 @@ struct ComposeBuilds {
         let scratch = settings.inline == nil ? nil : try InlineFile(settings.inline ?? "")
         defer { withExtendedLifetime(scratch) {} }
         var build = Build(input(service, settings, scratch), store: deploy.workspace.path)
-        build.platforms = settings.platforms.isEmpty ? ["linux/amd64"] : settings.platforms
+        build.platforms = settings.platforms.isEmpty ? [deploy.options.platform ?? "linux/amd64"] : settings.platforms
         // The form that every target reads.
         build.compression = "gzip"
         // Flags hold for every build, over what the file says.

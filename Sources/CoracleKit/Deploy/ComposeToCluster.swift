@@ -18,6 +18,8 @@ struct ComposeToCluster {
         }
         var made = try ComposeWorkloads(project, namespace: options.namespace) { try TextFile.read($0) }
         if !made.warnings.isEmpty { watcher.line(ComposeFiles.trimmed(made.warnings, project.sources)) }
+        // What ps, stop and down find it by.
+        for index in made.workloads.indices { made.workloads[index].partOf = options.name ?? project.name }
         if options.makesNamespace == "true" {
             for index in made.workloads.indices { made.workloads[index].makesNamespace = options.namespace != nil }
         }
@@ -74,6 +76,8 @@ struct ComposeToCluster {
             if let digest = image?.reference.digest, image?.facts == nil {
                 reference = try ImageReference("\(reference.description)@\(digest)")
             }
+            var look = look
+            if let text = service.platform { look.platform = try PlanSettings.platform(text) }
             for (index, initial) in made.places(of: service.name) {
                 let facts = try await fill(
                     &made.workloads[index],
@@ -85,6 +89,11 @@ struct ComposeToCluster {
                 )
                 if let facts { try made.take(facts, for: service) }
             }
+        }
+        for workload in made.workloads where workload.service == nil {
+            let name = workload.name
+            guard let other = made.services.first(where: { $0.needs.contains(name) }) else { continue }
+            watcher.line("warning: \(name) has no port, so that \(other.name) does not reach it: expose: [PORT]")
         }
     }
 
@@ -104,11 +113,16 @@ struct ComposeToCluster {
         // What images say is put into main containers; one that runs before is made one for a moment.
         var other = workload
         other.containers = [workload.initContainers[initial]]
+        (other.pod.user, other.pod.group, other.pod.refusesRoot) = (nil, nil, false)
         try await images.add(reference, known, to: &other, 0, tools.look, tools.pull)
         var container = other.containers[0]
         container.ports = []
         (container.liveness, container.readiness, container.startup) = (nil, nil, nil)
-        if container.security.user == nil { container.security.user = other.pod.user }
+        if container.security.user == nil, workload.pod.user != other.pod.user {
+            // The pod's user is that of the main image.
+            (container.security.user, container.security.group) = (other.pod.user ?? 0, other.pod.group)
+            container.security.refusesRoot = other.pod.user != nil
+        }
         workload.initContainers[initial] = container
         for volume in other.volumes where !workload.volumes.contains(where: { $0.name == volume.name }) {
             workload.volumes.append(volume)

@@ -76,7 +76,12 @@ public struct Up: Sendable {
         // The next one is to find its deployment, whoever named it.
         var remembered = deploy.options
         (remembered.name, remembered.resourceGroup) = (ready.options.name, ready.options.resourceGroup)
-        guard ready.options.resourceGroup != nil else { return try await up.run(ready, watcher) }
+        (remembered.subscription, remembered.cluster) = (ready.options.subscription, ready.options.cluster)
+        (remembered.namespace, remembered.adminAccess) = (ready.options.namespace, ready.options.adminAccess)
+        (remembered.kubeconfig, remembered.kubeContext) = (ready.options.kubeconfig, ready.options.kubeContext)
+        guard ready.options.resourceGroup != nil || deploy.options.target == "aks" else {
+            return try await up.run(ready, watcher)
+        }
         return try await remembering(remembered, watcher) { try await up.run(ready, watcher) }
     }
 

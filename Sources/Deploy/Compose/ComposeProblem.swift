@@ -79,10 +79,13 @@ final class ComposeReport {
 
     /// What comes by an alias or `extends` is found as often as it is used, and told once.
     private func add(_ problem: ComposeProblem) {
-        if !problems.contains(problem) { problems.append(problem) }
+        if problem.isError { hasErrors = true }
+        // A hostile file has any number of faults; the first of them are enough.
+        let room = problem.isError ? 400 : 200
+        if problems.count < room, !problems.contains(problem) { problems.append(problem) }
     }
 
-    var hasErrors: Bool { problems.contains(where: \.isError) }
+    private(set) var hasErrors = false
 
     /// Ends reading where there are errors.
     func check() throws(ComposeError) {

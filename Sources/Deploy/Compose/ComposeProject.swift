@@ -63,6 +63,11 @@ public struct ComposeService: Sendable {
     /// How its image is built; `nil` where it is one of a registry.
     public let build: ComposeBuild?
 
+    /// What it has to run on: `linux/arm64`; `nil` where nothing is said.
+    public var platform: String? { node["platform"]?.text.flatMap { $0.contains("/") ? $0 : nil } }
+    /// The services that have to be there first.
+    public var needs: [String] { dependencies.map(\.name) }
+
     let node: ComposeNode
     /// `nil` for that of the image; empty for none.
     var command: [String]?

@@ -6,7 +6,9 @@ extension ComposeReader {
     func service(_ entry: ComposeNode.Entry) -> ComposeService {
         let node = entry.value
         var build = node["build"].map { self.build($0) }
-        if build?.platforms.isEmpty == true, let platform = node["platform"]?.text, platform.contains("/") { build?.platforms = [platform] }
+        if build?.platforms.isEmpty == true, let platform = node["platform"]?.text, platform.contains("/") {
+            build?.platforms = [platform]
+        }
         var service = ComposeService(entry.key, node, place: entry.place, build: build)
         if node.isNull { report.error("services.\(entry.key) is empty", at: entry.place) }
         (service.command, service.entrypoint) = (values.words(node["command"]), values.words(node["entrypoint"]))

@@ -68,6 +68,9 @@ public struct ComposeWorkloads: Sendable {
                 container.command = problems.command(service, facts.config.entrypoint ?? [])
                 container.arguments = nil
             }
+            if service.health?.isOff == true {
+                (container.liveness, container.readiness, container.startup) = (nil, nil, nil)
+            }
             if let health = service.health, health.test == nil, !health.isOff, let own = facts.liveness,
                 case .command(let words) = own.check, initial == nil
             {
@@ -81,6 +84,10 @@ public struct ComposeWorkloads: Sendable {
                 workloads[index].initContainers[initial] = container
             } else {
                 workloads[index].containers[0] = container
+                // What EXPOSE says others reach by the service's name, as with Compose.
+                if workloads[index].service == nil, !container.ports.isEmpty {
+                    workloads[index].service = Workload.Service(.cluster)
+                }
             }
         }
         try problems.check(project)
