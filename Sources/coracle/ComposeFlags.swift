@@ -13,6 +13,8 @@ struct ComposeFlags: ParsableArguments {
     )
     var compose: [String] = []
 
-    @Option(help: ArgumentHelp("Also the services of this profile; * for all; else COMPOSE_PROFILES.", valueName: "name"))
+    @Option(
+        help: ArgumentHelp("Also the services of this profile; * for all; else COMPOSE_PROFILES.", valueName: "name")
+    )
     var profile: [String] = []
 }

@@ -210,7 +210,10 @@ struct DeployModeFlags: ParsableArguments {
     @OptionGroup var store: StoreFlags
     @OptionGroup var registryAccess: RegistryFlags
 
-    @Option(name: .shortAndLong, help: "The Dockerfile; Dockerfile in the context by default. Of coracle up also compose files.")
+    @Option(
+        name: .shortAndLong,
+        help: "The Dockerfile; Dockerfile in the context by default. Of coracle up also compose files."
+    )
     var file: [String] = []
 
     @Option(help: ArgumentHelp("The stage to build; the last one by default.", valueName: "stage"))
@@ -263,8 +266,12 @@ struct DeployModeFlags: ParsableArguments {
         guard !dryRun || emit == nil else { throw ExitReason(.usage, "--dry-run and --emit are given both") }
         var deploy = DeployImage(try store.workspace, environment: Environment.all)
         let files = file.filter { !ComposeFiles.isCompose($0) }
-        guard files.count < 2 else { throw ExitReason(.usage, "--file names two Dockerfiles: \(files[0]), \(files[1])") }
-        (deploy.options.file, deploy.options.stage, deploy.options.buildArguments) = (files.first, buildTarget, buildArg)
+        guard files.count < 2 else {
+            throw ExitReason(.usage, "--file names two Dockerfiles: \(files[0]), \(files[1])")
+        }
+        (deploy.options.file, deploy.options.stage, deploy.options.buildArguments) = (
+            files.first, buildTarget, buildArg
+        )
         deploy.options.buildContexts = buildContext
         (deploy.options.registry, deploy.options.repository) = (registry, repository)
         deploy.access = try registryAccess.access
@@ -274,7 +281,11 @@ struct DeployModeFlags: ParsableArguments {
         if Prompt.isPossible { deploy.ask = { Prompt.secret($0) } }
         try apply(&deploy)
         if let compose = file.first(where: { ComposeFiles.isCompose($0) }), deploy.options.composeFiles.isEmpty {
-            throw ExitReason(.usage, "--file \(compose) is no Dockerfile", hint: "coracle up -f \(compose), for its services")
+            throw ExitReason(
+                .usage,
+                "--file \(compose) is no Dockerfile",
+                hint: "coracle up -f \(compose), for its services"
+            )
         }
         return deploy
     }

@@ -22,41 +22,116 @@ struct ComposeFileTests {
         "What no file may be is said with line and key",
         arguments: [
             ("services:\n  a:\n    image: [x]\n", "3:12: error: services.a.image is a list, and has to be a text"),
-            ("services:\n  a:\n    image: x\n    ports: 80\n", "4:12: error: services.a.ports is 80, and has to be a list"),
-            ("services:\n  a:\n    image: x\n    init: maybe\n", "4:11: error: services.a.init is \"maybe\", and has to be true or false"),
+            (
+                "services:\n  a:\n    image: x\n    ports: 80\n",
+                "4:12: error: services.a.ports is 80, and has to be a list"
+            ),
+            (
+                "services:\n  a:\n    image: x\n    init: maybe\n",
+                "4:11: error: services.a.init is \"maybe\", and has to be true or false"
+            ),
             ("services:\n  a:\n    image: true\n", "3:12: error: services.a.image: true is no text"),
             ("services:\n  a: {image: x, image: y}\n", "2:7: error: \"image\" is there twice in one mapping"),
-            ("services:\n  a:\n   image: x\n  image: y: z\n", "4:11: error: no YAML: mapping values are not allowed in this context"),
-            ("services:\n\ta: x\n", "2:1: error: no YAML: found character that cannot start any token while scanning for the next token"),
-            ("service:\n  a:\n    image: x\n", "1:1: error: a compose file has no key \"service\", did you mean \"services\"?"),
+            (
+                "services:\n  a:\n   image: x\n  image: y: z\n",
+                "4:11: error: no YAML: mapping values are not allowed in this context"
+            ),
+            (
+                "services:\n\ta: x\n",
+                "2:1: error: no YAML: found character that cannot start any token while scanning for the next token"
+            ),
+            (
+                "service:\n  a:\n    image: x\n",
+                "1:1: error: a compose file has no key \"service\", did you mean \"services\"?"
+            ),
             ("services: {}\n", "1:1: error: services: there is no service"),
             ("services:\n  a: {}\n", "2:3: error: services.a has neither image nor build"),
             ("services:\n  a:\n", "2:3: error: services.a is empty"),
             ("services:\n  a:\n    image: !foo x\n", "3:12: error: there is no tag !foo: only !reset and !override"),
-            ("services:\n  a:\n    image: x\n    depends_on: [b]\n", "4:18: error: services.a.depends_on: there is no service \"b\""),
+            (
+                "services:\n  a:\n    image: x\n    depends_on: [b]\n",
+                "4:18: error: services.a.depends_on: there is no service \"b\""
+            ),
             (
                 "services:\n  a: {image: x, depends_on: [b]}\n  b: {image: x, depends_on: [a]}\n",
                 "2:3: error: services.a.depends_on goes in a circle: a -> b -> a"
             ),
-            ("services:\n  a:\n    image: x\n    depends_on: {a: {condition: healthy}}\n", "4:33: error: services.a.depends_on.a.condition \"healthy\" is none of service_started, service_healthy, service_completed_successfully"),
-            ("services:\n  a:\n    image: x\n    volumes: [data:/x]\n", "4:15: error: services.a.volumes[0]: there is no \"data\" among volumes"),
-            ("services:\n  a:\n    image: x\n    secrets: [s]\n", "4:15: error: services.a.secrets[0]: there is no \"s\" among secrets"),
-            ("services:\n  a:\n    image: x\n    ports: [\"80:90:x:y\"]\n", "4:13: error: services.a.ports[0] \"80:90:x:y\" is not a port: expected [[ADDRESS:]PUBLISHED:]PORT[/udp]"),
-            ("services:\n  a:\n    image: x\n    ports: [\"1-9:80\"]\n", "4:13: error: services.a.ports[0]: 9 published ports for 1, where any free one is taken"),
-            ("services:\n  a:\n    image: x\n    ports: [\"80/sctp\"]\n", "4:13: error: services.a.ports[0]: the protocol \"sctp\" is neither tcp nor udp"),
-            ("services:\n  a:\n    image: x\n    ports: [\"80:80\", \"80:81\"]\n", "4:22: error: services.a.ports[1]: the port 80 is published twice"),
-            ("services:\n  a:\n    image: x\n    volumes: [/x, /y, /x]\n", "4:23: error: services.a.volumes[2]: something is mounted at /x already, in line 4"),
-            ("services:\n  a:\n    image: x\n    volumes: [\"v:x\"]\nvolumes: {v: }\n", "4:15: error: services.a.volumes[0]: \"x\" is no absolute path of a folder in it"),
-            ("services:\n  a:\n    image: x\n    restart: never\n", "4:14: error: services.a.restart \"never\" is none of no, always, on-failure, unless-stopped"),
-            ("services:\n  a:\n    image: x\n    mem_limit: 5 apples\n", "4:16: error: services.a.mem_limit \"5 apples\" is not a size, as 512m or 2gb"),
-            ("services:\n  a:\n    image: x\n    healthcheck: {test: [curl]}\n", "4:25: error: services.a.healthcheck.test has to begin with CMD, CMD-SHELL and one text, or NONE"),
-            ("services:\n  a:\n    image: x\n    healthcheck: {test: x, interval: 5}\n", "4:38: error: services.a.healthcheck.interval \"5\" is not a length of time, as 1m30s"),
-            ("services:\n  a:\n    image: x\n    cpus: 1\n    deploy: {resources: {limits: {cpus: 2}}}\n", "4:11: error: services.a.cpus is 1, and services.a.deploy.resources.limits.cpus is 2"),
-            ("services:\n  a:\n    build: {context: ., dockerfile: D, dockerfile_inline: FROM x}\n", "3:25: error: services.a.build.dockerfile and dockerfile_inline are given both"),
-            ("services:\n  a:\n    image: x\nsecrets: {s: {}}\n", "4:11: error: secrets.s needs one of file or environment"),
-            ("services:\n  a:\n    image: x\nconfigs: {s: {external: true, file: x}}\n", "4:11: error: configs.s is external, and has file too"),
-            ("name: Big Name\nservices:\n  a:\n    image: x\n", "1:7: error: the project's name \"Big Name\" has to be of lower-case letters, digits, - and _, a letter or digit first"),
-            ("services:\n  a:\n    image: x\n    command: 'a \"b'\n", "4:14: error: services.a.command ends within quotes, or with a backslash"),
+            (
+                "services:\n  a:\n    image: x\n    depends_on: {a: {condition: healthy}}\n",
+                "4:33: error: services.a.depends_on.a.condition \"healthy\" is none of service_started, service_healthy, service_completed_successfully"
+            ),
+            (
+                "services:\n  a:\n    image: x\n    volumes: [data:/x]\n",
+                "4:15: error: services.a.volumes[0]: there is no \"data\" among volumes"
+            ),
+            (
+                "services:\n  a:\n    image: x\n    secrets: [s]\n",
+                "4:15: error: services.a.secrets[0]: there is no \"s\" among secrets"
+            ),
+            (
+                "services:\n  a:\n    image: x\n    ports: [\"80:90:x:y\"]\n",
+                "4:13: error: services.a.ports[0] \"80:90:x:y\" is not a port: expected [[ADDRESS:]PUBLISHED:]PORT[/udp]"
+            ),
+            (
+                "services:\n  a:\n    image: x\n    ports: [\"1-9:80\"]\n",
+                "4:13: error: services.a.ports[0]: 9 published ports for 1, where any free one is taken"
+            ),
+            (
+                "services:\n  a:\n    image: x\n    ports: [\"80/sctp\"]\n",
+                "4:13: error: services.a.ports[0]: the protocol \"sctp\" is neither tcp nor udp"
+            ),
+            (
+                "services:\n  a:\n    image: x\n    ports: [\"80:80\", \"80:81\"]\n",
+                "4:22: error: services.a.ports[1]: the port 80 is published twice"
+            ),
+            (
+                "services:\n  a:\n    image: x\n    volumes: [/x, /y, /x]\n",
+                "4:23: error: services.a.volumes[2]: something is mounted at /x already, in line 4"
+            ),
+            (
+                "services:\n  a:\n    image: x\n    volumes: [\"v:x\"]\nvolumes: {v: }\n",
+                "4:15: error: services.a.volumes[0]: \"x\" is no absolute path of a folder in it"
+            ),
+            (
+                "services:\n  a:\n    image: x\n    restart: never\n",
+                "4:14: error: services.a.restart \"never\" is none of no, always, on-failure, unless-stopped"
+            ),
+            (
+                "services:\n  a:\n    image: x\n    mem_limit: 5 apples\n",
+                "4:16: error: services.a.mem_limit \"5 apples\" is not a size, as 512m or 2gb"
+            ),
+            (
+                "services:\n  a:\n    image: x\n    healthcheck: {test: [curl]}\n",
+                "4:25: error: services.a.healthcheck.test has to begin with CMD, CMD-SHELL and one text, or NONE"
+            ),
+            (
+                "services:\n  a:\n    image: x\n    healthcheck: {test: x, interval: 5}\n",
+                "4:38: error: services.a.healthcheck.interval \"5\" is not a length of time, as 1m30s"
+            ),
+            (
+                "services:\n  a:\n    image: x\n    cpus: 1\n    deploy: {resources: {limits: {cpus: 2}}}\n",
+                "4:11: error: services.a.cpus is 1, and services.a.deploy.resources.limits.cpus is 2"
+            ),
+            (
+                "services:\n  a:\n    build: {context: ., dockerfile: D, dockerfile_inline: FROM x}\n",
+                "3:25: error: services.a.build.dockerfile and dockerfile_inline are given both"
+            ),
+            (
+                "services:\n  a:\n    image: x\nsecrets: {s: {}}\n",
+                "4:11: error: secrets.s needs one of file or environment"
+            ),
+            (
+                "services:\n  a:\n    image: x\nconfigs: {s: {external: true, file: x}}\n",
+                "4:11: error: configs.s is external, and has file too"
+            ),
+            (
+                "name: Big Name\nservices:\n  a:\n    image: x\n",
+                "1:7: error: the project's name \"Big Name\" has to be of lower-case letters, digits, - and _, a letter or digit first"
+            ),
+            (
+                "services:\n  a:\n    image: x\n    command: 'a \"b'\n",
+                "4:14: error: services.a.command ends within quotes, or with a backslash"
+            ),
         ]
     )
     func faults(text: String, expected: String) {
@@ -109,7 +184,8 @@ struct ComposeFileTests {
                 <<: *base
                 image: y
             """
-        ).project()
+        )
+        .project()
 
         for service in project.services {
             #expect(service.environment.map { "\($0.name)=\($0.value)" } == ["A=1", "B=1", "C=3"])
@@ -154,7 +230,8 @@ struct ComposeFileTests {
             configs: {c: {content: x}}
             secrets: {s: {environment: S}}
             """
-        ).project()
+        )
+        .project()
         let (long, short) = (project.services[0], project.services[1])
 
         #expect((long.name, short.name) == ("long", "short"))

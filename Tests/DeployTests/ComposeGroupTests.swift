@@ -64,7 +64,8 @@ struct ComposeGroupTests {
     @Test(
         "Words are those of the image where the file says none",
         arguments: [
-            ("command: [c]", ["e", "c"]), ("entrypoint: [n]", ["n"]), ("entrypoint: [n]\n    command: [c]", ["n", "c"]),
+            ("command: [c]", ["e", "c"]), ("entrypoint: [n]", ["n"]),
+            ("entrypoint: [n]\n    command: [c]", ["n", "c"]),
             ("command: []", ["e"]), ("entrypoint: []\n    command: [c]", ["c"]),
         ]
     )
@@ -114,7 +115,8 @@ struct ComposeGroupTests {
         #expect(group.initContainers[0].json["properties"]?["resources"] == nil)
         let errors = ComposeCase(
             text.replacing("{image: m,", with: "{image: m, depends_on: [db],") + "\n  db: {image: d}\n"
-        ).errors(for: .aci)
+        )
+        .errors(for: .aci)
         #expect(errors.count == 1)
         #expect(errors[0].contains("migrate has to end before the others begin, and wants db"))
     }
@@ -123,7 +125,8 @@ struct ComposeGroupTests {
     func whole() throws {
         let old = try ComposeCase(
             "services:\n  a: {image: x, environment: {OLD: \"1\"}, tmpfs: /t}\n  b: {image: y}\n"
-        ).group().wish
+        )
+        .group().wish
         let new = try ComposeCase("services:\n  a: {image: x}\n").group().wish
         let first = ContainerGroup.merging(old, into: nil, name: "g")
 
@@ -138,22 +141,46 @@ struct ComposeGroupTests {
     @Test(
         "What a group cannot do is refused with its line, and says what to do",
         arguments: [
-            ("ports: [\"80:8080\"]", "4:13: error: services.a.ports[0]: a container group opens the very port that its program listens on, so that 8080 cannot be reached at 80"),
+            (
+                "ports: [\"80:8080\"]",
+                "4:13: error: services.a.ports[0]: a container group opens the very port that its program listens on, so that 8080 cannot be reached at 80"
+            ),
             ("user: nobody", "4:5: error: services.a.user: the user cannot be chosen"),
             ("working_dir: /x", "4:5: error: services.a.working_dir: the folder cannot be chosen"),
             ("privileged: true", "4:5: error: services.a.privileged: Container Instances has no privileged containers"),
-            ("cap_add: [SYS_ADMIN]", "4:5: error: services.a.cap_add: Container Instances gives no capabilities beyond the usual ones"),
+            (
+                "cap_add: [SYS_ADMIN]",
+                "4:5: error: services.a.cap_add: Container Instances gives no capabilities beyond the usual ones"
+            ),
             ("devices: [/dev/sda]", "4:5: error: services.a.devices: there are no devices of a host"),
             ("network_mode: host", "4:19: error: services.a.network_mode: there is no network \"host\" of a host"),
             ("network_mode: none", "4:19: error: services.a.network_mode: containers of a group have one network"),
-            ("platform: linux/arm64", "4:15: error: services.a.platform: Container Instances runs linux/amd64, not linux/arm64"),
+            (
+                "platform: linux/arm64",
+                "4:15: error: services.a.platform: Container Instances runs linux/amd64, not linux/arm64"
+            ),
             ("scale: 3", "4:12: error: services.a.scale: a container group has each container once, not 3 times"),
-            ("volumes: [\"./x:/y\"]", "4:15: error: services.a.volumes[0]: a container group does not see ./x of this machine"),
-            ("volumes: [\"/var/run/docker.sock:/s\"]", "4:15: error: services.a.volumes[0]: there is no Docker engine to ask"),
-            ("deploy: {placement: {constraints: [x]}}", "4:14: error: services.a.deploy.placement: nodes are not chosen by Docker's labels"),
-            ("extra_hosts: [\"a=1.2.3.4\"]", "4:5: error: services.a.extra_hosts: names cannot be given to a container group"),
+            (
+                "volumes: [\"./x:/y\"]",
+                "4:15: error: services.a.volumes[0]: a container group does not see ./x of this machine"
+            ),
+            (
+                "volumes: [\"/var/run/docker.sock:/s\"]",
+                "4:15: error: services.a.volumes[0]: there is no Docker engine to ask"
+            ),
+            (
+                "deploy: {placement: {constraints: [x]}}",
+                "4:14: error: services.a.deploy.placement: nodes are not chosen by Docker's labels"
+            ),
+            (
+                "extra_hosts: [\"a=1.2.3.4\"]",
+                "4:5: error: services.a.extra_hosts: names cannot be given to a container group"
+            ),
             ("gpus: all", "4:5: error: services.a.gpus: there are no GPUs on Container Instances since July 2025"),
-            ("post_start: [{command: x}]", "4:5: error: services.a.post_start: nothing is run in a container after its start"),
+            (
+                "post_start: [{command: x}]",
+                "4:5: error: services.a.post_start: nothing is run in a container after its start"
+            ),
             ("x-aci: {memry: 1}", "4:13: error: services.a.x-aci has no key \"memry\", did you mean \"memory\"?"),
         ]
     )
@@ -168,11 +195,17 @@ struct ComposeGroupTests {
             ("hostname: h", "services.a.hostname is left out: the group's containers share a name that Azure gives"),
             ("container_name: n", "services.a.container_name is left out: it is called like its service"),
             ("stop_grace_period: 5s", "services.a.stop_grace_period is left out: Azure decides how long it waits"),
-            ("logging: {driver: syslog}", "services.a.logging is left out: logs are kept where coracle logs reads them"),
+            (
+                "logging: {driver: syslog}",
+                "services.a.logging is left out: logs are kept where coracle logs reads them"
+            ),
             ("read_only: true", "services.a.read_only is left out: the root of its files stays writable"),
             ("tty: true", "services.a.tty is left out: nobody is at its terminal"),
             ("develop: {watch: []}", "services.a.develop is left out: it is about the machine that Compose runs on"),
-            ("volumes: [/cache]", "services.a.volumes[0]: /cache is an empty folder of the group: it is empty whenever the group begins anew"),
+            (
+                "volumes: [/cache]",
+                "services.a.volumes[0]: /cache is an empty folder of the group: it is empty whenever the group begins anew"
+            ),
             ("restart: on-failure:3", "services.a.restart: it is tried without end"),
         ]
     )
@@ -198,7 +231,8 @@ struct ComposeGroupTests {
     func conflicts() {
         let ports = ComposeCase(
             "services:\n  a: {image: x, ports: [\"80:80\"]}\n  b: {image: x, expose: [80]}\n"
-        ).errors(for: .aci)
+        )
+        .errors(for: .aci)
         #expect(
             ports == [
                 "compose.yaml:3:26: error: services.b.expose[0]: the port 80 is taken by a: containers of a group share one address"
@@ -206,7 +240,8 @@ struct ComposeGroupTests {
         )
         let policies = ComposeCase(
             "services:\n  a: {image: x, restart: always}\n  b: {image: x, restart: \"no\"}\n"
-        ).errors(for: .aci)
+        )
+        .errors(for: .aci)
         #expect(
             policies == [
                 "compose.yaml:3:26: error: services.b.restart: containers of a group have one restart policy; here it is Never, and for a (line 2) Always"
@@ -221,7 +256,8 @@ struct ComposeGroupTests {
     func names(value: String) {
         let said = ComposeCase(
             "services:\n  web:\n    image: x\n    environment:\n      HOST: \"\(value)\"\n  db: {image: y}\n"
-        ).said(for: .aci)
+        )
+        .said(for: .aci)
 
         #expect(
             said == [
@@ -234,7 +270,8 @@ struct ComposeGroupTests {
     func noNames(value: String) {
         let said = ComposeCase(
             "services:\n  web:\n    image: x\n    environment:\n      HOST: \"\(value)\"\n  db: {image: y}\n"
-        ).said(for: .aci)
+        )
+        .said(for: .aci)
 
         #expect(said.count == 1)
         #expect(said.first?.contains("services reach each other at localhost") == true, "\(said)")

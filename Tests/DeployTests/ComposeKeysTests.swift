@@ -9,7 +9,8 @@ import Testing
 struct ComposeKeysTests {
     /// Keys of a service that both targets do, or that are gone before a target sees them.
     private static let expressed: Set<String> = [
-        "build", "command", "configs", "cpu_period", "cpu_quota", "cpus", "depends_on", "deploy", "entrypoint", "env_file",
+        "build", "command", "configs", "cpu_period", "cpu_quota", "cpus", "depends_on", "deploy", "entrypoint",
+        "env_file",
         "environment", "expose", "extends", "healthcheck", "image", "links", "mem_limit", "mem_reservation",
         "network_mode", "networks", "platform", "ports", "profiles", "restart", "scale", "secrets", "tmpfs", "volumes",
     ]
@@ -35,7 +36,9 @@ struct ComposeKeysTests {
     private func shape(_ path: ArraySlice<String>, _ shape: ComposeShape) -> Bool {
         guard let key = path.first else { return true }
         if key.hasSuffix("[]") {
-            guard case .map(let keys) = shape, case .list(let inner)? = keys[String(key.dropLast(2))] else { return false }
+            guard case .map(let keys) = shape, case .list(let inner)? = keys[String(key.dropLast(2))] else {
+                return false
+            }
             return self.shape(path.dropFirst(), inner)
         }
         switch shape {
@@ -48,7 +51,10 @@ struct ComposeKeysTests {
 
     @Test("docs/compose.md has a row for each key, which says what the table says")
     func documented() throws {
-        let page = try String(contentsOf: ConformanceData.projectRoot.appending(path: "docs/compose.md"), encoding: .utf8)
+        let page = try String(
+            contentsOf: ConformanceData.projectRoot.appending(path: "docs/compose.md"),
+            encoding: .utf8
+        )
         let rows = page.split(separator: "\n").filter { $0.hasPrefix("| `") }
             .map { $0.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) } }
         for key in ComposeSchema.serviceKeys.keys.sorted() {
@@ -56,7 +62,10 @@ struct ComposeKeysTests {
         }
         for key in ComposeKey.all where key.path.hasPrefix("services.*.") && key.path.split(separator: ".").count == 3 {
             let name = "`\(key.path.dropFirst("services.*.".count))`"
-            let row = try #require(rows.first { $0[0].split(separator: " ").map(String.init).contains(name) }, "\(name)")
+            let row = try #require(
+                rows.first { $0[0].split(separator: " ").map(String.init).contains(name) },
+                "\(name)"
+            )
             #expect(row[1].hasPrefix(word(key.aci)), "\(name) on ACI: \(row[1])")
             #expect(row[2].hasPrefix(word(key.aks)), "\(name) on AKS: \(row[2])")
         }

@@ -84,7 +84,9 @@ struct ComposeMergeTests {
         files.main = ["compose.yaml", "over.yaml"]
         let service = try #require(try files.project().services.last)
 
-        #expect(service.dependencies.map { "\($0.name) \($0.condition)" } == ["b service_started", "c service_healthy"])
+        #expect(
+            service.dependencies.map { "\($0.name) \($0.condition)" } == ["b service_started", "c service_healthy"]
+        )
     }
 
     @Test("A build that is a text and one that is a mapping are one")
@@ -107,7 +109,8 @@ struct ComposeMergeTests {
               common: {image: busybox, extends: {service: base}, environment: {TZ: utc, PORT: "80"}}
               cli: {extends: common, environment: [PORT=8080]}
             """
-        ).project()
+        )
+        .project()
         let service = try #require(project.services.first { $0.name == "cli" })
 
         #expect(service.image == "busybox")
@@ -123,7 +126,8 @@ struct ComposeMergeTests {
                 "lib/common.yml": "services:\n  webapp:\n    build: ./src\n    env_file: a.env\n",
                 "lib/a.env": "A=1",
             ]
-        ).project()
+        )
+        .project()
 
         #expect(project.services[0].build?.context == "lib/src")
         #expect(project.services[0].environment.map(\.name) == ["A"])
@@ -133,7 +137,10 @@ struct ComposeMergeTests {
         "What cannot be extended is said",
         arguments: [
             ("a: {extends: b}\n  b: {extends: a}", "services.a.extends goes in a circle: a -> b -> a"),
-            ("a: {extends: bb}\n  bbb: {image: x}", "services.a.extends: compose.yaml has no service \"bb\", did you mean \"bbb\"?"),
+            (
+                "a: {extends: bb}\n  bbb: {image: x}",
+                "services.a.extends: compose.yaml has no service \"bb\", did you mean \"bbb\"?"
+            ),
             ("a: {extends: {file: none.yml, service: b}}", "none.yml: there is no such file"),
         ]
     )
@@ -153,7 +160,8 @@ struct ComposeMergeTests {
                     "include: [deeper.yaml]\nservices:\n  b: {build: ., image: \"b:${TAG}\", volumes: [\"v:/v\"]}\nvolumes: {v: }\n",
                 "other/deeper.yaml": "services:\n  c: {image: c}\n", "other/.env": "TAG=7",
             ]
-        ).project()
+        )
+        .project()
 
         #expect(project.services.map(\.name).sorted() == ["a", "b", "c"])
         let service = try #require(project.services.first { $0.name == "b" })

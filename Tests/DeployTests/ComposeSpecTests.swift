@@ -102,7 +102,8 @@ struct ComposeSpecTests {
         ),
         Example(
             what: "services: extra hosts, both separators and IPv6",
-            text: "services:\n  a: {image: x, extra_hosts: [\"somehost=162.242.195.82\", \"myhostv6=[::1]\", \"other:50.31.209.229\"]}\n",
+            text:
+                "services:\n  a: {image: x, extra_hosts: [\"somehost=162.242.195.82\", \"myhostv6=[::1]\", \"other:50.31.209.229\"]}\n",
             aci: ["services.a.extra_hosts: names cannot be given to a container group"]
         ),
         Example(
@@ -163,7 +164,8 @@ struct ComposeSpecTests {
         Example(
             what: "services: one container port, any of a thousand",
             text: "services:\n  a: {image: x, ports: [\"8000-8900:80\"]}\n",
-            aci: ["services.a.ports[0]: 901 published ports for 1"], aks: ["services.a.ports[0]: 901 published ports for 1"]
+            aci: ["services.a.ports[0]: 901 published ports for 1"],
+            aks: ["services.a.ports[0]: 901 published ports for 1"]
         ),
         Example(
             what: "services: ports of the long form",
@@ -304,7 +306,8 @@ struct ComposeSpecTests {
         ),
         Example(
             what: "deploy: devices",
-            text: "services:\n  a: {image: x, deploy: {resources: {reservations: {devices: [{capabilities: [gpu], driver: nvidia, count: 2}]}}}}\n",
+            text:
+                "services:\n  a: {image: x, deploy: {resources: {reservations: {devices: [{capabilities: [gpu], driver: nvidia, count: 2}]}}}}\n",
             aci: ["services.a.deploy.resources.reservations.devices: there are no GPUs on Container Instances"],
             aks: ["services.a.deploy.resources.reservations.devices: devices are not asked for here"]
         ),

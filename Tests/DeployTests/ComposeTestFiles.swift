@@ -73,7 +73,8 @@ struct ComposeCase {
         command: [String] = [],
         health: String? = nil
     ) throws -> ImageFacts {
-        var text = "{\"architecture\": \"amd64\", \"os\": \"linux\", \"rootfs\": {\"type\": \"layers\", \"diff_ids\": []}"
+        var text =
+            "{\"architecture\": \"amd64\", \"os\": \"linux\", \"rootfs\": {\"type\": \"layers\", \"diff_ids\": []}"
         var config: JSONValue = [:]
         if !entrypoint.isEmpty { config["Entrypoint"] = JSONValue(entrypoint) }
         if !command.isEmpty { config["Cmd"] = JSONValue(command) }

@@ -14,7 +14,8 @@ struct ComposeVariablesTests {
             ("plain", "plain"), ("$SET", "value"), ("${SET}", "value"), ("a${SET}b", "avalueb"), ("$SET.x", "value.x"),
             ("${SET:-d}", "value"), ("${EMPTY:-d}", "d"), ("${NONE:-d}", "d"), ("${EMPTY-d}", ""), ("${NONE-d}", "d"),
             ("${SET:+o}", "o"), ("${EMPTY:+o}", ""), ("${EMPTY+o}", "o"), ("${NONE+o}", ""),
-            ("${SET:?why}", "value"), ("${EMPTY?why}", ""), ("$$SET", "$SET"), ("$$", "$"), ("$", "$"), ("a $ b", "a $ b"),
+            ("${SET:?why}", "value"), ("${EMPTY?why}", ""), ("$$SET", "$SET"), ("$$", "$"), ("$", "$"),
+            ("a $ b", "a $ b"),
             ("${NONE:-${OTHER}}", "else"), ("${NONE:-${EMPTY:-deep}}", "deep"), ("${NONE:-a}b}", "ab}"),
             ("${NONE-}", ""), ("$NONE", ""), ("$1", "$1"), ("${NONE:-$$SET}", "$SET"), ("é$SET€", "évalue€"),
         ]
@@ -118,7 +119,8 @@ struct ComposeVariablesTests {
         let said = ComposeCase(
             "services:\n  a:\n    image: x\n    env_file: a.env\n",
             ["a.env": "GOOD=1\nit is not\nQ=\"open\n"]
-        ).said()
+        )
+        .said()
 
         #expect(
             said == [

@@ -100,7 +100,8 @@ struct ComposeWorkloadTests {
         #expect(container["startupProbe"]?["failureThreshold"] == 7)
         #expect(pod["terminationGracePeriodSeconds"] == 60)
         #expect(pod["hostAliases"] == [["ip": "10.0.0.1", "hostnames": ["other"]]])
-        let mounts = (container["volumeMounts"]?.array ?? []).map { "\($0["mountPath"]?.string ?? "") \($0["subPath"]?.string ?? "-")" }
+        let mounts = (container["volumeMounts"]?.array ?? [])
+            .map { "\($0["mountPath"]?.string ?? "") \($0["subPath"]?.string ?? "-")" }
         #expect(mounts == ["/run -", "/etc/web/web.conf c", "/run/secrets/key key"])
         #expect(pod["initContainers"]?.array?.map { $0["name"] } == ["migrate"])
         #expect(pod["initContainers"]?.array?.first?["args"] == ["migrate"])
@@ -166,14 +167,35 @@ struct ComposeWorkloadTests {
         "What a cluster cannot do is refused with its line",
         arguments: [
             ("user: nobody", "4:11: error: services.a.user: clusters know no names of users, and \"nobody\" is one"),
-            ("restart: \"no\"", "4:14: error: services.a.restart: a Deployment starts its containers again whenever they end"),
+            (
+                "restart: \"no\"",
+                "4:14: error: services.a.restart: a Deployment starts its containers again whenever they end"
+            ),
             ("volumes: [\"./x:/y\"]", "4:15: error: services.a.volumes[0]: a cluster does not see ./x of this machine"),
-            ("network_mode: host", "4:19: error: services.a.network_mode: pods have a network of their own, not \"host\""),
-            ("platform: windows/amd64", "4:15: error: services.a.platform: nodes are linux/amd64 or linux/arm64, not windows/amd64"),
-            ("security_opt: [\"seccomp:unconfined\"]", "4:20: error: services.a.security_opt[0]: \"seccomp:unconfined\" is nothing that is set for a pod"),
-            ("extra_hosts: [\"me=host-gateway\"]", "4:18: error: services.a.extra_hosts: me would be this machine, which a cluster does not reach"),
-            ("x-aks: {reach: world}", "4:20: error: services.a.x-aks.reach \"world\" is none of cluster, private, public"),
-            ("scale: 2\n    volumes: [\"v:/v\"]\nvolumes: {v: {x-aks: {size: 1Gi}}}", "6:11: error: volumes.v: several pods want it, and a disk is on one node at a time"),
+            (
+                "network_mode: host",
+                "4:19: error: services.a.network_mode: pods have a network of their own, not \"host\""
+            ),
+            (
+                "platform: windows/amd64",
+                "4:15: error: services.a.platform: nodes are linux/amd64 or linux/arm64, not windows/amd64"
+            ),
+            (
+                "security_opt: [\"seccomp:unconfined\"]",
+                "4:20: error: services.a.security_opt[0]: \"seccomp:unconfined\" is nothing that is set for a pod"
+            ),
+            (
+                "extra_hosts: [\"me=host-gateway\"]",
+                "4:18: error: services.a.extra_hosts: me would be this machine, which a cluster does not reach"
+            ),
+            (
+                "x-aks: {reach: world}",
+                "4:20: error: services.a.x-aks.reach \"world\" is none of cluster, private, public"
+            ),
+            (
+                "scale: 2\n    volumes: [\"v:/v\"]\nvolumes: {v: {x-aks: {size: 1Gi}}}",
+                "6:11: error: volumes.v: several pods want it, and a disk is on one node at a time"
+            ),
         ]
     )
     func refused(text: String, expected: String) {

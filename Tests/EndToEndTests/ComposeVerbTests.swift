@@ -56,11 +56,15 @@ struct ComposeVerbTests {
             let url = first.output.trimmingCharacters(in: .whitespacesAndNewlines)
             #expect(url.hasSuffix(":8080/"), "the port of api is not opened: \(url)")
             #expect(await place.page(url + "cgi-bin/api") == "hello one\nfrom a config17\n")
-            #expect(first.errors.contains("compose.yaml:9:18: warning: services.web.depends_on: web does not wait for api"))
+            #expect(
+                first.errors.contains("compose.yaml:9:18: warning: services.web.depends_on: web does not wait for api")
+            )
             #expect(first.errors.contains("first is the same build"), "\(first.errors)")
             let config = try String(contentsOf: place.root.appending(path: "coracle.yaml"), encoding: .utf8)
             #expect(config.contains("name: shop\n"))
-            #expect(config.contains("compose:\n  - compose.yaml\n") || config.contains("compose:\n  - \"compose.yaml\"\n"))
+            #expect(
+                config.contains("compose:\n  - compose.yaml\n") || config.contains("compose:\n  - \"compose.yaml\"\n")
+            )
 
             try write(place, greeting: "hello two")
             let second = try await place.coracle(["up"])

@@ -91,10 +91,11 @@ struct ComposeGroupMaker {
 
     private func environment(_ service: ComposeService, _ own: ComposeNode?) -> [ContainerWish.Variable] {
         let secure = Set((own?["secure-environment"]?.list ?? []).compactMap(\.text))
-        return service.environment(with: own).map { name, value in
-            let isSecret = secure.contains(name) || SecretNames.looksSecret(name)
-            return .init(name, isSecret ? .secure(SecureText(value)) : .plain(value))
-        }
+        return service.environment(with: own)
+            .map { name, value in
+                let isSecret = secure.contains(name) || SecretNames.looksSecret(name)
+                return .init(name, isSecret ? .secure(SecureText(value)) : .plain(value))
+            }
     }
 
     private mutating func resources(

@@ -38,17 +38,31 @@ extension ComposeKey {
             .refused("names cannot be given to a container group", "x-aci: environment: with the address itself"),
             .expressed
         ),
-        .init("services.*.gpus", .refused(gpu), .refused("GPUs are not asked for here", "x-aks: resources: nvidia.com/gpu: 1")),
-        .init("services.*.group_add", both: .refused("further groups cannot be given", "USER user:group in the Dockerfile")),
+        .init(
+            "services.*.gpus",
+            .refused(gpu),
+            .refused("GPUs are not asked for here", "x-aks: resources: nvidia.com/gpu: 1")
+        ),
+        .init(
+            "services.*.group_add",
+            both: .refused("further groups cannot be given", "USER user:group in the Dockerfile")
+        ),
         .init("services.*.hostname", .harmless("the group's containers share a name that Azure gives"), .expressed),
         .init("services.*.init", both: .harmless("its program is the first process: it has to reap its children")),
         .init("services.*.ipc", both: .refused("containers share no memory with others")),
         .init("services.*.isolation", both: .refused("there are no Windows containers here")),
         .init("services.*.labels", .harmless("containers of a group have no labels"), .expressed),
-        .init("services.*.label_file", .harmless("containers of a group have no labels"), .refused("labels are read from the compose file only", "labels:")),
+        .init(
+            "services.*.label_file",
+            .harmless("containers of a group have no labels"),
+            .refused("labels are read from the compose file only", "labels:")
+        ),
         .init("services.*.logging", both: .harmless("logs are kept where coracle logs reads them")),
         .init("services.*.mac_address", both: .refused("the network's addresses are given by Azure")),
-        .init("services.*.models", both: .refused("there is no runner of models", "a service of its own that serves it")),
+        .init(
+            "services.*.models",
+            both: .refused("there is no runner of models", "a service of its own that serves it")
+        ),
         .init("services.*.pid", both: .refused("processes of others are not to be seen")),
         .init(
             "services.*.post_start",
@@ -58,8 +72,15 @@ extension ComposeKey {
             "services.*.pre_start",
             both: .refused("no step before the start yet", "put it into the entrypoint")
         ),
-        .init("services.*.pre_stop", both: .refused("nothing is run in a container before its end", "let it handle SIGTERM")),
-        .init("services.*.privileged", .refused("Container Instances has no privileged containers", "run it on AKS"), .expressed),
+        .init(
+            "services.*.pre_stop",
+            both: .refused("nothing is run in a container before its end", "let it handle SIGTERM")
+        ),
+        .init(
+            "services.*.privileged",
+            .refused("Container Instances has no privileged containers", "run it on AKS"),
+            .expressed
+        ),
         .init("services.*.provider", both: .refused("no other program makes services", "run it for itself, before")),
         .init("services.*.pull_policy", both: .harmless("images are pulled by their digests")),
         .init("services.*.pull_refresh_after", both: .harmless("images are pulled by their digests")),
@@ -85,8 +106,15 @@ extension ComposeKey {
         ),
         .init("services.*.userns_mode", both: .refused("the host's users are not for containers")),
         .init("services.*.uts", both: .refused("the host's name is not for containers")),
-        .init("services.*.volumes_from", both: .refused("volumes are mounted by their names", "volumes: in both services")),
-        .init("services.*.working_dir", .refused("the folder cannot be chosen", "WORKDIR in the Dockerfile"), .expressed),
+        .init(
+            "services.*.volumes_from",
+            both: .refused("volumes are mounted by their names", "volumes: in both services")
+        ),
+        .init(
+            "services.*.working_dir",
+            .refused("the folder cannot be chosen", "WORKDIR in the Dockerfile"),
+            .expressed
+        ),
     ]
 
     private static let owner = "files belong to root"
@@ -110,8 +138,14 @@ extension ComposeKey {
         .init("services.*.networks.*.gw_priority", both: .harmless(oneNetwork)),
         .init("services.*.networks.*.interface_name", both: .harmless(oneNetwork)),
         .init("services.*.networks.*.priority", both: .harmless(oneNetwork)),
-        .init("services.*.networks.*.ipv4_address", both: .refused("addresses are given by Azure", "reach it by its name")),
-        .init("services.*.networks.*.ipv6_address", both: .refused("addresses are given by Azure", "reach it by its name")),
+        .init(
+            "services.*.networks.*.ipv4_address",
+            both: .refused("addresses are given by Azure", "reach it by its name")
+        ),
+        .init(
+            "services.*.networks.*.ipv6_address",
+            both: .refused("addresses are given by Azure", "reach it by its name")
+        ),
         .init("services.*.networks.*.link_local_ips", both: .refused("addresses are given by Azure")),
         .init("services.*.networks.*.mac_address", both: .refused("addresses are given by Azure")),
     ]
@@ -135,23 +169,39 @@ extension ComposeKey {
     private static let deployment: [ComposeKey] = [
         .init(
             "services.*.deploy.mode",
-            both: .refused("a service has a number of replicas", "mode: replicated; what ends by itself runs before others")
+            both: .refused(
+                "a service has a number of replicas",
+                "mode: replicated; what ends by itself runs before others"
+            )
         ),
         .init("services.*.deploy.endpoint_mode", both: .harmless("there is one address for all")),
         .init("services.*.deploy.labels", .harmless("containers of a group have no labels"), .expressed),
-        .init("services.*.deploy.placement", both: .refused("nodes are not chosen by Docker's labels", "x-aks: nodes:")),
-        .init("services.*.deploy.resources.limits.pids", both: .harmless("the number of processes is the node's to limit")),
+        .init(
+            "services.*.deploy.placement",
+            both: .refused("nodes are not chosen by Docker's labels", "x-aks: nodes:")
+        ),
+        .init(
+            "services.*.deploy.resources.limits.pids",
+            both: .harmless("the number of processes is the node's to limit")
+        ),
         .init(
             "services.*.deploy.resources.reservations.devices",
             .refused(gpu),
             .refused("devices are not asked for here", "x-aks: resources: nvidia.com/gpu: 1")
         ),
-        .init("services.*.deploy.resources.reservations.generic_resources", both: .refused("there are no such resources")),
+        .init(
+            "services.*.deploy.resources.reservations.generic_resources",
+            both: .refused("there are no such resources")
+        ),
         .init("services.*.deploy.restart_policy.delay", both: .harmless("it starts again sooner or later by itself")),
         .init("services.*.deploy.restart_policy.max_attempts", both: .harmless("it is tried without end")),
         .init("services.*.deploy.restart_policy.window", both: .harmless("it is tried without end")),
         .init("services.*.deploy.rollback_config", both: .harmless("what does not work goes back as a whole")),
-        .init("services.*.deploy.update_config", .harmless("all containers of a group start again at once"), .expressed),
+        .init(
+            "services.*.deploy.update_config",
+            .harmless("all containers of a group start again at once"),
+            .expressed
+        ),
         .init("services.*.deploy.update_config.delay", both: .harmless("the next goes once a new one is ready")),
         .init("services.*.deploy.update_config.failure_action", both: .harmless("what does not work goes back")),
         .init("services.*.deploy.update_config.max_failure_ratio", both: .harmless("what does not work goes back")),
@@ -161,8 +211,14 @@ extension ComposeKey {
 
     private static let builds: [ComposeKey] = [
         .init("services.*.build.isolation", both: .refused("there are no Windows containers here")),
-        .init("services.*.build.privileged", both: .refused("steps are not privileged", "entitlements: [security.insecure]")),
-        .init("services.*.build.provenance", both: .harmless("no attestation is made: Container Instances trips over it")),
+        .init(
+            "services.*.build.privileged",
+            both: .refused("steps are not privileged", "entitlements: [security.insecure]")
+        ),
+        .init(
+            "services.*.build.provenance",
+            both: .harmless("no attestation is made: Container Instances trips over it")
+        ),
         .init("services.*.build.sbom", both: .harmless("no attestation is made: Container Instances trips over it")),
     ]
 
@@ -171,18 +227,31 @@ extension ComposeKey {
         .init("networks.*.driver", both: .harmless(oneNetwork)),
         .init("networks.*.driver_opts", both: .harmless(oneNetwork)),
         .init("networks.*.ipam", both: .harmless("addresses are given by Azure")),
-        .init("networks.*.internal", both: .harmless("nothing keeps its services from the world: that is for a firewall")),
+        .init(
+            "networks.*.internal",
+            both: .harmless("nothing keeps its services from the world: that is for a firewall")
+        ),
         .init("networks.*.attachable", both: .harmless(oneNetwork)),
         .init("networks.*.enable_ipv4", both: .harmless("addresses are given by Azure")),
         .init("networks.*.enable_ipv6", both: .harmless("addresses are given by Azure")),
         .init("networks.*.external", both: .harmless("there is one network for all: --subnet NAME names another")),
         .init("networks.*.labels", both: .harmless(oneNetwork)),
         .init("networks.*.name", both: .harmless(oneNetwork)),
-        .init("volumes.*.labels", .harmless("volumes of a group have no labels"), .harmless("they say nothing to a cluster")),
+        .init(
+            "volumes.*.labels",
+            .harmless("volumes of a group have no labels"),
+            .harmless("they say nothing to a cluster")
+        ),
         .init("configs.*.labels", both: .harmless("they say nothing at the target")),
         .init("secrets.*.labels", both: .harmless("they say nothing at the target")),
-        .init("configs.*.template_driver", both: .refused("there are no templates", "variables of the file itself: content: with ${…}")),
+        .init(
+            "configs.*.template_driver",
+            both: .refused("there are no templates", "variables of the file itself: content: with ${…}")
+        ),
         .init("secrets.*.template_driver", both: .refused("there are no templates")),
-        .init("secrets.*.driver", both: .refused("secrets are files or variables of this machine", "file: or environment:")),
+        .init(
+            "secrets.*.driver",
+            both: .refused("secrets are files or variables of this machine", "file: or environment:")
+        ),
     ]
 }

@@ -69,8 +69,9 @@ enum ComposeMerge {
         for key in ["dns", "dns_search", "dns_opt", "env_file", "label_file", "tmpfs"] {
             rules["services.*." + key] = .append
         }
-        for key in ["cap_add", "cap_drop", "expose", "security_opt", "external_links", "device_cgroup_rules", "profiles"]
-        { rules["services.*." + key] = .unique { $0.text } }
+        for key in [
+            "cap_add", "cap_drop", "expose", "security_opt", "external_links", "device_cgroup_rules", "profiles",
+        ] { rules["services.*." + key] = .unique { $0.text } }
         return rules
     }()
 

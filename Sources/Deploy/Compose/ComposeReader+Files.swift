@@ -12,7 +12,12 @@ extension ComposeReader {
             return nil
         }
         let isNamed = parts.count > 1
-        var mount = ComposeMount(kind: .volume, target: isNamed ? parts[1] : parts[0], place: node.place, path: node.path)
+        var mount = ComposeMount(
+            kind: .volume,
+            target: isNamed ? parts[1] : parts[0],
+            place: node.place,
+            path: node.path
+        )
         if isNamed {
             mount.source = parts[0]
             if parts[0].hasPrefix(".") || parts[0].hasPrefix("/") || parts[0].hasPrefix("~") {
@@ -102,12 +107,13 @@ extension ComposeReader {
         guard node.map != nil else { return ComposeBuild(context: place(node)) }
         let context = node["context"].map { place($0) } ?? report.folders[node.place.source]
         var build = ComposeBuild(context: context)
-        build.dockerfile = node["dockerfile"].map { file in
-            let text = file.text ?? ""
-            // It is looked for below the context.
-            return text.hasPrefix("/") || context.contains("://")
-                ? text : ComposePath.join(context, text, home: variables["HOME"])
-        }
+        build.dockerfile = node["dockerfile"]
+            .map { file in
+                let text = file.text ?? ""
+                // It is looked for below the context.
+                return text.hasPrefix("/") || context.contains("://")
+                    ? text : ComposePath.join(context, text, home: variables["HOME"])
+            }
         build.inline = node["dockerfile_inline"]?.text
         if build.inline != nil, let file = node.entry("dockerfile") {
             report.error("\(file.value.path) and dockerfile_inline are given both", at: file.place)

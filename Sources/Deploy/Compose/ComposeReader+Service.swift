@@ -151,7 +151,9 @@ extension ComposeReader {
         guard let target = numbers(sides.removeLast()) else { return fault() }
         let publishedText = sides.popLast() ?? ""
         var address: String? = sides.isEmpty ? nil : sides.joined(separator: ":")
-        if let text = address, text.hasPrefix("["), text.hasSuffix("]") { address = String(text.dropFirst().dropLast()) }
+        if let text = address, text.hasPrefix("["), text.hasSuffix("]") {
+            address = String(text.dropFirst().dropLast())
+        }
         return spread(target, publishedText, node)
             .map { target, published in
                 ComposePort(
@@ -247,7 +249,8 @@ extension ComposeReader {
         service.replicas = values.integer(replicas) ?? values.integer(node["scale"])
         same(replicas, node["scale"]) { values.integer($0).map(Double.init) }
         for (least, most, node) in [
-            (service.cpu, service.cpuLimit, reserved?["cpus"]), (service.memory, service.memoryLimit, reserved?["memory"]),
+            (service.cpu, service.cpuLimit, reserved?["cpus"]),
+            (service.memory, service.memoryLimit, reserved?["memory"]),
         ] {
             if let least, let most, least > most, let node {
                 report.error("\(node.path) is more than the limit", at: node.place)

@@ -21,7 +21,9 @@ struct ComposeReader {
             report.warn("version means nothing any more, and can go", at: version.place)
         }
         let all = (tree["services"]?.map ?? [])
-        if all.isEmpty { report.error("services: there is no service", at: tree.entry("services")?.place ?? tree.place) }
+        if all.isEmpty {
+            report.error("services: there is no service", at: tree.entry("services")?.place ?? tree.place)
+        }
         let wanted = wanted(all)
         let name = projectName(tree)
         var services = wanted.map { service($0) }
@@ -81,8 +83,7 @@ struct ComposeReader {
         if service.image == nil, service.build == nil, service.node["provider"] == nil {
             report.error("\(path) has neither image nor build", at: entry.place)
         }
-        for name in service.dependencies {
-            guard !wanted.contains(where: { $0.key == name.name }) else { continue }
+        for name in service.dependencies where !wanted.contains(where: { $0.key == name.name }) {
             let isRequired = service.node["depends_on"]?[name.name]?["required"]?.flag ?? true
             let what = "\(path).depends_on: "
             if let other = all.first(where: { $0.key == name.name }) {

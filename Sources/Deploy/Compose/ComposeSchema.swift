@@ -14,7 +14,9 @@ enum ComposeSchema {
         "services": .optional(.names(service)), "networks": .optional(.names(.optional(network))),
         "volumes": .optional(.names(.optional(volume))),
         "configs": .optional(.names(config)), "secrets": .optional(.names(secret)),
-        "models": .names(.map(["name": .text, "model": .text, "context_size": .number, "runtime_flags": .list(.text)])),
+        "models": .names(
+            .map(["name": .text, "model": .text, "context_size": .number, "runtime_flags": .list(.text)])
+        ),
     ])
 
     /// A service.

@@ -54,7 +54,8 @@ struct ComposeFit {
     }
 
     private static let named: Set<String> = [
-        "services", "networks", "volumes", "configs", "secrets", "models", "services.*.networks", "services.*.depends_on",
+        "services", "networks", "volumes", "configs", "secrets", "models", "services.*.networks",
+        "services.*.depends_on",
     ]
 
     private func look(_ entry: ComposeNode.Entry, _ pattern: String, _ problems: inout [ComposeProblem]) {
@@ -90,7 +91,8 @@ struct ComposeFit {
     private static let usual: [String: [String]] = [
         "services.*.attach": ["true"], "services.*.ipc": ["private", "shareable", "none"],
         "services.*.cgroup": ["private"], "services.*.network_mode": ["bridge", "default"],
-        "services.*.isolation": ["default"], "services.*.pull_policy": ["always", "missing", "if_not_present", "build"],
+        "services.*.isolation": ["default"],
+        "services.*.pull_policy": ["always", "missing", "if_not_present", "build"],
         "services.*.runtime": ["runc", "io.containerd.runc.v2"],
         "services.*.deploy.mode": ["replicated"], "services.*.deploy.endpoint_mode": ["vip"],
         "services.*.pids_limit": ["-1"], "services.*.memswap_limit": ["0", "-1"],

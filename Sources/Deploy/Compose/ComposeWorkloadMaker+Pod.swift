@@ -44,7 +44,10 @@ extension ComposeWorkloadMaker {
         }
         for (name, address) in pairs {
             guard address != "host-gateway" else {
-                problems.error("\(node.path): \(name) would be this machine, which a cluster does not reach", at: node.place)
+                problems.error(
+                    "\(node.path): \(name) would be this machine, which a cluster does not reach",
+                    at: node.place
+                )
                 continue
             }
             workload.pod.hosts[name] = address.filter { $0 != "[" && $0 != "]" }
@@ -87,7 +90,10 @@ extension ComposeWorkloadMaker {
                 container.mounts.append(.init(own, at: mount.target))
             case .volume:
                 guard let source = mount.source, let volume = project.volumes[source] else {
-                    problems.warn("\(mount.path): \(mount.target) is an empty folder that goes with its pod", at: mount.place)
+                    problems.warn(
+                        "\(mount.path): \(mount.target) is an empty folder that goes with its pod",
+                        at: mount.place
+                    )
                     workload.volumes.append(.init(own, .empty(isInMemory: false, limit: nil)))
                     container.mounts.append(.init(own, at: mount.target))
                     continue
@@ -155,7 +161,8 @@ extension ComposeWorkloadMaker {
         workload.volumes.append(.init(name, .claim(name: claim, isReadOnly: false)))
         guard existing == nil else { return name }
         let access = own?["access"]?.text ?? "ReadWriteOnce"
-        let users = project.services.filter { other in other.mounts.contains { $0.kind == .volume && $0.source == key } }
+        let users = project.services.filter { other in other.mounts.contains { $0.kind == .volume && $0.source == key }
+        }
         let isMany = users.count > 1 || (service.replicas ?? 1) > 1 || service.node["x-aks"]?["replicas"] != nil
         if isMany, access == "ReadWriteOnce" {
             problems.error(
@@ -165,7 +172,11 @@ extension ComposeWorkloadMaker {
             )
         }
         if own?["size"] == nil {
-            problems.warn("\(path): nobody said how large it is, and it is 1Gi", at: volume.place, "x-aks: {size: 10Gi}")
+            problems.warn(
+                "\(path): nobody said how large it is, and it is 1Gi",
+                at: volume.place,
+                "x-aks: {size: 10Gi}"
+            )
         }
         if brought.insert("claim \(claim)").inserted {
             workload.claims.append(
@@ -185,7 +196,9 @@ extension ComposeWorkloadMaker {
     ) {
         for (grant, isSecret) in service.configs.map({ ($0, false) }) + service.secrets.map({ ($0, true) }) {
             guard let content = (isSecret ? project.secrets : project.configs)[grant.source] else { continue }
-            let key = String(grant.source.map { $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) ? $0 : "-" })
+            let key = String(
+                grant.source.map { $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) ? $0 : "-" }
+            )
             let name = ComposeWorkloadMaker.name(
                 content.isExternal || content.node["name"] != nil ? content.name : "\(project.name)-\(grant.source)"
             )

@@ -186,7 +186,10 @@ struct ComposeWorkloadMaker {
             case "no-new-privileges", "no-new-privileges:true": container.security.mayGainRights = false
             case "no-new-privileges:false": container.security.mayGainRights = true
             default:
-                problems.error("\(option.path): \"\(option.text ?? "")\" is nothing that is set for a pod", at: option.place)
+                problems.error(
+                    "\(option.path): \"\(option.text ?? "")\" is nothing that is set for a pod",
+                    at: option.place
+                )
             }
         }
         guard let user = node["user"], let text = user.text else { return }
@@ -302,11 +305,15 @@ struct ComposeWorkloadMaker {
         workload.furtherServices = names
         guard !hosts.isEmpty else { return }
         var ingress = Workload.Ingress(
-            hosts.compactMap(\.text).map { text in
-                let slash = text.firstIndex(of: "/") ?? text.endIndex
-                let host = String(text[..<slash])
-                return .init(host: host.isEmpty ? nil : host, path: slash == text.endIndex ? "/" : String(text[slash...]))
-            }
+            hosts.compactMap(\.text)
+                .map { text in
+                    let slash = text.firstIndex(of: "/") ?? text.endIndex
+                    let host = String(text[..<slash])
+                    return .init(
+                        host: host.isEmpty ? nil : host,
+                        path: slash == text.endIndex ? "/" : String(text[slash...])
+                    )
+                }
         )
         (ingress.className, ingress.certificate) = (own?["ingress-class"]?.text, own?["tls-secret"]?.text)
         workload.ingress = ingress

@@ -197,7 +197,8 @@ private enum UTF8Fault {
         while low < high {
             let middle = (low + high + 1) / 2
             // A cut character is no fault of the text before it.
-            let isGood = (0...3).contains { middle - $0 >= low && String(validating: bytes[..<(middle - $0)], as: UTF8.self) != nil }
+            let isGood = (0...3)
+                .contains { middle - $0 >= low && String(validating: bytes[..<(middle - $0)], as: UTF8.self) != nil }
             if isGood { low = middle } else { high = middle - 1 }
         }
         return min(low, max(0, bytes.count - 1))

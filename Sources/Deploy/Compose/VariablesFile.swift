@@ -52,7 +52,9 @@ public struct VariablesFile: Sendable {
     /// - Returns: The value.
     public func value(_ name: String) -> String? { variables.last { $0.name == name }?.value }
 
-    private mutating func skip(_ isSkipped: (UInt8) -> Bool) { while at < bytes.count, isSkipped(bytes[at]) { at += 1 } }
+    private mutating func skip(_ isSkipped: (UInt8) -> Bool) {
+        while at < bytes.count, isSkipped(bytes[at]) { at += 1 }
+    }
 
     private func text(_ range: Range<Int>) -> String { String(decoding: bytes[range], as: UTF8.self) }
 
@@ -161,7 +163,9 @@ public struct VariablesFile: Sendable {
         UInt8(ascii: "n"): 0x0A, UInt8(ascii: "r"): 0x0D, UInt8(ascii: "t"): 0x09, UInt8(ascii: "\\"): 0x5C,
     ]
 
-    private mutating func replaced(_ text: String, _ value: @escaping (String) -> String?, _ range: SourceRange) -> String? {
+    private mutating func replaced(_ text: String, _ value: @escaping (String) -> String?, _ range: SourceRange)
+        -> String?
+    {
         do {
             return try ComposeVariables { value($0) }.replace(text).text
         } catch {
