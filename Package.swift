@@ -30,7 +30,7 @@ let package = Package(
         // The types that hummingbird's requests and its logger are made of.
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.14.0"),
-        // YAML: coracle.yaml, and later manifests.
+        // YAML: coracle.yaml, compose files, kubeconfig.
         .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
     ],
     targets: [
@@ -95,7 +95,13 @@ let package = Package(
             swiftSettings: settings
         ),
         // Checks, plans, does and watches what is deployed; the templates that say the same.
-        .target(name: "Deploy", dependencies: ["Azure", "HTTP", "Kubernetes", "OCI"], swiftSettings: settings),
+        .target(
+            name: "Deploy",
+            dependencies: [
+                "Azure", "DockerfileSyntax", "HTTP", "Kubernetes", "OCI", .product(name: "Yams", package: "Yams"),
+            ],
+            swiftSettings: settings
+        ),
         // libcrypt: passwords as htpasswd files hold them, bcrypt.
         .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
         // The server side of it, over a store.

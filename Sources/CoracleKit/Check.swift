@@ -36,6 +36,8 @@ public struct Check: Sendable {
         public let findings: [Findings]
         /// Whether the check fails.
         public let isFailure: Bool
+        /// Whether it is about compose files, which are one project.
+        var isProject = false
     }
 
     /// Runs the check.

@@ -23,7 +23,12 @@ extension Check {
     public static func summary(of reports: [Report]) -> String {
         let all = reports.flatMap(\.findings).flatMap(\.diagnostics)
         let (errors, warnings) = (all.count { $0.severity == .error }, all.count { $0.severity == .warning })
-        let files = reports.count == 1 ? "1 Dockerfile" : "\(reports.count) Dockerfiles"
+        let (projects, dockerfiles) = (reports.count { $0.isProject }, reports.count { !$0.isProject })
+        let files = [
+            dockerfiles == 0 ? nil : dockerfiles == 1 ? "1 Dockerfile" : "\(dockerfiles) Dockerfiles",
+            projects == 0 ? nil : "1 compose project",
+        ]
+        .compactMap { $0 }.joined(separator: " and ")
         if errors + warnings == 0 { return "checked \(files): nothing to complain about" }
         let counts = [
             errors == 0 ? nil : errors == 1 ? "1 error" : "\(errors) errors",

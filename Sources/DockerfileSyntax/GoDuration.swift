@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Durations as HEALTHCHECK writes them: `30s`, `1m30s`, `1.5h`, `300ms`.
-enum GoDuration {
+/// Durations as HEALTHCHECK and compose files write them: `30s`, `1m30s`, `1.5h`, `300ms`.
+public enum GoDuration {
     private static let units: [(name: String, nanoseconds: Int64)] = [
         ("ns", 1), ("us", 1000), ("µs", 1000), ("μs", 1000), ("ms", 1_000_000), ("s", 1_000_000_000),
         ("m", 60_000_000_000), ("h", 3_600_000_000_000),
@@ -9,8 +9,9 @@ enum GoDuration {
 
     /// Reads a duration.
     ///
+    /// - Parameter text: The duration.
     /// - Returns: Nanoseconds; `nil` where the text has another form, or the time does not fit 64 bits.
-    static func nanoseconds(_ text: String) -> Int64? {
+    public static func nanoseconds(_ text: String) -> Int64? {
         var rest = Substring(text)
         let isNegative = rest.hasPrefix("-")
         if isNegative || rest.hasPrefix("+") { rest.removeFirst() }

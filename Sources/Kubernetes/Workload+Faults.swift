@@ -97,6 +97,7 @@ extension Workload {
         var faults: [String] = []
         func check(_ isGood: Bool, _ message: @autoclosure () -> String) { if !isGood { faults.append(message()) } }
         let served = servicePorts
+        faults += WorkloadMaker.faults(of: furtherServices)
         if let service {
             check(!served.isEmpty, "a Service needs a port, and no container has one")
             faults += Names.twice(served.map { "\($0.servicePort ?? $0.number)/\($0.transport)" })

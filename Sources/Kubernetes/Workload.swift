@@ -47,6 +47,8 @@ public struct Workload: Sendable {
     public var pod = Pod()
     /// The name that others in the cluster, or outside, reach it by; `nil` for none.
     public var service: Service?
+    /// Further names for the same pods.
+    public var furtherServices: [FurtherService] = []
     /// The host names that the world reaches it by; `nil` for none.
     public var ingress: Ingress?
     /// How many pods there are depends on their load; `nil` for a fixed number.

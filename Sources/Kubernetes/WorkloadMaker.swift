@@ -15,6 +15,7 @@ extension Workload {
         list += configMaps.map { maker.configMap($0) }
         list += claims.map { maker.claim($0) }
         if let service { list.append(maker.service(service)) }
+        list += furtherServices.map { maker.further($0) }
         list.append(maker.deployment)
         if let ingress { list.append(maker.ingress(ingress)) }
         if let autoscaling { list.append(maker.autoscaler(autoscaling)) }

@@ -6,17 +6,26 @@ public import CoracleKit
 struct CheckCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
-        abstract: "Find every fault and doubtful place in Dockerfiles.",
+        abstract: "Find every fault and doubtful place in Dockerfiles and compose files.",
         discussion: "Exits with 0 where there are none or warnings only, and with 2 where there are errors."
     )
 
-    @Argument(help: "Build contexts or Dockerfiles; - is a Dockerfile on standard input.")
+    @Argument(help: "Build contexts, Dockerfiles, or compose files (.yaml, .yml); - is a Dockerfile on standard input.")
     var paths: [String] = ["."]
 
     @Option(name: .shortAndLong, help: "The Dockerfile of a build context; - is standard input.")
     var file: String?
 
     @OptionGroup var flags: PlanFlags
+
+    @Option(
+        name: .customLong("for"),
+        help: ArgumentHelp("Where the services of compose files are to run: aci or aks.", valueName: "where")
+    )
+    var destination = "aci"
+
+    @Option(help: ArgumentHelp("Of compose files: also the services of this profile.", valueName: "name"))
+    var profile: [String] = []
 
     @Option(help: "Lint rules to leave out, with commas between; all for all of them.")
     var skip: [String] = []
@@ -41,7 +50,11 @@ struct CheckCommand: ParsableCommand {
         let environment = Environment.all
         var reports: [Check.Report] = []
         var unread: [ExitReason] = []
-        for path in paths {
+        var compose = ComposeFiles(environment: environment)
+        (compose.files, compose.profiles) = (paths.filter { ComposeFiles.isCompose($0) }, profile)
+        // They describe one project, each put over those before it.
+        if !compose.files.isEmpty { reports.append(try compose.check(target: destination)) }
+        for path in paths where !ComposeFiles.isCompose(path) {
             var check = Check(DockerfileInput(file: file, path: path))
             check.settings = flags.settings
             (check.skipped, check.enabled, check.failsOnWarning) = (skip, enable, failsOnWarning)

@@ -103,6 +103,12 @@ struct UpCommand: AsyncParsableCommand {
               coracle up
               coracle logs -f
               coracle down
+
+            Where a compose.yaml is here, or -f names one, all its services are built, pushed and run as one container \
+            group; what a group cannot do is said with file, line and key, before anything is built (coracle check \
+            compose.yaml says the same).
+
+              coracle up -f compose.yaml -f compose.prod.yaml -g demo --registry myacr
             """
     )
 
@@ -118,6 +124,7 @@ struct UpCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The file that remembers; else CORACLE_CONFIG, else coracle.yaml.", valueName: "file"))
     var config: String?
 
+    @OptionGroup(title: "Several services") var compose: ComposeFlags
     @OptionGroup(title: "Group") var place: DeployPlaceFlags
     @OptionGroup(title: "Container") var container: DeployContainerFlags
     @OptionGroup(title: "Container") var group: DeployGroupFlags
@@ -140,6 +147,12 @@ struct UpCommand: AsyncParsableCommand {
             try cluster.apply(to: &deploy)
             guard context == nil || image == nil else {
                 throw ExitReason(.usage, "a context and --image are given both")
+            }
+            deploy.options.profiles = compose.profile
+            // A compose file may be given as -f, as Compose has it.
+            deploy.options.composeFiles = compose.compose + mode.file.filter { ComposeFiles.isCompose($0) }
+            guard (context == nil && image == nil) || deploy.options.composeFiles.isEmpty else {
+                throw ExitReason(.usage, "a compose file and a context or --image are given both")
             }
             (deploy.options.target, deploy.options.context, deploy.options.image) = (target, context, image)
         }

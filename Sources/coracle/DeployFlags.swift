@@ -217,8 +217,11 @@ struct DeployModeFlags: ParsableArguments {
     @OptionGroup var registryAccess: RegistryFlags
     @OptionGroup(title: "Azure") var azure: AzureFlags
 
-    @Option(name: .shortAndLong, help: "The Dockerfile; Dockerfile in the context by default.")
-    var file: String?
+    @Option(
+        name: .shortAndLong,
+        help: "The Dockerfile; Dockerfile in the context by default. Of coracle up also compose files."
+    )
+    var file: [String] = []
 
     @Option(help: ArgumentHelp("The stage to build; the last one by default.", valueName: "stage"))
     var buildTarget: String?
@@ -269,7 +272,13 @@ struct DeployModeFlags: ParsableArguments {
     func deploy(_ apply: (inout DeployImage) throws -> Void) throws -> DeployImage {
         guard !dryRun || emit == nil else { throw ExitReason(.usage, "--dry-run and --emit are given both") }
         var deploy = DeployImage(try store.workspace, environment: Environment.all)
-        (deploy.options.file, deploy.options.stage, deploy.options.buildArguments) = (file, buildTarget, buildArg)
+        let files = file.filter { !ComposeFiles.isCompose($0) }
+        guard files.count < 2 else {
+            throw ExitReason(.usage, "--file names two Dockerfiles: \(files[0]), \(files[1])")
+        }
+        (deploy.options.file, deploy.options.stage, deploy.options.buildArguments) = (
+            files.first, buildTarget, buildArg
+        )
         deploy.options.buildContexts = buildContext
         (deploy.options.registry, deploy.options.repository) = (registry, repository)
         deploy.access = try registryAccess.access(azure)
@@ -278,6 +287,13 @@ struct DeployModeFlags: ParsableArguments {
         deploy.keepsFailed = keepFailed
         if Prompt.isPossible { deploy.ask = { Prompt.secret($0) } }
         try apply(&deploy)
+        if let compose = file.first(where: { ComposeFiles.isCompose($0) }), deploy.options.composeFiles.isEmpty {
+            throw ExitReason(
+                .usage,
+                "--file \(compose) is no Dockerfile",
+                hint: "coracle up -f \(compose), for its services"
+            )
+        }
         return deploy
     }
 
@@ -287,6 +303,7 @@ struct DeployModeFlags: ParsableArguments {
         let view = progress.view(isQuiet: quiet)
         var watcher = DeployImage.Watcher()
         (watcher.build, watcher.transfer) = ({ view.show($0) }, { view.show($0) })
+        watcher.fault = { if quiet { Output.note($0) } else { view.show(line: $0) } }
         if !quiet { watcher.line = { view.show(line: $0) } }
         let outcome: DeployImage.Outcome
         do {

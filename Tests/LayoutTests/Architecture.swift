@@ -48,8 +48,12 @@ enum Architecture {
             ])
         ),
         "coracle-azure-emulator": Room(ours: ["AzureEmulator"], outside: system.union(["ArgumentParser"])),
-        // HTTP for the errors of requests, and the limits that they wait for.
-        "Deploy": Room(ours: ["Azure", "HTTP", "Kubernetes", "OCI"], outside: system),
+        // HTTP for the errors of requests, and the limits that they wait for; DockerfileSyntax for diagnostics that point
+        // into compose files, which Yams reads.
+        "Deploy": Room(
+            ours: ["Azure", "DockerfileSyntax", "HTTP", "Kubernetes", "OCI"],
+            outside: system.union(["Yams"])
+        ),
         "CoracleKit": Room(
             ours: [
                 "Archive", "Azure", "AzureEmulator", "BuildPlan", "Builder", "Deploy", "DockerfileSyntax", "HTTP",

@@ -21,9 +21,14 @@ extension ContainerGroup {
         group.set("sku", wish.sku)
         group.set("priority", wish.priority)
         if let subnet = wish.subnet { group.properties["subnetIds"] = [["id": .string(subnet)]] }
+        if wish.isWhole { (group.containers, group.initContainers, group.properties["volumes"]) = ([], [], nil) }
         group.merge(volumes: wish.volumes)
         group.containers.removeAll { wish.removedContainers.contains($0.name) }
         for container in wish.containers { group.merge(container, groupName: name) }
+        for container in wish.initContainers {
+            group.initContainers.removeAll { $0.name == container.name }
+            group.initContainers.append(Container(initial: container))
+        }
         group.merge(identities: wish)
         group.merge(credentials: wish.credentials)
         group.mergeAddress(wish, isNew: isNew)
@@ -134,6 +139,13 @@ extension ContainerGroup.Container {
         wish.cpu = wish.cpu ?? Self.usualCPU
         wish.memory = wish.memory ?? Self.usualMemory
         merge(wish)
+    }
+
+    /// One that runs before the others.
+    init(initial wish: ContainerWish) {
+        json = ["name": .string(wish.name ?? ""), "properties": ["image": ""]]
+        merge(wish)
+        for name in ["ports", "resources", "livenessProbe", "readinessProbe"] { properties[name] = nil }
     }
 
     mutating func merge(_ wish: ContainerWish) {

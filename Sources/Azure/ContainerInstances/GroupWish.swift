@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Registry
 
 /// What somebody wants of a container group; what is `nil` or empty was not mentioned, and stays as it is.
 public struct GroupWish: Sendable {
@@ -34,6 +35,11 @@ public struct GroupWish: Sendable {
     public var containers: [ContainerWish] = []
     /// The names of containers that go.
     public var removedContainers: [String] = []
+    /// Containers that run one after the other before all others; what is there stays where it is empty and the wish is
+    /// not whole. They have no ports, resources and probes.
+    public var initContainers: [ContainerWish] = []
+    /// Whether the wish names everything: containers, what is in them and volumes that it does not mention go.
+    public var isWhole = false
 
     /// Who reaches a group.
     public enum Reach: String, Sendable {
@@ -85,6 +91,15 @@ public struct GroupWish: Sendable {
         ///   - name: Its name in the group.
         ///   - content: What is in it.
         public init(name: String, content: Content) { (self.name, self.content) = (name, content) }
+
+        /// A volume with files.
+        ///
+        /// - Parameters:
+        ///   - name: Its name in the group.
+        ///   - files: What is in each, by its name.
+        public init(name: String, files: [String: [UInt8]]) {
+            self.init(name: name, content: .files(files.mapValues { SecureText(Base64.encode($0)) }))
+        }
     }
 
     /// Asks for nothing.

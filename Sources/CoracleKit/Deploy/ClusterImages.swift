@@ -23,7 +23,7 @@ struct ClusterImages {
     private var options: DeployOptions { deploy.options }
 
     /// What images have to run on, where they are for several.
-    private func platform() throws(ExitReason) -> Platform {
+    func platform() throws(ExitReason) -> Platform {
         do {
             let platform = try Platform(options.platform ?? "linux/amd64")
             guard platform.os == "linux" else {
@@ -39,8 +39,8 @@ struct ClusterImages {
         }
     }
 
-    mutating func find(for workload: inout Workload) async throws {
-        let platform = try platform()
+    /// What looks at images, what chooses what pulls them, and who we are at Azure.
+    func tools(_ platform: Platform, _ name: String) throws -> (ImageLook, ClusterPull, LazyAccount) {
         let teller = TransferTeller("pushed", watcher.transfer)
         let registries = try Registries(
             deploy.access,
@@ -57,10 +57,16 @@ struct ClusterImages {
             look: look,
             environment: deploy.environment,
             wish: options.pull,
-            name: workload.name,
+            name: name,
             cluster: place?.cluster,
             account: account
         )
+        return (look, pull, account)
+    }
+
+    mutating func find(for workload: inout Workload) async throws {
+        let platform = try platform()
+        let (look, pull, account) = try tools(platform, workload.name)
         for index in workload.containers.indices {
             let built = index == 0 && options.image == nil
             let reference: ImageReference
@@ -97,7 +103,7 @@ struct ClusterImages {
         return (name, facts)
     }
 
-    private mutating func add(
+    mutating func add(
         _ reference: ImageReference,
         _ known: ImageFacts?,
         to workload: inout Workload,

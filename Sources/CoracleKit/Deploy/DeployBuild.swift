@@ -32,7 +32,7 @@ struct DeployBuild {
     }
 
     /// The registry: a host, the name of one of Azure's, or the only one of the resource group.
-    private func registry() async throws -> String {
+    func registry() async throws -> String {
         if let named = deploy.options.registry {
             if named.contains(".") || named.contains(":") || named == "localhost" { return named }
             let account = try await home.account()

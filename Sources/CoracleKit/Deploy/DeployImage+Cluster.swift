@@ -26,7 +26,7 @@ extension DeployImage {
     }
 
     /// The cluster, asked whether it answers before anything is built; `nil` where manifests are written only.
-    private func clusterPlace(_ watcher: Watcher) async throws -> ClusterPlace? {
+    func clusterPlace(_ watcher: Watcher) async throws -> ClusterPlace? {
         if case .emit = mode { return nil }
         let place = try await ClusterPlace(options, access, environment) { watcher.line($0) }
         let version = try await place.client.version()

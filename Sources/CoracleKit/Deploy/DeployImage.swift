@@ -49,6 +49,8 @@ public struct DeployImage: Sendable {
         public var transfer: @Sendable (TransferProgress) -> Void = { _ in }
         /// A line on the deployment.
         public var line: @Sendable (String) -> Void = { _ in }
+        /// What is wrong with files that somebody wrote, several lines.
+        public var fault: @Sendable (String) -> Void = { _ in }
 
         /// Tells nobody.
         public init() {}
@@ -115,17 +117,7 @@ public struct DeployImage: Sendable {
 
     private func deploy(_ watcher: Watcher) async throws -> Outcome {
         try options.refuseForeign(to: "aci")
-        var form: Template.Form?
-        if case .emit(let text) = mode {
-            form = Template.Form(rawValue: text)
-            if form == nil {
-                throw ExitReason(
-                    .usage,
-                    "--emit \"\(text)\" is none of \(Template.Form.allCases.map(\.rawValue).joined(separator: ", "))",
-                    hint: text == "k8s" ? "coracle deploy aks …, or --target aks" : nil
-                )
-            }
-        }
+        let form = try form()
         let place = try await Deployment.Place(options, access, environment) { watcher.line($0) }
         var wish = try DeployWish(options: options, environment: environment).group()
         warn(watcher)
@@ -135,6 +127,22 @@ public struct DeployImage: Sendable {
         try refuse(target.checkImages() + images.findings, watcher)
         if let form { return try await emit(form, place, target) }
         if images.isChecked == false { try refuse(try await target.check(), watcher) }
+        return try await finish(target, watcher)
+    }
+
+    /// The form that `--emit` names; `nil` without it.
+    func form() throws(ExitReason) -> Template.Form? {
+        guard case .emit(let text) = mode else { return nil }
+        if let form = Template.Form(rawValue: text) { return form }
+        throw ExitReason(
+            .usage,
+            "--emit \"\(text)\" is none of \(Template.Form.allCases.map(\.rawValue).joined(separator: ", "))",
+            hint: text == "k8s" ? "coracle deploy aks …, or --target aks" : nil
+        )
+    }
+
+    /// Plans, and does it where it is to be done.
+    func finish(_ target: ACITarget, _ watcher: Watcher) async throws -> Outcome {
         let plan = try await target.plan()
         switch mode {
         case .dryRun, .diff:
@@ -159,7 +167,7 @@ public struct DeployImage: Sendable {
         }
     }
 
-    private func target(
+    func target(
         _ place: Deployment.Place,
         _ wish: GroupWish,
         _ facts: [ImageFacts],
@@ -194,7 +202,7 @@ public struct DeployImage: Sendable {
         throw ExitReason(code, "nothing was changed: \(first.message)", hint: first.hint)
     }
 
-    private func emit(_ form: Template.Form, _ place: Deployment.Place, _ target: ACITarget) async throws -> Outcome {
+    func emit(_ form: Template.Form, _ place: Deployment.Place, _ target: ACITarget) async throws -> Outcome {
         let group = try await target.merged()
         let faults = GroupRules.faults(of: group, name: place.name)
         if let fault = faults.first { throw ExitReason(.usage, "the group \(place.name): \(fault)") }
@@ -318,17 +326,8 @@ extension DeployImage {
             images.findings += [choice.finding ?? seen.map { DeployFinding("pull", .good, $0) }].compactMap { $0 }
         }
         wish.containers[index].image = facts.reference.description
-        let (ports, probe) = facts.defaults
-        wish.containers[index].defaults.ports = ports.compactMap { try? ContainerGroup.Port($0) }
-        guard let probe, let check = facts.config.healthcheck else { return }
-        var liveness = Probe(.command(probe))
-        let seconds = { (nanoseconds: Int64) -> Int? in
-            nanoseconds > 0 ? max(1, Int((nanoseconds + 999_999_999) / 1_000_000_000)) : nil
-        }
-        // Docker's defaults: every 30 s, for 30 s, three times.
-        (liveness.period, liveness.timeout) = (seconds(check.interval) ?? 30, seconds(check.timeout) ?? 30)
-        (liveness.delay, liveness.failures) = (seconds(check.startPeriod), check.retries > 0 ? check.retries : 3)
-        wish.containers[index].defaults.liveness = liveness
+        wish.containers[index].defaults.ports = facts.defaults.ports.compactMap { try? ContainerGroup.Port($0) }
+        wish.containers[index].defaults.liveness = facts.liveness
     }
 
     private func add(_ credential: GroupWish.Credential, to wish: inout GroupWish) {

@@ -31,6 +31,7 @@ extension DeployOptions {
         ("subnet", .text(\.subnet)), ("zone", .list(\.zones)), ("tag", .list(\.tags)), ("sku", .text(\.sku)),
         ("priority", .text(\.priority)), ("container-name", .text(\.containerName)),
         ("container", .list(\.containers)), ("secret-source", .list(\.secretSources)),
+        ("compose", .list(\.composeFiles)), ("profile", .list(\.profiles)),
     ]
 
     /// The settings that only Kubernetes has, in the order in which `coracle.yaml` has them.
@@ -82,11 +83,16 @@ extension DeployOptions {
             case .list(let path): if self[keyPath: path].isEmpty { result[keyPath: path] = remembered[keyPath: path] }
             }
         }
-        // An image that is named now is not built, and the other way round.
+        // An image that is named now is not built, and the other way round; several services are neither.
         if image != nil {
             (result.context, result.file) = (context, file)
         } else if context != nil {
             result.image = nil
+        }
+        if image != nil || context != nil {
+            (result.composeFiles, result.profiles) = (composeFiles, profiles)
+        } else if !composeFiles.isEmpty {
+            (result.context, result.file, result.image) = (nil, nil, nil)
         }
         return result
     }

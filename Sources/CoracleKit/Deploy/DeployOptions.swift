@@ -87,6 +87,10 @@ public struct DeployOptions: Sendable {
     public var containerName: String?
     /// `--secret-source`.
     public var secretSources: [String] = []
+    /// `--compose`: files that describe several services.
+    public var composeFiles: [String] = []
+    /// `--profile`: which of their services are wanted beside those of no profile.
+    public var profiles: [String] = []
 
     /// `--platform`: what images have to run on.
     public var platform: String?

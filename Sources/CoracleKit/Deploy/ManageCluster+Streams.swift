@@ -43,6 +43,7 @@ extension ManageCluster {
         _ write: @escaping @Sendable ([UInt8]) -> Bool
     ) async throws {
         let reader = PodLogReader(write)
+        let name = deployment["metadata"]?["name"]?.string ?? name
         try await withThrowingTaskGroup(of: Void.self) { group in
             var known: Set<String> = []
             var wish = wish

@@ -11,6 +11,48 @@ struct ManageCluster: Sendable {
     /// The container that was named; `nil` for the one called like the deployment, else the first.
     let container: String?
     let note: @Sendable (String) -> Void
+    /// Whether the name is that of a project of several services, each with a deployment of its own.
+    var isProject = false
+
+    /// What selects everything of it.
+    private var selection: ClusterClient.Selection {
+        guard isProject else { return .init(labels: ManageCluster.labels(name)) }
+        return .init(
+            labels: "app.kubernetes.io/part-of=\(name),app.kubernetes.io/managed-by=\(ClusterClient.manager)"
+        )
+    }
+
+    /// The deployments of a project; of anything else, the one.
+    private func deployments() async throws -> [JSONValue] {
+        guard isProject else { return [try await deployment()] }
+        let all = try await client.list(.deployment, selection)
+        if !all.isEmpty { return all }
+        throw ExitReason(
+            .usage,
+            "there is no service of \(name) in the namespace \(place.namespace) of \(client.access.summary)",
+            hint: "coracle up"
+        )
+    }
+
+    /// The service of a project that `--container` names.
+    private func chosen() async throws -> JSONValue {
+        let all = try await deployments()
+        let names = all.map { $0["metadata"]?["name"]?.string ?? "" }
+        guard let container else {
+            if all.count == 1 { return all[0] }
+            throw ExitReason(
+                .usage,
+                "\(name) has several services: \(names.joined(separator: ", "))",
+                hint: "--container SERVICE"
+            )
+        }
+        if let index = names.firstIndex(of: container) { return all[index] }
+        throw ExitReason(
+            .usage,
+            "\(name) has no service \(container); it has \(names.joined(separator: ", "))",
+            hint: "--container SERVICE"
+        )
+    }
 
     var client: ClusterClient { place.client }
 
@@ -20,6 +62,7 @@ struct ManageCluster: Sendable {
     }
 
     func deployment() async throws -> JSONValue {
+        if isProject { return try await chosen() }
         if let found = try await client.find(.deployment, name) { return found }
         throw ExitReason(
             .usage,
@@ -41,7 +84,7 @@ struct ManageCluster: Sendable {
     /// The container that is meant, in one of its pods.
     func container(in pod: JSONValue) throws(ExitReason) -> String {
         let names = (pod["spec"]?["containers"]?.array ?? []).compactMap { $0["name"]?.string }
-        guard let container else { return names.contains(name) ? name : names.first ?? name }
+        guard let container, !isProject else { return names.contains(name) ? name : names.first ?? name }
         guard names.contains(container) else {
             throw ExitReason(
                 .usage,
@@ -55,14 +98,19 @@ struct ManageCluster: Sendable {
     // MARK: Verbs
 
     /// The one deployment, or all of ours in the namespace.
-    static func list(_ place: ClusterPlace, name: String?) async throws -> ClusterList {
-        let manage = ManageCluster(place: place, name: name ?? "", container: nil) { _ in }
+    static func list(
+        _ place: ClusterPlace,
+        name: String?,
+        isProject: Bool = false
+    ) async throws -> ClusterList {
+        var manage = ManageCluster(place: place, name: name ?? "", container: nil) { _ in }
+        manage.isProject = isProject
         let all =
             name == nil
             ? try await place.client.list(
                 .deployment,
                 .init(labels: "app.kubernetes.io/managed-by=\(ClusterClient.manager)")
-            ) : [try await manage.deployment()]
+            ) : try await manage.deployments()
         var entries: [ClusterList.Entry] = []
         for deployment in all {
             entries.append(
@@ -86,8 +134,9 @@ struct ManageCluster: Sendable {
             let path = rule["http"]?["paths"]?.array?.first?["path"]?.string ?? "/"
             return (isSecure ? "https://" : "http://") + host + path
         }
-        guard let service = try? await client.list(.service, selection).first,
-            let address = service["status"]?["loadBalancer"]?["ingress"]?.array?.first,
+        let services = (try? await client.list(.service, selection)) ?? []
+        let open = services.first { $0["status"]?["loadBalancer"]?["ingress"]?.array?.isEmpty == false }
+        guard let service = open, let address = service["status"]?["loadBalancer"]?["ingress"]?.array?.first,
             let host = address["ip"]?.string ?? address["hostname"]?.string
         else { return nil }
         let port = service["spec"]?["ports"]?.array?.first?["port"]?.int ?? 80
@@ -100,20 +149,21 @@ struct ManageCluster: Sendable {
     }
 
     func stop() async throws -> String {
-        let live = try await deployment()
-        try await ClusterScale(client).stop(live)
+        for live in try await deployments() { try await ClusterScale(client).stop(live) }
         return name + "\n"
     }
 
     func start() async throws -> String {
-        let live = try await deployment()
-        try await ClusterScale(client).start(live)
-        return (await url(name) ?? name) + "\n"
+        var urls: [String] = []
+        for live in try await deployments() {
+            try await ClusterScale(client).start(live)
+            if let url = await url(live["metadata"]?["name"]?.string ?? "") { urls.append(url) }
+        }
+        return (urls.isEmpty ? name : urls.joined(separator: "\n")) + "\n"
     }
 
     /// Deletes what is ours of a deployment; claims stay, as what is in them is nobody's to make again.
     func down() async throws -> String {
-        let selection = ClusterClient.Selection(labels: ManageCluster.labels(name))
         let kinds: [ResourceKind] = [
             .ingress, .autoscaler, .disruptionBudget, .deployment, .service, .configMap, .secret,
         ]

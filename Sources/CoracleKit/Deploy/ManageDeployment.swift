@@ -103,7 +103,15 @@ public struct ManageDeployment: Sendable {
         if says {
             note("deployment \(name) in the namespace \(place.namespace) of \(place.summary)\(source)")
         }
-        return ManageCluster(place: place, name: name, container: container, note: note)
+        var own = ManageCluster(place: place, name: name, container: container, note: note)
+        own.isProject = try isProject()
+        return own
+    }
+
+    /// Whether the deployment is several services of compose files, which `coracle.yaml` then says.
+    private func isProject() throws(ExitReason) -> Bool {
+        let remembered = try DeployFile(config, environment: environment).read()
+        return (name == nil || name == remembered.name) && !remembered.composeFiles.isEmpty
     }
 
     /// Which cluster, by flags and `coracle.yaml`; `nil` where neither means one.
@@ -191,7 +199,8 @@ public struct ManageDeployment: Sendable {
             // Flags without a name mean all that is there.
             if hasClusterFlags { options.name = name }
             let place = try await ClusterPlace(options, access, environment, note: note)
-            return try await ManageCluster.list(place, name: options.name)
+            let isWhole = try options.name != nil && isProject()
+            return try await ManageCluster.list(place, name: options.name, isProject: isWhole)
         }
         return DeployedList(groups: try await deployed())
     }

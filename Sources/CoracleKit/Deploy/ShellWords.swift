@@ -1,36 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Deploy
 
 /// Words of a command line, taken apart as a shell does: quotes and backslashes, no variables.
 enum ShellWords {
     static func split(_ text: String, flag: String) throws(ExitReason) -> [String] {
-        var words: [String] = []
-        var word: String?
-        var quote: Character?
-        var isEscaped = false
-        for letter in text {
-            if isEscaped {
-                // Within double quotes a backslash stands for itself before most letters.
-                if quote == "\"", !"\\\"$`".contains(letter) { word = (word ?? "") + "\\" }
-                word = (word ?? "") + String(letter)
-                isEscaped = false
-            } else if letter == "\\", quote != "'" {
-                isEscaped = true
-            } else if let open = quote {
-                if letter == open { quote = nil } else { word = (word ?? "") + String(letter) }
-            } else if letter == "'" || letter == "\"" {
-                quote = letter
-                word = word ?? ""
-            } else if letter.isWhitespace {
-                if let done = word { words.append(done) }
-                word = nil
-            } else {
-                word = (word ?? "") + String(letter)
-            }
-        }
-        guard quote == nil, !isEscaped else {
+        guard let words = CommandWords.split(text) else {
             throw ExitReason(.usage, "\(flag) \"\(text)\" ends within quotes, or with a backslash")
         }
-        if let done = word { words.append(done) }
         return words
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Azure
+internal import Deploy
 internal import Glibc
 
 /// `coracle up`: from a Dockerfile to a URL, and `coracle.yaml` remembers how.
@@ -7,6 +8,7 @@ public struct Up: Sendable {
     /// What is done in the end.
     public var deploy: DeployImage
     private let file: DeployFile
+    private let environment: [String: String]
 
     /// Prepares to bring something up.
     ///
@@ -15,7 +17,7 @@ public struct Up: Sendable {
     ///   - config: `--config`; `nil` for `coracle.yaml` in the current folder.
     ///   - environment: The environment of the process.
     public init(_ deploy: DeployImage, config: String?, environment: [String: String]) {
-        self.deploy = deploy
+        (self.deploy, self.environment) = (deploy, environment)
         file = DeployFile(config, environment: environment)
     }
 
@@ -29,6 +31,7 @@ public struct Up: Sendable {
         let typed = deploy.options
         deploy.options = typed.over(try file.read())
         deploy.options.target = deploy.options.target ?? "aci"
+        if let files = composeFiles(typed, deploy.options) { return try await compose(deploy, files, watcher) }
         if deploy.options.image == nil { deploy.options.context = deploy.options.context ?? "." }
         if deploy.options.name == nil { deploy.options.name = try Up.name(of: deploy.options) }
         for name in DeployFile.secrets(in: typed) {
@@ -42,19 +45,56 @@ public struct Up: Sendable {
         guard case .apply = deploy.mode, deploy.options.resourceGroup != nil || deploy.options.target == "aks" else {
             return try await deploy.run(watcher)
         }
-        return try await remembering(deploy, watcher)
+        return try await remembering(deploy.options, watcher) { [deploy] in try await deploy.run(watcher) }
+    }
+
+    /// The compose files that describe what is brought up; `nil` where one image or folder does.
+    private func composeFiles(_ typed: DeployOptions, _ options: DeployOptions) -> [String]? {
+        if !typed.composeFiles.isEmpty { return typed.composeFiles }
+        // What is named now wins over what was before, and what was before over what lies here.
+        if typed.context != nil || typed.image != nil { return nil }
+        if !options.composeFiles.isEmpty { return options.composeFiles }
+        if options.context != nil || options.image != nil { return nil }
+        let usual = ComposeFiles.usual(in: ".", environment)
+        return usual.isEmpty ? nil : usual
+    }
+
+    private func compose(
+        _ deploy: DeployImage,
+        _ paths: [String],
+        _ watcher: DeployImage.Watcher
+    ) async throws -> DeployImage.Outcome {
+        var deploy = deploy
+        var files = ComposeFiles(environment: environment)
+        (files.files, files.profiles, files.name) = (paths, deploy.options.profiles, nil)
+        deploy.options.composeFiles = paths
+        let up = ComposeUp(deploy: deploy, files: files)
+        let ready = try await up.prepared(watcher)
+        watcher.line("\(paths.joined(separator: ", ")): \(ready.project.services.map(\.name).joined(separator: ", "))")
+        guard case .apply = deploy.mode else { return try await up.run(ready, watcher) }
+        // The next one is to find its deployment, whoever named it.
+        var remembered = deploy.options
+        (remembered.name, remembered.resourceGroup) = (ready.options.name, ready.options.resourceGroup)
+        (remembered.subscription, remembered.cluster) = (ready.options.subscription, ready.options.cluster)
+        (remembered.namespace, remembered.adminAccess) = (ready.options.namespace, ready.options.adminAccess)
+        (remembered.kubeconfig, remembered.kubeContext) = (ready.options.kubeconfig, ready.options.kubeContext)
+        guard ready.options.resourceGroup != nil || deploy.options.target == "aks" else {
+            return try await up.run(ready, watcher)
+        }
+        return try await remembering(remembered, watcher) { try await up.run(ready, watcher) }
     }
 
     /// The file is written before the build, so that a context with it in is the same the next time; what did not work is
     /// not remembered.
     private func remembering(
-        _ deploy: DeployImage,
-        _ watcher: DeployImage.Watcher
+        _ options: DeployOptions,
+        _ watcher: DeployImage.Watcher,
+        _ run: () async throws -> DeployImage.Outcome
     ) async throws -> DeployImage.Outcome {
         let old = try TextFile.read(file.path)
-        try file.write(deploy.options)
+        try file.write(options)
         do {
-            let outcome = try await deploy.run(watcher)
+            let outcome = try await run()
             // A first one that does not work is there to be looked at, and is found by the file.
             if outcome.failure != nil, let old { try file.restore(old) }
             return outcome
