@@ -83,7 +83,8 @@ final class ContainerKeeper: Sendable {
         }
         group.change(name) { state in
             state.events.add("Pulling", "pulling image \"\(image.name)\"")
-            state.current = .waiting("Pulling")
+            // What it ended with before is still seen.
+            state.enter(.waiting("Pulling"))
         }
         let lease = try image.store.lease()
         let choice = try IsolationChoice.probe(scratch: image.store.root + "/tmp")

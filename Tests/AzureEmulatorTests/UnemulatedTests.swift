@@ -141,34 +141,37 @@ struct UnemulatedTests {
         #expect(try await azure.logs("lost", "job").contains("git clone: "))
     }
 
+    private static let identity = """
+        {"type": "Microsoft.ManagedIdentity/userAssignedIdentities", "apiVersion": "2023-01-31",
+        "name": "[parameters('stem')]", "location": "[resourceGroup().location]"}
+        """
+
+    private func inner(_ parameters: String, _ output: String) -> String {
+        """
+        {"$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+        "contentVersion": "1.0.0.0", "parameters": \(parameters), "resources": [\(Self.identity)],
+        "outputs": {"made": {"type": "string", "value": "\(output)"}}}
+        """
+    }
+
+    private func template(_ name: String, _ scope: String, _ parameters: String, _ template: String) -> String {
+        """
+        {"type": "Microsoft.Resources/deployments", "apiVersion": "2024-03-01", "name": "\(name)", "properties":
+        {"mode": "Incremental", "expressionEvaluationOptions": {"scope": "\(scope)"},
+        "parameters": \(parameters), "template": \(template)}}
+        """
+    }
+
     @Test("A template within a template has its own parameters, or those around it, and its outputs are read")
     func nested() async throws {
         let azure = try await Emulating()
-        let identity = """
-            {"type": "Microsoft.ManagedIdentity/userAssignedIdentities", "apiVersion": "2023-01-31",
-            "name": "[parameters('stem')]", "location": "[resourceGroup().location]"}
-            """
-        func inner(_ parameters: String, _ output: String) -> String {
-            """
-            {"$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
-            "contentVersion": "1.0.0.0", "parameters": \(parameters), "resources": [\(identity)],
-            "outputs": {"made": {"type": "string", "value": "\(output)"}}}
-            """
-        }
-        func nested(_ name: String, _ scope: String, _ parameters: String, _ template: String) -> String {
-            """
-            {"type": "Microsoft.Resources/deployments", "apiVersion": "2024-03-01", "name": "\(name)", "properties":
-            {"mode": "Incremental", "expressionEvaluationOptions": {"scope": "\(scope)"},
-            "parameters": \(parameters), "template": \(template)}}
-            """
-        }
-        let own = nested(
+        let own = template(
             "own",
             "inner",
             #"{"stem": {"value": "[concat(parameters('stem'), '-inner')]"}}"#,
             inner(#"{"stem": {"type": "string"}}"#, "[parameters('stem')]")
         )
-        let around = nested("around", "outer", "{}", inner("{}", "[parameters('stem')]"))
+        let around = template("around", "outer", "{}", inner("{}", "[parameters('stem')]"))
         let body = """
             {"properties": {"mode": "Incremental", "parameters": {"stem": {"value": "app"}}, "template": {
             "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
