@@ -4,7 +4,7 @@ internal import OCI
 
 extension AKSTarget {
     /// What each deployment that was changed goes back to, by title: as it was, where that worked, else with the pods of the
-    /// newest version that still has some that work; `nil` where one has neither.
+    /// newest version that still has some that work, else of the one before; `nil` where there is none.
     func goodVersions(
         _ done: [Applied],
         _ tell: @Sendable (DeployEvent) -> Void
@@ -37,20 +37,24 @@ extension AKSTarget {
             && count("replicas") == count("updatedReplicas")
     }
 
-    /// The pods of the newest replica set of a deployment that has some that work.
+    /// The pods of the newest replica set of a deployment that has some that work, else of the one before its version.
     private func workingTemplate(of deployment: JSONValue, _ place: String?) async throws -> JSONValue? {
         let labels = (deployment["spec"]?["selector"]?["matchLabels"]?.strings ?? [:])
             .sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
         let id = deployment["metadata"]?["uid"]?.string
-        let revision = { (set: JSONValue) in
-            set["metadata"]?["annotations"]?["deployment.kubernetes.io/revision"]?.string.flatMap { Int($0) } ?? 0
+        let revision = { (object: JSONValue) in
+            object["metadata"]?["annotations"]?["deployment.kubernetes.io/revision"]?.string.flatMap { Int($0) } ?? 0
         }
+        let works = { (set: JSONValue) in set["status"]?["readyReplicas"]?.int ?? 0 > 0 }
+        let own = revision(deployment)
         let sets = try await client.list(.replicaSet, .init(namespace: place, labels: labels))
             .filter { set in
                 (set["metadata"]?["ownerReferences"]?.array ?? []).contains { $0["uid"]?.string == id }
-                    && set["status"]?["readyReplicas"]?.int ?? 0 > 0
+                    // A later one is what has failed just now.
+                    && (revision(set) < own || (revision(set) == own && works(set)))
             }
-        guard var template = sets.max(by: { revision($0) < revision($1) })?["spec"]?["template"] else { return nil }
+        let best = sets.max { (works($0) ? 1 : 0, revision($0)) < (works($1) ? 1 : 0, revision($1)) }
+        guard var template = best?["spec"]?["template"] else { return nil }
         template["metadata"]?["labels"]?["pod-template-hash"] = nil
         template["metadata"]?["creationTimestamp"] = nil
         return template

@@ -76,7 +76,7 @@ extension AKSTarget {
     }
 
     private func rights(_ missing: Set<String>) async throws -> [DeployFinding] {
-        var lacking: [DeployFinding] = []
+        var (lacking, allowed): ([DeployFinding], Set<String>) = ([], [])
         var seen: Set<String> = []
         for manifest in manifests {
             let kind = try await client.kind(of: manifest)
@@ -84,32 +84,25 @@ extension AKSTarget {
             // Rights in a namespace that is not there yet may come with it.
             if let place, missing.contains(place) { continue }
             guard seen.insert("\(kind.qualified) \(place ?? "")").inserted else { continue }
-            for verb in ["patch", "create"] {
-                guard try await client.mayDo(verb, kind, namespace: place) == false else { continue }
-                let where_ = place.map { " in the namespace \($0)" } ?? ""
-                let flag = place.map { " --namespace \($0)" } ?? ""
-                lacking.append(
-                    .init(
-                        "rights",
-                        // Server-side apply makes with patch, and asks for create only where there is nothing yet.
-                        verb == "patch" ? .bad : .doubtful,
-                        "\(who) may not \(verb) \(kind.qualified)\(where_)",
-                        hint: "kubectl create rolebinding coracle --clusterrole edit --user NAME\(flag), or "
-                            + "az role assignment create --role \"Azure Kubernetes Service RBAC Writer\" …"
-                    )
-                )
-                break
+            switch try await client.mayDo("patch", kind, namespace: place) {
+            case true?: allowed.insert(kind.qualified)
+            case false?: lacking.append(denied(kind, place))
+            case nil: continue
             }
         }
-        return lacking.isEmpty
-            ? [
-                .init(
-                    "rights",
-                    .good,
-                    "\(who) may apply \(Set(seen.map { $0.prefix { $0 != " " } }).sorted().joined(separator: ", "))"
-                )
-            ]
-            : lacking
+        guard lacking.isEmpty, !allowed.isEmpty else { return lacking }
+        return [.init("rights", .good, "\(who) may apply \(allowed.sorted().joined(separator: ", "))")]
+    }
+
+    private func denied(_ kind: ResourceKind, _ place: String?) -> DeployFinding {
+        let flag = place.map { " --namespace \($0)" } ?? ""
+        return .init(
+            "rights",
+            .bad,
+            "\(who) may not patch \(kind.qualified)" + (place.map { " in the namespace \($0)" } ?? ""),
+            hint: "kubectl create rolebinding coracle --clusterrole edit --user NAME\(flag), or "
+                + "az role assignment create --role \"Azure Kubernetes Service RBAC Writer\" …"
+        )
     }
 
     private var who: String { client.access.userName.isEmpty ? "who we are" : client.access.userName }

@@ -134,7 +134,9 @@ extension AKSTarget {
         copy["metadata"]?["namespace"] = "default"
         do {
             _ = try await client.apply(copy, .init(isDryRun: true, takesOver: true))
-        } catch let error as KubernetesError where error.status == 400 || error.code == .credentials {
+        } catch let error as KubernetesError
+            where error.code == .credentials || (error.code == .invalid && error.status != 422)
+        {
             throw error
         } catch is KubernetesError {}
     }

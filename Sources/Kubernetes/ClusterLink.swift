@@ -68,14 +68,32 @@ final class ClusterLink: Sendable {
         }
         request.repetition = message.repetition
         let session = session(credential)
-        do {
-            let response =
-                if let policy { try await session.send(request, policy: policy) } else {
-                    try await session.send(request)
-                }
-            return (response, credential)
-        } catch let error as ServerError {
-            throw network(error)
+        return (try await deliver(request, session, policy ?? RetryPolicy()), credential)
+    }
+
+    /// Sends a request, again where that may help: a cluster that answers 500 would do so again, as it does to manifests
+    /// that it cannot read.
+    private func deliver(
+        _ request: HTTPRequest,
+        _ session: HTTPSession,
+        _ policy: RetryPolicy
+    ) async throws -> HTTPResponse {
+        var attempt = 1
+        while true {
+            do {
+                let response = try await session.send(request, policy: .never)
+                guard response.status != 500, RetryPolicy.isTransient(response.status),
+                    let delay = policy.delay(after: attempt, asked: RetryPolicy.retryAfter(response.headers))
+                else { return response }
+                await response.discard()
+                note("\(access.server.authority) answered \(response.status); attempt \(attempt + 1) follows")
+                try await Task.sleep(for: delay)
+            } catch let error as ServerError {
+                guard error.isTransient, let delay = policy.delay(after: attempt) else { throw network(error) }
+                note("\(error.message); attempt \(attempt + 1) follows")
+                try await Task.sleep(for: delay)
+            }
+            attempt += 1
         }
     }
 
@@ -96,13 +114,7 @@ final class ClusterLink: Sendable {
         state.withLock { state in
             if let session = state.session { return session }
             let settings = access.network(base, certificate: credential?.certificate ?? access.certificate)
-            let host = access.server.authority
-            let note = note
-            let session = HTTPSession(NetworkTransport(settings), width: 16) { event in
-                if case .waiting(_, let reason, _, let attempt) = event {
-                    note("\(host): \(reason); attempt \(attempt + 1) follows")
-                }
-            }
+            let session = HTTPSession(NetworkTransport(settings), width: 16)
             state.session = session
             return session
         }

@@ -42,8 +42,8 @@ extension Kubeconfig {
     ///   - namespace: The namespace; `nil` for the context's own.
     /// - Returns: What a client needs.
     /// - Throws: ``KubernetesError`` where there is no such context, or something in it cannot be used.
-    public func access(context name: String? = nil, namespace: String? = nil) throws(KubernetesError) -> ClusterAccess {
-        let (name, context) = try context(name)
+    public func access(context: String? = nil, namespace: String? = nil) throws(KubernetesError) -> ClusterAccess {
+        let (name, context) = try self.context(context)
         guard let cluster = clusters[context.cluster] else {
             throw fault("the context \(name) is of the cluster \"\(context.cluster)\", which is not there", name)
         }

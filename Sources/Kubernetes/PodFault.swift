@@ -17,10 +17,7 @@ struct PodFault: Hashable {
 
     /// The first fault of a pod; `nil` where there is none yet.
     ///
-    /// - Parameters:
-    ///   - pod: The pod.
-    ///   - events: What was said of it, oldest first.
-    ///   - pulls: What pulling an image last ended with, by container: the pod says it for a moment only.
+    /// Events are oldest first; `pulls` is what pulling ended with by container, which the pod says for a moment only.
     static func find(in pod: JSONValue, events: [JSONValue], pulls: [String: String]) -> PodFault? {
         let name = pod["metadata"]?["name"]?.string ?? ""
         for status in containers(of: pod) {

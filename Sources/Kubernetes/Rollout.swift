@@ -109,6 +109,7 @@ public struct Rollout: Sendable {
             )
         }
         let board = RolloutBoard(name, tell)
+        board.take(.all([deployment]), of: .deployment)
         let labels = Rollout.selector(deployment)
         // Newest 1: that something changed is all that is said, and judging looks at all there is.
         let (changes, change) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
@@ -232,7 +233,8 @@ public struct Rollout: Sendable {
             let said = ClusterClient.Selection(namespace: place, fields: "involvedObject.uid=\(pod.uid)")
             // What cannot be had is left out: the cause is known.
             let events = (try? await client.list(.event, said)) ?? board.events(of: pod.uid)
-            failure.events += events.sorted { $0.lastTime < $1.lastTime }.suffix(20).map { RolloutBoard.line($0) }
+            failure.events += events.sorted { ($0.lastTime, $0.written) < ($1.lastTime, $1.written) }.suffix(20)
+                .map { RolloutBoard.line($0) }
         }
         guard fault.hasLog, let container = fault.container else { return failure }
         var wish = ClusterClient.LogWish(fault.pod, container: container)

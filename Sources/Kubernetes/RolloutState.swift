@@ -101,7 +101,7 @@ struct RolloutState {
     }
 
     private func sorted(_ events: [JSONValue]) -> [JSONValue] {
-        events.sorted { $0.lastTime < $1.lastTime }
+        events.sorted { ($0.lastTime, $0.written) < ($1.lastTime, $1.written) }
     }
 
     func verdict() -> Verdict {
@@ -226,6 +226,9 @@ extension JSONValue {
     func condition(_ type: String) -> JSONValue? {
         self["status"]?["conditions"]?.array?.first { $0["type"]?.string == type }
     }
+
+    /// When it was written last, among what was written in the same second.
+    var written: Int { self["metadata"]?["resourceVersion"]?.string.flatMap { Int($0) } ?? 0 }
 
     /// When an event happened last.
     var lastTime: String {

@@ -26,7 +26,9 @@ struct StatusText {
             words = "\(access.server.authority) answered \(status), and not as a cluster does"
         }
         if words.isEmpty { words = "the cluster answered \(status)" }
-        let code = StatusText.code(status, reason)
+        // Server-side apply says of a field that it does not know that it failed itself.
+        let isUnread = status == 500 && words.contains("failed to create typed patch object")
+        let code = isUnread ? .invalid : StatusText.code(status, reason)
         var message = "\(operation.text): \(words)"
         if code == .conflict, let text = StatusText.conflicts(causes) { message = "\(operation.text): \(text)" }
         if code == .credentials {
@@ -115,7 +117,7 @@ struct StatusText {
                 "--force-conflicts makes these fields ours; leaving them out of the manifest leaves them to their owner"
         case .invalid where words.contains("field is immutable"):
             return "this cannot change while it is there: kubectl delete \(kind) \(operation.name)\(place), then again"
-        case .invalid where words.contains("unknown field"):
+        case .invalid where words.contains("unknown field") || words.contains("not declared in schema"):
             return "kubectl explain \(kind) --recursive says which there are"
         case .server where words.contains("webhook"):
             return "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations"

@@ -147,6 +147,11 @@ struct ClusterClientTests {
                 "field is immutable",
                 "kubectl delete deployments.apps web --namespace shop"
             ),
+            (
+                500, "",
+                "failed to create typed patch object (shop/web; apps/v1, Kind=Deployment): .spec.replcas: field not declared in schema",
+                ".spec.replcas: field not declared in schema", "kubectl explain deployments.apps"
+            ),
             (501, "NotImplemented", "no such thing", "no such thing", nil),
         ]
     )
@@ -158,6 +163,7 @@ struct ClusterClientTests {
 
         #expect(error.message.contains(expected))
         #expect(error.status == status)
+        #expect(peer.requests.count == 1, "the same would be refused again")
         if let hint { #expect(error.hint?.contains(hint) == true) } else { #expect(error.hint == nil) }
         #expect(!"\(error)".contains("t0ken"))
     }

@@ -121,6 +121,10 @@ final class ClusterPeer: Sendable {
             }
             if isWhole { write(connection, "0\r\n\r\n") }
         }
+        // Closing at once may have the kernel throw away what was not read yet.
+        shutdown(connection, Int32(SHUT_WR))
+        var buffer = [UInt8](repeating: 0, count: 1024)
+        while recv(connection, &buffer, buffer.count, 0) > 0 {}
     }
 
     private func head(_ status: Int, _ type: String, _ size: Int) -> String {
