@@ -4,7 +4,8 @@ internal import Synchronization
 
 /// What testers ask of the emulator itself, below `/_emulator`: faults that should happen, and what there is.
 ///
-/// `GET /_emulator` says what there is; `GET`, `POST` and `DELETE /_emulator/faults` list, plan and forget faults.
+/// `GET /_emulator` says what there is; `GET`, `POST` and `DELETE /_emulator/faults` list, plan and forget faults;
+/// `DELETE /_emulator/clusters/NAME/history` lets a cluster forget what changed in it.
 struct AdminRoutes: Sendable {
     let world: World
 
@@ -24,12 +25,25 @@ struct AdminRoutes: Sendable {
             } catch {
                 return AzureAnswer(ARMFault(400, "InvalidFault", "\((error as? EmulatorError)?.message ?? "\(error)")"))
             }
-        default: return AzureAnswer(ARMFault(404, "NotFound", "There is nothing at \(request.path)."))
+        default:
+            if request.method == "DELETE", let answer = forgetHistory(request.segments) { return answer }
+            return AzureAnswer(ARMFault(404, "NotFound", "There is nothing at \(request.path)."))
         }
+    }
+
+    private func forgetHistory(_ segments: [String]) -> AzureAnswer? {
+        guard segments.count == 4, segments[1] == "clusters", segments[3] == "history" else { return nil }
+        let live = world.state.withLock { state in state.clusters.values.first { $0.cluster.name == segments[2] } }
+        guard let live else { return nil }
+        live.cluster.store.withLock { $0.forget(0) }
+        return AzureAnswer(204)
     }
 
     private var about: JSONValue {
         let registries = world.state.withLock { $0.registries.values.map { ($0.name, $0.host) } }
+        let clusters = world.state.withLock { state in
+            state.clusters.values.map { ($0.cluster.name, $0.cluster.url.withLock { $0 }) }
+        }
         return [
             "tenant": .string(world.options.tenant), "subscription": .string(world.options.subscription),
             "applications": .array(
@@ -37,6 +51,7 @@ struct AdminRoutes: Sendable {
                     ["id": .string($0.id), "objectId": .string($0.objectID), "name": .string($0.name)]
                 }
             ), "registries": JSONValue(Dictionary(registries) { first, _ in first }),
+            "clusters": JSONValue(Dictionary(clusters) { first, _ in first }),
             "schemas": .int(Int64(world.schemas.count)),
         ]
     }

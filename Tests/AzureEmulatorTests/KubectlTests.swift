@@ -6,13 +6,13 @@ import Testing
 @Suite("kubectl and the emulated cluster", .serialized, .enabled(if: Kubectl.program != nil, "no kubectl"))
 struct KubectlTests {
     private func manifests(_ words: String) -> String {
-        "\(Manifest.service("web"))\n---\n\(Manifest.server("web", words, replicas: 2))\n"
+        "\(Manifest.service("web"))\n\(Manifest.server("web", words, replicas: 2))\n"
     }
 
     @Test("apply on the client's side and on the server's, as a dry run and in earnest")
     func applies() async throws {
         let cluster = try await Clustering()
-        let file = try cluster.azure.files.write("web.yaml", manifests("first")).path
+        let file = try cluster.azure.files.write("web.json", manifests("first")).path
 
         for mode in ["client", "server"] {
             let dry = try cluster.kubectl("apply", "--dry-run=\(mode)", "-f", file)
@@ -38,7 +38,7 @@ struct KubectlTests {
     func validates() async throws {
         let cluster = try await Clustering()
         let text = manifests("first").replacingOccurrences(of: "\"replicas\"", with: "\"replicos\"")
-        let file = try cluster.azure.files.write("web.yaml", text).path
+        let file = try cluster.azure.files.write("web.json", text).path
 
         let result = try cluster.kubectl("apply", "-f", file)
 
@@ -49,7 +49,7 @@ struct KubectlTests {
     @Test("rollout status, history and undo, logs, exec", .enabled(if: ShellImage.canRun, "no busybox, or not root"))
     func rollout() async throws {
         let cluster = try await Clustering(ShellImage.flags)
-        let file = try cluster.azure.files.write("web.yaml", manifests("first")).path
+        let file = try cluster.azure.files.write("web.json", manifests("first")).path
         #expect(try cluster.kubectl("apply", "-f", file).status == 0)
 
         let done = try cluster.kubectl("rollout", "status", "deploy/web", "--timeout=60s")

@@ -108,8 +108,12 @@ struct KubernetesAPITests {
         let events = try seen.text.split(separator: "\n").map { try JSON(parsing: String($0)) }
         #expect(events.map { $0["type"].string } == ["MODIFIED", "DELETED"], "\(seen.text)")
         #expect(events.first?["object"]["data"]["x"].string == "2")
-        let old = try cluster.ask("GET", "/api/v1/configmaps?watch=1&resourceVersion=1&timeoutSeconds=1")
-        #expect(old.status == 200)
+        let path = "/_emulator/clusters/web/history"
+        #expect(try await Wire.ask("DELETE", path, port: cluster.azure.port).status == 204)
+        let old = try cluster.ask("GET", "/api/v1/configmaps?watch=1&resourceVersion=\(revision)")
+        let event = try JSON(parsing: old.text)
+        #expect(event["type"].string == "ERROR")
+        #expect(event["object"]["code"].int == 410)
     }
 
     @Test("A fault that was planned happens to requests of the API, too")

@@ -180,31 +180,31 @@ struct KubernetesPodTests {
         #expect(!cluster.azure.log.contains("hidden"))
     }
 
-    @Test("Images of a registry of this Azure need a secret, or the right of the kubelet's identity")
-    func pullSecrets() async throws {
-        let cluster = try await Clustering(["--registry", "mine"])
+    /// Pushes the image of tests to a registry; gives its name, and the password of the registry's admin user.
+    private func push(_ cluster: Clustering) async throws -> (image: String, registry: String, password: String) {
         let registry = try await cluster.azure.registry("mine")
-        let image = "\(registry)/shell:1"
-        let layout = try ShellImage.layout()
-        let credentials = try JSON(
-            parsing: try await cluster.azure
-                .arm(
-                    "POST",
-                    "Microsoft.ContainerRegistry/registries/mine/listCredentials",
-                    version: "2023-07-01"
-                )
-                .text
+        let reply = try await cluster.azure.arm(
+            "POST",
+            "Microsoft.ContainerRegistry/registries/mine/listCredentials",
+            version: "2023-07-01"
         )
-        let password = try #require(credentials["passwords"].array.first?["value"].string)
+        let password = try #require(try JSON(parsing: reply.text)["passwords"].array.first?["value"].string)
+        let image = "\(registry)/shell:1"
         let pushed = try Program.run(
             [
                 "copy", "--insecure-policy", "--dest-tls-verify=false", "--dest-creds", "mine:\(password)",
-                "oci:\(layout)",
-                "docker://\(image)",
+                "oci:\(try ShellImage.layout())", "docker://\(image)",
             ],
             of: try #require(Program.named("skopeo"))
         )
         #expect(pushed.status == 0, "\(pushed.errors)")
+        return (image, registry, password)
+    }
+
+    @Test("Images of a registry of this Azure need a secret")
+    func pullSecrets() async throws {
+        let cluster = try await Clustering(["--registry", "mine"])
+        let (image, registry, password) = try await push(cluster)
         try make(cluster, "web", Manifest.deployment("web", "sleep 100", image: image))
         let denied = try await state(cluster, "web") { $0["waiting"]["reason"].string == "ImagePullBackOff" }
         #expect(denied["waiting"]["message"].string?.contains("401 Unauthorized") == true, "\(denied)")
@@ -221,5 +221,37 @@ struct KubernetesPodTests {
         try make(cluster, "web", Manifest.deployment("web", "sleep 100", image: image, pod: secrets))
         let done = try await cluster.object("\(apps)/deployments/web") { $0["status"]["readyReplicas"].int == 1 }
         #expect(done["status"]["updatedReplicas"].int == 1)
+    }
+
+    @Test("AcrPull of the kubelet's identity takes the place of a secret; a registry's trouble passes")
+    func kubeletIdentity() async throws {
+        let cluster = try await Clustering(["--registry", "mine"])
+        let (image, _, _) = try await push(cluster)
+        let shown = try await cluster.azure.arm(
+            "GET",
+            "Microsoft.ContainerService/managedClusters/web",
+            version: "2024-02-01"
+        )
+        let identity = try JSON(parsing: shown.text)["properties"]["identityProfile"]["kubeletidentity"]
+        let role = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
+        let assigned = try await cluster.azure.arm(
+            "PUT",
+            "Microsoft.ContainerRegistry/registries/mine/providers/Microsoft.Authorization/roleAssignments/"
+                + "99999999-9999-4999-8999-999999999999",
+            """
+            {"properties": {"principalId": "\(identity["objectId"].string ?? "")", "principalType": "ServicePrincipal",
+            "roleDefinitionId": "/subscriptions/\(Emulating.subscription)/providers/Microsoft.Authorization/roleDefinitions/\(role)"}}
+            """,
+            version: "2022-04-01"
+        )
+        #expect(assigned.status == 201, "\(assigned.text)")
+        try await cluster.azure.plan("{\"fault\": \"registryTrouble\", \"method\": \"PULL\", \"path\": \"shell:1\"}")
+
+        try make(cluster, "web", Manifest.deployment("web", "sleep 100", image: image))
+
+        let waiting = try await state(cluster, "web") { $0["waiting"]["reason"].string == "ImagePullBackOff" }
+        #expect(waiting["waiting"]["message"].string?.contains("503 Service Unavailable") == true, "\(waiting)")
+        let done = try await cluster.object("\(apps)/deployments/web") { $0["status"]["readyReplicas"].int == 1 }
+        #expect(done["status"]["availableReplicas"].int == 1)
     }
 }

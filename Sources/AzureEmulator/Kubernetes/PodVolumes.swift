@@ -67,8 +67,10 @@ struct PodVolumes {
 
     private func folder(_ name: String) -> String { "\(run.folder)/volumes/\(name)" }
 
+    /// A claim that is made anew begins with nothing.
     private func folderOfClaim(_ name: String) -> String {
-        "\(run.cluster.folder)/claims/\(run.namespace)/\(name)"
+        let claim = run.cluster.store.withLock { $0.get(.claims, ObjectKey(run.namespace, name)) }
+        return "\(run.cluster.folder)/claims/\(run.namespace)/\(name)-\(claim?.kubeUID ?? "")"
     }
 
     private func fields(_ source: JSONValue) -> [File] {
