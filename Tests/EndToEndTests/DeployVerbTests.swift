@@ -18,7 +18,7 @@ final class AzurePlace: Sendable {
     /// What must never be printed or kept.
     static let secrets = ["emulated-secret", "s3cret-of-the-app", "another-s3cret"]
 
-    private init() async throws {
+    private init(_ more: [String]) async throws {
         home = try TemporaryFolder()
         root = home.url.appending(path: "work")
         try FileManager.default.createDirectory(at: root, withIntermediateDirectories: true)
@@ -27,6 +27,7 @@ final class AzurePlace: Sendable {
             "--plain-http", "--folder", home.url.appending(path: "azure").path, "--resource-group", "demo",
             "--registry", "testacr", "--record", home.url.appending(path: "requests").path,
         ]
+        flags += more
         if let schemas = JSONSchema.azure { flags += ["--specs", schemas.path] }
         let process = try await ServerProcess([program.path] + flags, readyAt: "REGISTRY_testacr=127.0.0.1:")
         self.process = process
@@ -35,8 +36,8 @@ final class AzurePlace: Sendable {
     }
 
     /// Runs while a function does; then what was sent and printed is looked at.
-    static func run(_ body: (AzurePlace) async throws -> Void) async throws {
-        let place = try await AzurePlace()
+    static func run(_ flags: [String] = [], _ body: (AzurePlace) async throws -> Void) async throws {
+        let place = try await AzurePlace(flags)
         try await body(place)
         try place.check()
     }
@@ -65,6 +66,9 @@ final class AzurePlace: Sendable {
         printed.withLock { $0 += program.output + program.errors }
         return program
     }
+
+    /// Forgets what was printed, where a container printed a secret of its own as it was told to.
+    func forget() { printed.withLock { $0 = "" } }
 
     /// A web site: a page, on a small server.
     func site(_ page: String, command: String = #"["httpd", "-f", "-p", "8080", "-h", "/srv"]"#) throws {
