@@ -16,7 +16,10 @@ struct ClusterVerbTests {
     func whole() async throws {
         try await run { place in
             try place.site("one")
-            let flags = ["--registry", "testacr", "--secure-env", "KEY", "--env", "MODE=one", "--ip", "public"]
+            let flags = [
+                "--registry", "testacr", "--secure-env", "KEY", "--env", "MODE=one", "--ip", "public", "--port",
+                "80:8080",
+            ]
             let start = ["up", "site", "--target", "aks"] + Self.cluster + flags + Self.pull + ShellBase.flags
 
             let first = try await place.coracle(start)
@@ -64,7 +67,7 @@ struct ClusterVerbTests {
     func logs() async throws {
         try await run { place in
             try place.site("page", command: #"["sh", "-c", "echo begun; exec httpd -f -p 8080 -h /srv"]"#)
-            let flags = ["-n", "web", "--registry", "testacr", "--replicas", "2"]
+            let flags = ["-n", "web", "--registry", "testacr", "--replicas", "2", "--port", "80:8080"]
 
             let run = try await place.coracle(
                 ["deploy", "aks", "./site"] + Self.cluster + flags + Self.pull + ShellBase.flags
@@ -89,7 +92,7 @@ struct ClusterVerbTests {
     func settings() async throws {
         try await run { place in
             try place.site("page")
-            let flags = ["-n", "web", "--registry", "testacr", "--secure-env", "KEY"]
+            let flags = ["-n", "web", "--registry", "testacr", "--secure-env", "KEY", "--port", "80:8080"]
             let start = ["deploy", "aks", "./site"] + Self.cluster + flags + Self.pull + ShellBase.flags
             let first = try await place.coracle(start)
             try #require(first.status == 0, "\(first.errors)")
