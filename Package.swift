@@ -228,7 +228,9 @@ let package = Package(
         ),
         .testTarget(
             name: "DeployTests",
-            dependencies: ["Azure", "CoracleKit", "Deploy", "HTTP", "Kubernetes", "OCI", "TestSupport", "coracle"],
+            dependencies: [
+                "Azure", "CoracleKit", "Deploy", "DockerfileSyntax", "HTTP", "Kubernetes", "OCI", "TestSupport", "coracle",
+            ],
             swiftSettings: settings
         ),
         .testTarget(
