@@ -223,13 +223,22 @@ let package = Package(
         ),
         .testTarget(
             name: "KubernetesTests",
-            dependencies: ["HTTP", "Kubernetes", "OCI", "TestSupport", .product(name: "Yams", package: "Yams")],
+            dependencies: [
+                "HTTP", "Kubernetes", "OCI", "TestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOWebSocket", package: "swift-nio"),
+                .product(name: "Yams", package: "Yams"),
+            ],
             swiftSettings: settings
         ),
         .testTarget(
             name: "DeployTests",
             dependencies: [
                 "Azure", "CoracleKit", "Deploy", "DockerfileSyntax", "HTTP", "Kubernetes", "OCI", "TestSupport", "coracle",
+                "coracle-azure-emulator",
             ],
             swiftSettings: settings
         ),

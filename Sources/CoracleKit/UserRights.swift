@@ -6,7 +6,9 @@ internal import Synchronization
 /// What the person who runs a command may do on this machine.
 public enum UserRights {
     /// Verbs that make or remove files of images, which belong to many users.
-    private static let verbs: Set<String> = ["build", "run", "stop", "doctor", "prune", "rm", "du", "up"]
+    private static let verbs: Set<String> = [
+        "build", "run", "stop", "doctor", "prune", "rm", "du", "up", "deploy", "diff",
+    ]
 
     /// Goes into a user namespace where an ordinary user runs a verb that needs one; called while the process has one
     /// thread.

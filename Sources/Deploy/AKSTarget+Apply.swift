@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Azure
 internal import HTTP
 internal import Kubernetes
 internal import OCI
@@ -53,6 +54,9 @@ extension AKSTarget {
         var log = ""
         var events: [String] = []
 
+        /// Whether the version itself is at fault, and not our sight of it.
+        var goesBack = true
+
         init(_ error: any Error) {
             let known = error as? KubernetesError
             (cause, hint) = (known?.message ?? "\(error)", known?.hint)
@@ -69,11 +73,15 @@ extension AKSTarget {
         _ tell: @escaping @Sendable (DeployEvent) -> Void
     ) async throws -> Trouble? {
         let severalNames = items.count > 1
+        let addsNodes = await addsNodes()
         return try await withThrowingTaskGroup(of: Trouble?.self) { group in
             for item in items {
                 group.addTask {
                     var rollout = Rollout(client, item.name, namespace: item.namespace)
                     rollout.pace = pace.rollout
+                    rollout.addsNodes = addsNodes
+                    // What runs already has shown that it does.
+                    if item.live != nil, !item.replacesPods { rollout.pace.settling = .zero }
                     do {
                         let outcome = try await rollout.watch { event in
                             let kind: DeployEvent.Kind =
@@ -88,7 +96,9 @@ extension AKSTarget {
                         if case .failed(let failure) = outcome { return Trouble(failure) }
                         return nil
                     } catch let error as KubernetesError {
-                        return Trouble(error)
+                        var trouble = Trouble(error)
+                        trouble.goesBack = false
+                        return trouble
                     }
                 }
             }
@@ -96,6 +106,13 @@ extension AKSTarget {
             while let trouble = try await group.next() { if let trouble { return trouble } }
             return nil
         }
+    }
+
+    /// Whether the cluster adds nodes by itself; where Azure does not say, the autoscaler's own note does.
+    private func addsNodes() async -> Bool {
+        if let cluster { return cluster.addsNodes }
+        let note = try? await client.find(.configMap, "cluster-autoscaler-status", namespace: "kube-system")
+        return note.flatMap { $0 } != nil
     }
 
     /// Says why it does not work, and goes back to what did.
@@ -110,7 +127,7 @@ extension AKSTarget {
         (report.cause, report.hint) = (trouble.cause, trouble.hint)
         (report.log, report.events) = (trouble.log, trouble.events)
         report.image = AKSTarget.image(AKSTarget.main(manifests, name))
-        if done.isEmpty || keepsFailed { return report }
+        if done.isEmpty || keepsFailed || !trouble.goesBack { return report }
         let deployments = plan.items.filter { $0.kind == .deployment }
         guard deployments.contains(where: { $0.live != nil }) else {
             tell(.init(.warning, "there is nothing to go back to: it is left as it is, to be looked at"))

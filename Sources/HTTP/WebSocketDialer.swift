@@ -81,6 +81,8 @@ struct WebSocketDialer {
         )
         let refusal = UpgradeRefusal(done, url, refusal)
         try pipeline.addHTTPClientHandlers(
+            // A server's first message may come with its answer, and would be dropped.
+            leftOverBytesStrategy: .forwardBytes,
             withClientUpgrade: (
                 upgraders: [upgrader],
                 completionHandler: { context in context.pipeline.removeHandler(refusal, promise: nil) }

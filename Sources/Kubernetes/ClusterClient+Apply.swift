@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import HTTP
 public import OCI
+internal import Registry
 
 extension ClusterClient {
     /// How something is applied.
@@ -47,7 +48,18 @@ extension ClusterClient {
         var message = ClusterLink.Message(method: .patch, target: target, body: Array(manifest.canonical.utf8))
         // JSON is YAML.
         message.contentType = "application/apply-patch+yaml"
-        return try await ask(message, Operation("apply", kind, name, place))
+        do {
+            return try await ask(message, Operation("apply", kind, name, place))
+        } catch let error as KubernetesError where kind == .secret {
+            throw error.hiding(ClusterClient.secrets(in: manifest))
+        }
+    }
+
+    /// The values of a secret, as they are sent and as they are meant.
+    private static func secrets(in manifest: JSONValue) -> [String] {
+        let encoded = (manifest["data"]?.strings ?? [:]).values
+        let decoded = encoded.compactMap { Base64.decode($0) }.map { String(decoding: $0, as: UTF8.self) }
+        return encoded + decoded + (manifest["stringData"]?.strings ?? [:]).values
     }
 
     /// Changes fields of an object: those that are named are set, `null` removes one.

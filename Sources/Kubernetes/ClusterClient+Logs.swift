@@ -46,8 +46,8 @@ extension ClusterClient {
         while true {
             let before = place.count
             do {
-                try await read(wish, &place, take)
-                return
+                if try await read(wish, &place, take) { return }
+                failures = 0
             } catch let error as KubernetesError where error.isTransient && wish.follows && failures < 6 {
                 failures = place.count > before ? 1 : failures + 1
                 try await Task.sleep(for: .milliseconds(100 << failures))
@@ -71,7 +71,12 @@ extension ClusterClient {
         return String(decoding: bytes.suffix(limit), as: UTF8.self)
     }
 
-    private func read(_ wish: LogWish, _ place: inout LogPlace, _ take: ([UInt8]) async throws -> Void) async throws {
+    /// One connection; whether the container has ended, or there is nothing more to come.
+    private func read(
+        _ wish: LogWish,
+        _ place: inout LogPlace,
+        _ take: ([UInt8]) async throws -> Void
+    ) async throws -> Bool {
         let namespace = wish.namespace ?? self.namespace
         var query = [("container", wish.container)]
         if wish.isPrevious { query.append(("previous", "true")) }
@@ -102,8 +107,11 @@ extension ClusterClient {
             }
             let rest = place.rest()
             if !rest.isEmpty { try await take(rest) }
+            return true
         } catch let error as ServerError {
             place.forgetRest()
+            // One that has nothing to say is no fault.
+            if wish.follows, error.code == .timedOut { return false }
             throw KubernetesError(.network, "the log of \(wish.pod): \(error.message)", hint: error.hint)
         }
     }
@@ -166,6 +174,7 @@ struct LogPlace {
             (last, seen) = (text, [key])
         }
         count += 1
-        result += isShown ? line : line.dropFirst(time.count + 1)
+        let words = line.dropFirst(time.count)
+        result += isShown ? line : words.first == 0x20 ? words.dropFirst() : words
     }
 }

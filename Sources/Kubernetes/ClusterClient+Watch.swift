@@ -63,6 +63,8 @@ extension ClusterClient {
                 version = end
             } catch let error as KubernetesError where error.code == .expired {
                 version = nil
+                // A cluster that forgets at once must not be asked without end.
+                try await Task.sleep(for: .milliseconds(100))
             } catch let error as KubernetesError where error.isTransient && failures < 6 {
                 failures += 1
                 try await Task.sleep(for: .milliseconds(250 << failures))

@@ -63,6 +63,12 @@ extension Kubeconfig {
             access.authority = try bytes(content, "the certificate-authority of the cluster \(context.cluster)")
         }
         (access.isInsecure, access.serverName) = (cluster.isInsecure, cluster.serverName)
+        if let proxy = cluster.proxy, !proxy.lowercased().hasPrefix("http://") {
+            throw fault(
+                "the proxy-url of the cluster \(context.cluster) does not begin with http://, and no other is spoken",
+                name
+            )
+        }
         (access.proxy, access.pluginSettings) = (cluster.proxy, cluster.pluginSettings)
         if access.isInsecure, access.authority != nil {
             throw fault(
@@ -86,7 +92,7 @@ extension Kubeconfig {
                         + (known.isEmpty ? "" : "; there are \(known)"),
                 hint: files.isEmpty || known.isEmpty
                     ? "az aks get-credentials --resource-group GROUP --name CLUSTER, or --cluster CLUSTER"
-                    : "--context NAME, or kubectl config use-context NAME"
+                    : "--kube-context NAME, or kubectl config use-context NAME"
             )
         }
         guard let context = contexts[chosen] else {

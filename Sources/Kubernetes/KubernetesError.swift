@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HTTP
 
 /// A cluster cannot be asked, or refused what it was asked.
 public struct KubernetesError: Error, Sendable, CustomStringConvertible {
@@ -75,6 +76,21 @@ public struct KubernetesError: Error, Sendable, CustomStringConvertible {
     ) {
         (self.code, self.message, self.hint) = (code, message, hint)
         (self.status, self.reason, self.causes) = (status, reason, causes)
+    }
+
+    /// The same without some texts in it.
+    func hiding(_ secrets: [String]) -> KubernetesError {
+        let clean = { (text: String) in Redaction.text(text, secrets: secrets) }
+        return KubernetesError(
+            code,
+            clean(message),
+            hint: hint.map(clean),
+            status: status,
+            reason: reason,
+            causes: causes.map {
+                .init(reason: $0.reason, field: $0.field, message: clean($0.message), owner: $0.owner)
+            }
+        )
     }
 
     /// Whether the same request may work a little later.

@@ -104,9 +104,14 @@ public struct ManagedFields: Sendable {
     public init(_ object: JSONValue) {
         entries = (object["metadata"]?["managedFields"]?.array ?? [])
             .map { entry in
-                (
+                var fields = FieldSet(entry["fieldsV1"] ?? [:])
+                // What secrets are told as text is kept with the rest of their data.
+                if let texts = entry["fieldsV1"]?["f:stringData"] {
+                    fields = fields.union(FieldSet(["f:data": texts]))
+                }
+                return (
                     entry["manager"]?.string ?? "", entry["operation"]?.string == "Apply",
-                    entry["subresource"]?.string ?? "", FieldSet(entry["fieldsV1"] ?? [:])
+                    entry["subresource"]?.string ?? "", fields
                 )
             }
     }

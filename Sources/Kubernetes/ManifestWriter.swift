@@ -166,9 +166,16 @@ enum MemberOrder {
     /// Members that are known in people's order, then the rest by the bytes of their names.
     static func sorted(_ names: some Sequence<String>, at place: [String]) -> [String] {
         let isFree = place.last.map { free.contains($0) } ?? false
+        // Of one of several things, its name comes first; of a container, its program before what it may do.
+        let isElement = place.last.flatMap { Int($0) } != nil
+        let isContainer = isElement && ["containers", "initContainers"].contains(place.dropLast().last ?? "")
+        let rank = { (name: String) -> Int in
+            if isFree { return Int.max }
+            if isElement, name == "name" { return -1 }
+            return ranks[isContainer && name == "securityContext" ? "lifecycle" : name] ?? Int.max
+        }
         return names.sorted { first, second in
-            let left = isFree ? Int.max : ranks[first] ?? Int.max
-            let right = isFree ? Int.max : ranks[second] ?? Int.max
+            let (left, right) = (rank(first), rank(second))
             return left == right ? first.utf8.lexicographicallyPrecedes(second.utf8) : left < right
         }
     }

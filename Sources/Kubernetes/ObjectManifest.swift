@@ -5,8 +5,9 @@ public import OCI
 public struct ObjectManifest: Hashable, Sendable, CustomStringConvertible {
     /// The object; that of a Secret has the secrets.
     public var json: JSONValue
-    /// Remarks by the place that they stand above: members from the outermost, elements of arrays by their index.
-    /// An empty place is the whole document.
+    /// Remarks by the place that they stand above.
+    ///
+    /// A place is members from the outermost, and elements of arrays by their index; an empty one is the whole document.
     public var comments: [[String]: String] = [:]
 
     /// A manifest.

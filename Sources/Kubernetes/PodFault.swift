@@ -91,7 +91,7 @@ struct PodFault: Hashable {
                 ? "az aks update --resource-group GROUP --name CLUSTER --attach-acr \(name) lets the cluster pull"
                 : "give the cluster a secret to pull with (imagePullSecrets)"
         } else if isAbsent {
-            hint = "coracle inspect \(image) says whether the registry has it"
+            hint = "coracle inspect --remote \(image) says whether the registry has it"
         } else {
             hint = "the nodes must reach \(image.prefix { $0 != "/" })"
         }

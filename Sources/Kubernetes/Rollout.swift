@@ -10,6 +10,8 @@ public struct Rollout: Sendable {
     public struct Pace: Sendable {
         /// How long something that may pass by itself is looked at before it is a failure: less than 5 s.
         public var grace: Duration = .seconds(3)
+        /// How long a pod that no node takes waits for a new node, where the cluster adds some by itself.
+        public var scaleUpGrace: Duration = .seconds(90)
         /// How long the new version must run without a restart where it has no readiness probe.
         public var settling: Duration = .seconds(3)
         /// The longest that a rollout is watched; the deployment's own `progressDeadlineSeconds` is usually shorter.
@@ -68,6 +70,8 @@ public struct Rollout: Sendable {
     let namespace: String?
     /// How long things may take.
     public var pace = Pace()
+    /// Whether the cluster adds nodes by itself where pods have no room.
+    public var addsNodes = false
 
     /// The rollout of a deployment.
     ///
@@ -166,7 +170,10 @@ public struct Rollout: Sendable {
                 let key = "\(fault.reason) \(fault.pod) \(fault.container ?? "")"
                 if doubtful?.key != key { doubtful = (key, clock.now) }
                 if fault.isDefinite { return Ending(fault: fault) }
-                if let doubtful, clock.now - doubtful.since >= pace.grace { return Ending(fault: fault) }
+                let waits = fault.reason == "Unschedulable" && addsNodes
+                if waits { board.say(.init(kind: .progress, text: fault.cause + "; waiting for a new node")) }
+                let grace = waits ? pace.scaleUpGrace : pace.grace
+                if let doubtful, clock.now - doubtful.since >= grace { return Ending(fault: fault) }
             }
             if clock.now >= end { return Ending(fault: late()) }
         }

@@ -57,7 +57,7 @@ enum YAMLText {
         }
         if "-?:,[]{}#&*!|>'\"%@`=<~".unicodeScalars.contains(first) {
             // A dash may begin a word, not stand alone or look like a document's edge.
-            guard first == "-", text.utf8.count > 1, !text.hasPrefix("--"), !text.hasPrefix("- ") else { return false }
+            guard first == "-", text.utf8.count > 1, !text.hasPrefix("---"), !text.hasPrefix("- ") else { return false }
         }
         if text.contains(": ") || text.contains(" #") || text.hasPrefix("...") { return false }
         return !isWord(text) && !isNumber(text)

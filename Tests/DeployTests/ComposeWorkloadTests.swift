@@ -159,7 +159,8 @@ struct ComposeWorkloadTests {
             """
         for manifest in try manifests(shop) + manifests(ComposeCase(more)) {
             let pointer = "/$defs/io.k8s.api.\(groups[manifest.kind] ?? "core.v1").\(manifest.kind)"
-            #expect(try schema.faults(of: manifest.json.canonical, at: pointer) == [], "\(manifest)")
+            let faults = try schema.faults(of: manifest.json.canonical, at: pointer)
+            #expect(faults == [], "\(manifest)")
         }
     }
 

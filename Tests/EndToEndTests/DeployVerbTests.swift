@@ -67,6 +67,9 @@ final class AzurePlace: Sendable {
         return program
     }
 
+    /// Forgets what was printed, where a container printed a secret of its own as it was told to.
+    func forget() { printed.withLock { $0 = "" } }
+
     /// A web site: a page, on a small server.
     func site(_ page: String, command: String = #"["httpd", "-f", "-p", "8080", "-h", "/srv"]"#) throws {
         let text = "FROM busybox\nCOPY index.html /srv/\nEXPOSE 8080\nCMD \(command)\n"

@@ -56,7 +56,10 @@ struct WorkloadTests {
         main.startup = .init(.connection(port: "http"))
         main.liveness = .init(.http(path: "/healthz", port: "8080", isSecure: true))
         main.readiness = .init(.grpc(port: 9000, service: "health"))
-        (main.liveness?.delay, main.liveness?.period, main.liveness?.timeout, main.liveness?.failures) = (1, 2, 3, 4)
+        main.liveness?.delay = 1
+        main.liveness?.period = 2
+        main.liveness?.timeout = 3
+        main.liveness?.failures = 4
         (main.security.user, main.security.group, main.security.refusesRoot) = (1000, 1000, true)
         (main.security.hasReadOnlyRoot, main.security.adds) = (true, ["NET_BIND_SERVICE"])
         (main.drain, main.hasTerminal, main.hasInput) = (5, true, true)
@@ -95,11 +98,13 @@ struct WorkloadTests {
         (workload.pod.searchDomains, workload.pod.resolverOptions) = (["example.com"], ["ndots:2", "edns0"])
         workload.pod.sharesProcesses = true
         workload.service = .init(.public)
-        (workload.service?.dnsLabel, workload.service?.annotations) = ("my-web", ["x/y": "z"])
+        workload.service?.dnsLabel = "my-web"
+        workload.service?.annotations = ["x/y": "z"]
         workload.ingress = .init([
             .init(host: "a.example.com"), .init(host: "a.example.com", path: "/b"), .init(host: nil),
         ])
-        (workload.ingress?.className, workload.ingress?.certificate) = ("nginx", "a-tls")
+        workload.ingress?.className = "nginx"
+        workload.ingress?.certificate = "a-tls"
         workload.autoscaling = .init(2, 5, cpu: 70, memory: 80)
         return workload
     }
@@ -114,7 +119,8 @@ struct WorkloadTests {
                 "Ingress", "HorizontalPodAutoscaler", "PodDisruptionBudget",
             ]
         )
-        #expect(try KubernetesSchema.faults(of: manifests) == [])
+        let faults = try KubernetesSchema.faults(of: manifests)
+        #expect(faults == [])
         let spec = manifests[6].json["spec"]
         #expect(spec?["replicas"] == nil, "the autoscaler sets it")
         let pod = spec?["template"]?["spec"]

@@ -26,6 +26,8 @@ public struct AKSCluster: Hashable, Sendable {
     public let isPrivate: Bool
     /// Whether people and programs are known by Entra ID alone.
     public let hasNoLocalAccounts: Bool
+    /// Whether it adds nodes by itself where pods have no room.
+    public let addsNodes: Bool
     /// Who pulls images for it: the object id of the kubelet identity; `nil` where it has none.
     public let kubelet: String?
     /// The subscription's id.
@@ -54,6 +56,10 @@ public struct AKSCluster: Hashable, Sendable {
         provisioning = properties?["provisioningState"]?.string ?? ""
         isPrivate = properties?["apiServerAccessProfile"]?["enablePrivateCluster"]?.bool ?? false
         hasNoLocalAccounts = properties?["disableLocalAccounts"]?.bool ?? false
+        let pools = properties?["agentPoolProfiles"]?.array ?? []
+        addsNodes =
+            pools.contains { $0["enableAutoScaling"]?.bool == true }
+            || properties?["nodeProvisioningProfile"]?["mode"]?.string == "Auto"
         kubelet = properties?["identityProfile"]?["kubeletidentity"]?["objectId"]?.string
     }
 }

@@ -84,7 +84,7 @@ struct ClusterPull {
     /// Nothing where the image is public; at Azure's registries the cluster's own identity; else what is kept here.
     private func automatic(_ reference: ImageReference) async throws -> Choice {
         let server = reference.domain
-        if await look.isPublic(reference) { return Choice(shown: .anonymous) }
+        if try await look.isPublic(reference) { return Choice(shown: .anonymous) }
         if isAzure(server) { return kubelet(server) }
         if case .basic(let user, let password)? = try? await registries.credentials.credentials(for: server),
             user != "00000000-0000-0000-0000-000000000000"

@@ -34,9 +34,12 @@ struct ImageLook {
     }
 
     /// Whether everybody may pull an image.
-    func isPublic(_ reference: ImageReference) async -> Bool {
-        let found = try? await client(.anonymous).manifest(ManifestName(reference), in: Repository(reference))
-        return found != nil
+    func isPublic(_ reference: ImageReference) async throws -> Bool {
+        do {
+            return try await client(.anonymous).manifest(ManifestName(reference), in: Repository(reference)) != nil
+        } catch let error as RegistryError where error.kind == .auth || error.kind == .denied {
+            return false
+        }
     }
 
     /// Looks at an image: its manifest for the platform, and its configuration.

@@ -32,15 +32,17 @@ struct ManifestFolder {
             }
             let keys = (secret.json["data"]?.object ?? [:]).keys.sorted()
             let members = keys.map { key in
-                key.utf8.allSatisfy { ManifestFolder.isWord($0) }
-                    ? "--from-literal=\(key)=\"$\(key)\"" : "--from-file=\(key)=…"
+                ManifestFolder.isVariables(secret) ? "--from-literal=\(key)=\"$\(key)\"" : "--from-file=\(key)=FILE"
             }
             return "kubectl create secret generic \(name)\(place) " + members.joined(separator: " ")
         }
     }
 
-    private static func isWord(_ byte: UInt8) -> Bool {
-        (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte) || (0x30...0x39).contains(byte) || byte == 0x5F
+    /// Whether a Secret holds variables; others hold files, which may have many lines.
+    private static func isVariables(_ secret: ObjectManifest) -> Bool { secret.name.hasSuffix("-env") }
+
+    private static func isPull(_ secret: ObjectManifest) -> Bool {
+        secret.json["type"] == "kubernetes.io/dockerconfigjson"
     }
 
     /// What is worth saying that makes no Secret.
@@ -61,16 +63,19 @@ struct ManifestFolder {
     /// What is told of the folder.
     func advice(_ folder: String) -> [String] {
         var lines = ["kubectl apply -k \(folder)"]
-        for secret in secrets {
-            lines.append(
-                "before that, \(folder)/\(ManifestFolder.file(ofSecret: secret)) has to be written: its remarks are in kustomization.yaml"
-            )
+        let missing = secrets.flatMap { ManifestFolder.sources(of: $0) }.map(\.file)
+        if !missing.isEmpty {
+            let list = missing.joined(separator: ", ")
+            lines.append("before that, write \(list) there: no secret is in what was written")
         }
         return lines + notes
     }
 
-    private static func file(ofSecret secret: ObjectManifest) -> String {
-        secret.json["type"] == "kubernetes.io/dockerconfigjson" ? "\(secret.name).json" : "\(secret.name).env"
+    /// The files that a Secret is made of, as a generator names them: key and path, or variables alone.
+    private static func sources(of secret: ObjectManifest) -> [(key: String?, file: String)] {
+        if isPull(secret) { return [(".dockerconfigjson", secret.name + ".json")] }
+        if isVariables(secret) { return [(nil, secret.name + ".env")] }
+        return (secret.json["data"]?.object ?? [:]).keys.sorted().map { ($0, "\(secret.name)/\($0)") }
     }
 
     /// The files by their names.
@@ -84,10 +89,9 @@ struct ManifestFolder {
         }
         files.append(("kustomization.yaml", kustomization(files.map(\.name))))
         if !secrets.isEmpty {
-            let names = secrets.map { "/" + ManifestFolder.file(ofSecret: $0) }
-            files.append(
-                (".gitignore", ([ManifestFolder.mark + " Secrets stay here."] + names).joined(separator: "\n") + "\n")
-            )
+            let names = secrets.flatMap { ManifestFolder.sources(of: $0) }.map { "/" + $0.file }
+            let lines = [ManifestFolder.mark + " Secrets stay here."] + names
+            files.append((".gitignore", lines.joined(separator: "\n") + "\n"))
         }
         return files
     }
@@ -100,26 +104,35 @@ struct ManifestFolder {
         json["namespace"] = namespace.map { .string($0) }
         var manifest = ObjectManifest(json)
         if !secrets.isEmpty {
-            let list = secrets.map { secret -> JSONValue in
-                let file = ManifestFolder.file(ofSecret: secret)
-                if file.hasSuffix(".json") {
-                    return [
-                        "name": .string(secret.name), "type": "kubernetes.io/dockerconfigjson",
-                        "files": [.string(".dockerconfigjson=" + file)],
-                    ]
-                }
-                return ["name": .string(secret.name), "envs": [.string(file)]]
-            }
-            manifest.json["secretGenerator"] = .array(list)
+            manifest.json["secretGenerator"] = .array(secrets.map { ManifestFolder.generator($0) })
             manifest.comments[["secretGenerator"]] = "no secret is in here: write these files, which git ignores"
             for (index, secret) in secrets.enumerated() {
                 let keys = (secret.json["data"]?.object ?? [:]).keys.sorted().joined(separator: ", ")
-                manifest.comments[["secretGenerator", "\(index)"]] =
-                    secret.json["type"] == "kubernetes.io/dockerconfigjson"
-                    ? "as ~/.docker/config.json: {\"auths\": {…}}" : "lines NAME=value: \(keys)"
+                let place = ["secretGenerator", "\(index)"]
+                if ManifestFolder.isPull(secret) {
+                    manifest.comments[place] = "as ~/.docker/config.json: {\"auths\": {…}}"
+                } else if ManifestFolder.isVariables(secret) {
+                    manifest.comments[place] = "lines NAME=value: \(keys)"
+                }
             }
         }
         return ManifestFolder.mark + "\n" + ManifestWriter().document(manifest)
+    }
+
+    private static func generator(_ secret: ObjectManifest) -> JSONValue {
+        var json: JSONValue = ["name": .string(secret.name)]
+        if isPull(secret) { json["type"] = secret.json["type"] }
+        let sources = sources(of: secret)
+        if isVariables(secret) {
+            json["envs"] = JSONValue(sources.map(\.file))
+        } else {
+            json["files"] = JSONValue(sources.map { "\($0.key ?? "")=\($0.file)" })
+        }
+        // Drivers of volumes name Secrets where kustomize does not look, and would not find one of another name.
+        if secret.json["data"]?["azurestorageaccountkey"] != nil {
+            json["options"] = ["disableNameSuffixHash": true]
+        }
+        return json
     }
 
     /// Writes the folder; what others wrote in it stays, and is not written over.
