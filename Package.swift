@@ -237,7 +237,8 @@ let package = Package(
         .testTarget(
             name: "DeployTests",
             dependencies: [
-                "Azure", "CoracleKit", "Deploy", "HTTP", "Kubernetes", "OCI", "TestSupport", "coracle",
+                "Azure", "CoracleKit", "Deploy", "DockerfileSyntax", "HTTP", "Kubernetes", "OCI", "TestSupport",
+                "coracle",
                 "coracle-azure-emulator",
             ],
             swiftSettings: settings

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import DockerfileSyntax
 import Testing
 
 @testable import CoracleKit
@@ -161,7 +162,9 @@ struct ComposeFileTests {
 
     @Test("Bytes that are no text are shown where they are")
     func noText() {
-        var input = ComposeInput(files: ["compose.yaml"]) { _ in Array("services:\n  a: ".utf8) + [0xFF, 0x0A] }
+        var input = ComposeInput(files: ["compose.yaml"]) { path in
+            path == "compose.yaml" ? Array("services:\n  a: ".utf8) + [0xFF, 0x0A] : nil
+        }
         input.environment = [:]
         let error = #expect(throws: ComposeError.self) { try ComposeProject.read(input) }
         #expect(error?.problems.map(\.diagnostic.message) == ["not a text in UTF-8"])

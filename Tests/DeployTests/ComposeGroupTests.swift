@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Azure
+import DockerfileSyntax
+import OCI
 import Testing
 
 @testable import Deploy
@@ -162,7 +164,7 @@ struct ComposeGroupTests {
             ("scale: 3", "4:12: error: services.a.scale: a container group has each container once, not 3 times"),
             (
                 "volumes: [\"./x:/y\"]",
-                "4:15: error: services.a.volumes[0]: a container group does not see ./x of this machine"
+                "4:15: error: services.a.volumes[0]: a container group does not see x of this machine"
             ),
             (
                 "volumes: [\"/var/run/docker.sock:/s\"]",

@@ -35,13 +35,10 @@ struct ComposeKeysTests {
     /// Whether a path leads anywhere.
     private func shape(_ path: ArraySlice<String>, _ shape: ComposeShape) -> Bool {
         guard let key = path.first else { return true }
-        if key.hasSuffix("[]") {
-            guard case .map(let keys) = shape, case .list(let inner)? = keys[String(key.dropLast(2))] else {
-                return false
-            }
-            return self.shape(path.dropFirst(), inner)
-        }
         switch shape {
+        case .map(let keys) where key.hasSuffix("[]"):
+            guard case .list(let inner)? = keys[String(key.dropLast(2))] else { return false }
+            return self.shape(path.dropFirst(), inner)
         case .map(let keys): return keys[key].map { self.shape(path.dropFirst(), $0) } ?? false
         case .names(let inner): return self.shape(path.dropFirst(), inner)
         case .optional(let inner), .textOr(let inner), .listOr(let inner): return self.shape(path, inner)

@@ -136,7 +136,7 @@ struct ComposeMergeTests {
     @Test(
         "What cannot be extended is said",
         arguments: [
-            ("a: {extends: b}\n  b: {extends: a}", "services.a.extends goes in a circle: a -> b -> a"),
+            ("a: {extends: b}\n  b: {extends: a}", "services.a.extends goes in a circle: b -> a -> b"),
             (
                 "a: {extends: bb}\n  bbb: {image: x}",
                 "services.a.extends: compose.yaml has no service \"bb\", did you mean \"bbb\"?"

@@ -6,19 +6,19 @@ import Testing
 @Suite("Several services on an emulated Azure", .serialized, .enabled(if: Containers.canRun))
 struct ComposeVerbTests {
     /// Two services of one Dockerfile, and one that runs before them.
-    private func write(_ place: AzurePlace, greeting: String, more: String = "") throws {
+    private func write(_ place: AzurePlace, greeting: String, more: String = "", isOpen: Bool = true) throws {
         let compose = """
             name: shop
             services:
               web:
                 build: {context: site, target: web}
-                ports: ["8080:8080"]
+                \(isOpen ? "ports: [\"8080:8080\"]" : "labels: {open: none}")
                 environment: {API: "http://api:9000", KEY_TOKEN: "${KEY}"}
                 x-aci: {environment: {API: "http://localhost:9000"}}
                 depends_on: {api: {condition: service_started}, first: {condition: service_completed_successfully}}
               api:
                 build: {context: site, target: api}
-                expose: [9000]
+                \(isOpen ? "expose: [9000]" : "labels: {open: none}")
                 environment: {GREETING: "\(greeting)"}
                 secrets: [key]
                 configs: [{source: page, target: /etc/page/page.html}]
@@ -57,7 +57,7 @@ struct ComposeVerbTests {
             #expect(url.hasSuffix(":8080/"), "the port of api is not opened: \(url)")
             #expect(await place.page(url + "cgi-bin/api") == "hello one\nfrom a config17\n")
             #expect(
-                first.errors.contains("compose.yaml:9:18: warning: services.web.depends_on: web does not wait for api")
+                first.errors.contains("compose.yaml:8:18: warning: services.web.depends_on: web does not wait for api")
             )
             #expect(first.errors.contains("first is the same build"), "\(first.errors)")
             let config = try String(contentsOf: place.root.appending(path: "coracle.yaml"), encoding: .utf8)
@@ -106,14 +106,15 @@ struct ComposeVerbTests {
     @Test("On a cluster each service is a deployment, and all of them are one project")
     func cluster() async throws {
         try await AzurePlace.run(["--cluster", "shop"]) { place in
-            try write(place, greeting: "hello one")
+            try write(place, greeting: "hello one", isOpen: false)
             let flags = ["--target", "aks", "--cluster", "shop", "-g", "demo", "--registry", "testacr"]
             let first = try await place.coracle(
                 ["up"] + flags + ["--pull-with", "service-principal"] + ShellBase.flags
             )
 
             try #require(first.status == 0, "\(first.errors)")
-            #expect(first.output.contains(":8080/"), "\(first.output)")
+            #expect(first.output == "api\nweb\n", "what nobody reaches has no URL")
+            #expect(first.errors.contains("api has no port, so that web does not reach it"), "\(first.errors)")
             let read = ["cat", "/www/index.html"]
             let inside = try await place.coracle(["exec", "--container", "api"] + read)
             #expect(inside.output == "hello one\nfrom a config17\n", "\(inside.errors)")
@@ -122,7 +123,7 @@ struct ComposeVerbTests {
             let same = try await place.coracle(["diff", "--exit-code"])
             #expect(same.status == 0, "\(same.output)\(same.errors)")
 
-            try write(place, greeting: "hello two")
+            try write(place, greeting: "hello two", isOpen: false)
             let second = try await place.coracle(["up"])
             try #require(second.status == 0, "\(second.errors)")
             let changed = try await place.coracle(["exec", "--container", "api"] + read)

@@ -107,13 +107,8 @@ extension ComposeReader {
         guard node.map != nil else { return ComposeBuild(context: place(node)) }
         let context = node["context"].map { place($0) } ?? report.folders[node.place.source]
         var build = ComposeBuild(context: context)
-        build.dockerfile = node["dockerfile"]
-            .map { file in
-                let text = file.text ?? ""
-                // It is looked for below the context.
-                return text.hasPrefix("/") || context.contains("://")
-                    ? text : ComposePath.join(context, text, home: variables["HOME"])
-            }
+        // It is looked for below the context.
+        build.dockerfile = node["dockerfile"]?.text
         build.inline = node["dockerfile_inline"]?.text
         if build.inline != nil, let file = node.entry("dockerfile") {
             report.error("\(file.value.path) and dockerfile_inline are given both", at: file.place)

@@ -11,7 +11,7 @@ enum ComposeSchema {
                 .map(["path": .oneOrMore(.text), "project_directory": .text, "env_file": .oneOrMore(.text)])
             )
         ),
-        "services": .optional(.names(service)), "networks": .optional(.names(.optional(network))),
+        "services": .optional(.names(.optional(service))), "networks": .optional(.names(.optional(network))),
         "volumes": .optional(.names(.optional(volume))),
         "configs": .optional(.names(config)), "secrets": .optional(.names(secret)),
         "models": .names(
