@@ -87,10 +87,6 @@ struct ManagedClusters: Sendable {
             let door = try await ClusterDoor(cluster)
             world.state.withLock { $0.clusters[id.lowercased()] = LiveCluster(cluster: cluster, door: door) }
             let identity = cluster.kubeletIdentity
-            let principal = Identifier.text(
-                Array(("kubelet:" + name).utf8.suffix(16).reversed()).padded(16),
-                version: 4
-            )
             world.put(
                 Resource(
                     id: identity,
@@ -99,7 +95,7 @@ struct ManagedClusters: Sendable {
                     body: [
                         "location": .string(world.options.location),
                         "properties": [
-                            "principalId": .string(principal), "clientId": .string(Identifier.random()),
+                            "principalId": .string(Identifier.random()), "clientId": .string(Identifier.random()),
                             "tenantId": .string(world.options.tenant),
                         ],
                     ]
@@ -174,13 +170,6 @@ struct LiveCluster: Sendable {
 extension World {
     /// The cluster of an identifier.
     func cluster(_ id: String) -> KubernetesCluster? { state.withLock { $0.clusters[id.lowercased()]?.cluster } }
-}
-
-extension [UInt8] {
-    /// With zeros at its end, so that it has this length.
-    fileprivate func padded(_ count: Int) -> [UInt8] {
-        self + [UInt8](repeating: 0, count: Swift.max(0, count - self.count))
-    }
 }
 
 extension KubernetesCluster {

@@ -85,7 +85,8 @@ struct PodImages {
             }
             found += Self.credentials(secret, server)
         }
-        return found + [["identity": .string(run.cluster.kubeletIdentity)], nil]
+        let identity: JSONValue = ["server": .string(server), "identity": .string(run.cluster.kubeletIdentity)]
+        return found + [identity, JSONValue?.none]
     }
 
     /// The user and password of a secret for a server.
