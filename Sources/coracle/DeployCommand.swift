@@ -36,9 +36,12 @@ struct DeployACICommand: AsyncParsableCommand {
     @OptionGroup(title: "Container") var container: DeployContainerFlags
     @OptionGroup(title: "Container") var group: DeployGroupFlags
     @OptionGroup var mode: DeployModeFlags
+    @OptionGroup var store: StoreFlags
+    @OptionGroup var registries: RegistryFlags
+    @OptionGroup(title: "Azure") var azure: AzureFlags
 
     mutating func run() async throws {
-        let deploy = try mode.deploy { deploy in
+        let deploy = try mode.deploy(store, registries.access(azure)) { deploy in
             place.apply(to: &deploy)
             container.apply(to: &deploy.options)
             group.apply(to: &deploy)
@@ -75,9 +78,12 @@ struct DeployAKSCommand: AsyncParsableCommand {
     @OptionGroup(title: "Container") var container: DeployContainerFlags
     @OptionGroup(title: "Kubernetes") var cluster: ClusterFlags
     @OptionGroup var mode: DeployModeFlags
+    @OptionGroup var store: StoreFlags
+    @OptionGroup var registries: RegistryFlags
+    @OptionGroup(title: "Azure") var azure: AzureFlags
 
     mutating func run() async throws {
-        let deploy = try mode.deploy { deploy in
+        let deploy = try mode.deploy(store, registries.access(azure)) { deploy in
             place.apply(to: &deploy.options)
             access.apply(to: &deploy.options)
             container.apply(to: &deploy.options)
@@ -131,6 +137,9 @@ struct UpCommand: AsyncParsableCommand {
     @OptionGroup(title: "Cluster") var access: ClusterAccessFlags
     @OptionGroup(title: "Kubernetes") var cluster: ClusterFlags
     @OptionGroup var mode: DeployModeFlags
+    @OptionGroup var store: StoreFlags
+    @OptionGroup var registries: RegistryFlags
+    @OptionGroup(title: "Azure") var azure: AzureFlags
 
     mutating func run() async throws {
         let up = try prepared()
@@ -139,7 +148,7 @@ struct UpCommand: AsyncParsableCommand {
 
     /// What flags say.
     func prepared() throws -> Up {
-        let deploy = try mode.deploy { deploy in
+        let deploy = try mode.deploy(store, registries.access(azure)) { deploy in
             place.apply(to: &deploy)
             container.apply(to: &deploy.options)
             group.apply(to: &deploy)

@@ -213,10 +213,6 @@ struct DeployGroupFlags: ParsableArguments {
 
 /// What is done in the end, and how it is shown.
 struct DeployModeFlags: ParsableArguments {
-    @OptionGroup var store: StoreFlags
-    @OptionGroup var registryAccess: RegistryFlags
-    @OptionGroup(title: "Azure") var azure: AzureFlags
-
     @Option(
         name: .shortAndLong,
         help: "The Dockerfile; Dockerfile in the context by default. Of coracle up also compose files."
@@ -269,7 +265,11 @@ struct DeployModeFlags: ParsableArguments {
     var json = false
 
     /// What flags say, without an image or a context.
-    func deploy(_ apply: (inout DeployImage) throws -> Void) throws -> DeployImage {
+    func deploy(
+        _ store: StoreFlags,
+        _ access: RegistryAccess,
+        _ apply: (inout DeployImage) throws -> Void
+    ) throws -> DeployImage {
         guard !dryRun || emit == nil else { throw ExitReason(.usage, "--dry-run and --emit are given both") }
         var deploy = DeployImage(try store.workspace, environment: Environment.all)
         let files = file.filter { !ComposeFiles.isCompose($0) }
@@ -281,7 +281,7 @@ struct DeployModeFlags: ParsableArguments {
         )
         deploy.options.buildContexts = buildContext
         (deploy.options.registry, deploy.options.repository) = (registry, repository)
-        deploy.access = try registryAccess.access(azure)
+        deploy.access = access
         deploy.options.subscription = deploy.access.azure.subscription
         deploy.mode = emit.map { .emit($0) } ?? (dryRun ? .dryRun : .apply)
         deploy.keepsFailed = keepFailed

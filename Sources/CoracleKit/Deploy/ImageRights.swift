@@ -69,7 +69,9 @@ struct ImageRights: Hashable, Sendable {
             if !store.has(layer) { try await fetch([layer]) }
             let sink = SmallFileSink()
             try LayerIndex.read(layer, in: store) { _, place, reader in
-                if place == number { _ = try reader.copyContent(to: sink, limit: 1 << 20) }
+                guard place == number else { return true }
+                _ = try reader.copyContent(to: sink, limit: 1 << 20)
+                return false
             }
             files[path] = sink.bytes
         }
