@@ -11,10 +11,8 @@ struct UnemulatedParts {
     /// Throws what the emulator does not have.
     func check() throws(ARMFault) {
         for part in ["encryptionProperties", "confidentialComputeProperties", "extensions", "dnsConfig", "diagnostics"]
-        {
-            if let value = properties.member(part), value.isSomething, value != [], value != [:] {
-                throw refusal("properties.\(part)")
-            }
+        where UnemulatedParts.isSaid(properties.member(part)) {
+            throw refusal("properties.\(part)")
         }
         if let sku = properties.member("sku")?.string, sku.lowercased() != "standard" {
             throw refusal("the sku '\(sku)'")
@@ -44,9 +42,9 @@ struct UnemulatedParts {
         for part in ["requests", "limits"] where container[path: "resources", part, "gpu"]?.isSomething ?? false {
             throw refusal("\(place).resources.\(part).gpu")
         }
-        if container.member("configMap")?.isSomething ?? false { throw refusal("\(place).configMap") }
+        if UnemulatedParts.isSaid(container.member("configMap")) { throw refusal("\(place).configMap") }
         for part in ["capabilities", "seccompProfile"]
-        where container[path: "securityContext", part]?.isSomething ?? false {
+        where UnemulatedParts.isSaid(container[path: "securityContext", part]) {
             throw refusal("\(place).securityContext.\(part)")
         }
         for variable in container.member("environmentVariables")?.array ?? []
@@ -68,6 +66,17 @@ struct UnemulatedParts {
                 "InvalidSubnetId",
                 "The subnet '\(id)' of container group '\(name)' is no resource ID of a subnet."
             )
+        }
+    }
+
+    /// Whether something is asked for: clients send empty objects, and objects of empty ones, for what nobody wants.
+    private static func isSaid(_ value: JSONValue?) -> Bool {
+        switch value {
+        case nil, .null?: false
+        case .array(let elements)?: elements.contains { isSaid($0) }
+        case .object(let members)?: members.values.contains { isSaid($0) }
+        case .string(let text)?: !text.isEmpty
+        default: true
         }
     }
 
