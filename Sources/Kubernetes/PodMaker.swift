@@ -176,7 +176,8 @@ struct PodMaker {
         var json: JSONValue = [:]
         if !requests.isEmpty { json["requests"] = JSONValue(requests) }
         if !limits.isEmpty { json["limits"] = JSONValue(limits) }
-        return json == [:] ? nil : json
+        // A bare nil would be JSON's null.
+        return json == [:] ? Optional.none : json
     }
 
     private static func probe(_ probe: Workload.Probe) -> JSONValue {

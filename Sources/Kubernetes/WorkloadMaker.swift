@@ -224,6 +224,6 @@ struct WorkloadMaker {
             guard ["NoSchedule", "PreferNoSchedule", "NoExecute"].contains(parts[1]) else { return nil }
             json["effect"] = .string(parts[1])
         }
-        return Names.isQualified(pair[0]) ? json : nil
+        return Names.isQualified(pair[0]) ? json : Optional.none
     }
 }

@@ -165,6 +165,12 @@ struct WorkloadTests {
             ]
         )
         #expect(
+            try faults { $0.pod.tolerations = ["not a key", "a:Sometimes"] } == [
+                "\"not a key\" is no toleration: key=value:NoSchedule, key:NoExecute",
+                "\"a:Sometimes\" is no toleration: key=value:NoSchedule, key:NoExecute",
+            ]
+        )
+        #expect(
             try faults { $0.service = .init() } == ["a Service needs a port, and no container has one"]
         )
         #expect(

@@ -41,7 +41,7 @@ struct ClusterScale {
         metadata["namespace"] = live["metadata"]?["namespace"]
         var annotations = metadata["annotations"]?.object ?? [:]
         annotations[Self.annotation] = stopped.map { .string("\($0)") }
-        metadata["annotations"] = annotations.isEmpty ? nil : .object(annotations)
+        metadata["annotations"] = annotations.isEmpty ? Optional.none : JSONValue.object(annotations)
         json["metadata"] = metadata
         json["spec"] = json["spec"] ?? [:]
         json["spec"]?["replicas"] = .int(replicas)
