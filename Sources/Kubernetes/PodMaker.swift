@@ -176,8 +176,8 @@ struct PodMaker {
         var json: JSONValue = [:]
         if !requests.isEmpty { json["requests"] = JSONValue(requests) }
         if !limits.isEmpty { json["limits"] = JSONValue(limits) }
-        // A bare nil would be JSON's null.
-        return json == [:] ? Optional.none : json
+        // A nil alone would be the null of JSON.
+        return json == [:] ? JSONValue?.none : json
     }
 
     private static func probe(_ probe: Workload.Probe) -> JSONValue {

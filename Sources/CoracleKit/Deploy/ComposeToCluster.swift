@@ -68,7 +68,7 @@ struct ComposeToCluster {
     /// Builds what is to be built, and looks at every image with what it will be pulled with.
     private func look(_ made: inout ComposeWorkloads, _ images: inout ClusterImages) async throws {
         let platform = try images.platform()
-        let (look, pull, account) = try images.tools(platform, project.name)
+        let (look, _, account) = try images.tools(platform, project.name)
         let built = try await build(made, account)
         for service in made.services {
             let image = built[service.name]
@@ -79,6 +79,8 @@ struct ComposeToCluster {
             var look = look
             if let text = service.platform { look.platform = try PlanSettings.platform(text) }
             for (index, initial) in made.places(of: service.name) {
+                // A Secret of its own for each, as one that two applied would change hands each time.
+                let pull = try images.tools(platform, made.workloads[index].name).1
                 let facts = try await fill(
                     &made.workloads[index],
                     initial,

@@ -303,7 +303,10 @@ struct ComposeWorkloadMaker {
             names.append(name)
         }
         workload.furtherServices = names
-        guard !hosts.isEmpty else { return }
+        if !hosts.isEmpty { workload.ingress = ingress(hosts, own) }
+    }
+
+    private func ingress(_ hosts: [ComposeNode], _ own: ComposeNode?) -> Workload.Ingress {
         var ingress = Workload.Ingress(
             hosts.compactMap(\.text)
                 .map { text in
@@ -316,7 +319,7 @@ struct ComposeWorkloadMaker {
                 }
         )
         (ingress.className, ingress.certificate) = (own?["ingress-class"]?.text, own?["tls-secret"]?.text)
-        workload.ingress = ingress
+        return ingress
     }
 
     /// Names by which others want it: aliases of networks, and those of links.

@@ -193,14 +193,9 @@ enum ComposeScalar {
 /// Finds the first byte that is no part of UTF-8.
 private enum UTF8Fault {
     static func offset(in bytes: [UInt8]) -> Int {
-        var (low, high) = (0, bytes.count)
-        while low < high {
-            let middle = (low + high + 1) / 2
-            // A cut character is no fault of the text before it.
-            let isGood = (0...3)
-                .contains { middle - $0 >= low && String(validating: bytes[..<(middle - $0)], as: UTF8.self) != nil }
-            if isGood { low = middle } else { high = middle - 1 }
-        }
-        return min(low, max(0, bytes.count - 1))
+        // What is no character becomes another one, and all before it stays.
+        let repaired = Array(String(decoding: bytes, as: UTF8.self).utf8)
+        let differs = zip(bytes, repaired).enumerated().first { $0.element.0 != $0.element.1 }
+        return differs?.offset ?? max(0, bytes.count - 1)
     }
 }
