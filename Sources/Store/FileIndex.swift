@@ -41,7 +41,7 @@ public struct FileIndex {
     private static let mark = Array("coracle-files-2\n".utf8)
 
     private let path: String
-    /// The file as it is: the mark, and the records one after the other. There are many, and they are held once.
+    /// The file as it is, the mark and the records one after the other: there are many, and they are held once.
     private var bytes = mark
     /// Where the record of an inode is in ``bytes``.
     private var places: [UInt64: UInt32] = [:]
