@@ -35,8 +35,9 @@ public struct GroupWish: Sendable {
     public var containers: [ContainerWish] = []
     /// The names of containers that go.
     public var removedContainers: [String] = []
-    /// Containers that run one after the other before all others; what is there stays where it is empty and the wish is
-    /// not whole. They have no ports, resources and probes.
+    /// Containers that run before all others, one after the other: without ports, resources and probes.
+    ///
+    /// Where it is empty and the wish is not whole, what is there stays.
     public var initContainers: [ContainerWish] = []
     /// Whether the wish names everything: containers, what is in them and volumes that it does not mention go.
     public var isWhole = false
