@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 RELEASE = swift build -c release --static-swift-stdlib
 SWIFT_TEST = swift test --explicit-target-dependency-import-check error
 # A server in the tests' own process needs its threads: tests that wait for programs would keep them from it.
-SERVED = ^((Azure|HTTP|Registry|RegistryServer)Tests|EndToEndTests[.](AzureRegistry|KilledPush))
+SERVED = ^((Azure|HTTP|Kubernetes|Registry|RegistryServer)Tests|EndToEndTests[.](AzureRegistry|KilledPush))
 
 setup:       ; @scripts/setup
 build: setup ; $(RELEASE) --product coracle

@@ -154,7 +154,7 @@ private enum APIServer {
                         },
                         upgradePipelineHandler: { channel, head in
                             channel.eventLoop.makeCompletedFuture {
-                                try channel.pipeline.syncOperations.addHandler(Runner(head.uri))
+                                try channel.pipeline.syncOperations.addHandler(Runner(head.uri, tellsEnd: name.hasPrefix("v5")))
                             }
                         }
                     )
@@ -200,8 +200,10 @@ private final class Runner: ChannelInboundHandler, @unchecked Sendable {
     typealias InboundIn = WebSocketFrame
     typealias OutboundOut = WebSocketFrame
     private let target: String
+    /// Whether the end of the input is told; else it ends with its first bytes.
+    private let tellsEnd: Bool
 
-    init(_ target: String) { self.target = target }
+    init(_ target: String, tellsEnd: Bool) { (self.target, self.tellsEnd) = (target, tellsEnd) }
 
     func handlerAdded(context: ChannelHandlerContext) { send(context, 1, target) }
 
@@ -210,9 +212,12 @@ private final class Runner: ChannelInboundHandler, @unchecked Sendable {
         guard let channel: UInt8 = bytes.readInteger() else { return }
         let text = String(buffer: bytes)
         if channel == 4 { return send(context, 2, text) }
-        if channel == 255 { return send(context, 2, "ended") }
-        guard channel == 0 else { return }
-        send(context, 1, text)
+        if channel == 255 { send(context, 2, "ended") }
+        if channel == 0 { send(context, 1, text) }
+        if channel == (tellsEnd ? 255 : 0) { end(context) }
+    }
+
+    private func end(_ context: ChannelHandlerContext) {
         let status: JSONValue =
             target.contains("command=fail")
             ? [
@@ -223,11 +228,7 @@ private final class Runner: ChannelInboundHandler, @unchecked Sendable {
                 "status": "Failure", "reason": "NonZeroExitCode",
                 "details": ["causes": [["reason": "ExitCode", "message": "7"]]],
             ]
-        // After what ends the input, where that is sent.
-        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        context.eventLoop.scheduleTask(in: .milliseconds(100)) {
-            bound.value.0.send(bound.value.1, 3, status.canonical)
-        }
+        send(context, 3, status.canonical)
     }
 
     private func send(_ context: ChannelHandlerContext, _ channel: UInt8, _ text: String) {

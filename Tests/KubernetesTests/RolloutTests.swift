@@ -216,7 +216,7 @@ struct RolloutTests {
             ["restartCount": 1, "lastState": ["terminated": ["exitCode": 1]]]
         )
 
-        let outcome = try await watch(scene, { $0.settling = .seconds(60) }) { event in
+        let outcome = try await watch(scene, { $0.settling = .seconds(3600) }) { event in
             guard event.text == "web-new-1: app runs and is ready" else { return }
             scene.tell("pods", Shop.pod("web-new-1", of: "new", crash))
             scene.tell("deployments", Shop.deployment(["updatedReplicas": 2, "replicas": 2], probed: false))

@@ -36,10 +36,13 @@ extension ManageDeployment {
                         let text = keys.take(bytes)
                         if !text.isEmpty { try await socket.send(.text(text)) }
                     }
-                    // A shell whose input has ended waits for ever, unless its terminal says so at the begin of a line.
-                    try await socket.send(.text(keys.isAtLineStart ? "\u{4}" : "\n\u{4}"))
-                    // It goes on until it has done what it was told.
-                    try await Task.sleep(for: .seconds(3600 * 24))
+                    // A shell whose input has ended waits for ever, unless its terminal says so at the begin of a line; a
+                    // terminal that a shell takes over just then loses the sign, so it is given again.
+                    if !keys.isAtLineStart { try await socket.send(.text("\n")) }
+                    while true {
+                        try await socket.send(.text("\u{4}"))
+                        try await Task.sleep(for: .seconds(1))
+                    }
                 }
                 defer { group.cancelAll() }
                 while let message = try await socket.receive() { if !write(message.bytes) { break } }
