@@ -154,7 +154,8 @@ private enum APIServer {
                         },
                         upgradePipelineHandler: { channel, head in
                             channel.eventLoop.makeCompletedFuture {
-                                try channel.pipeline.syncOperations.addHandler(Runner(head.uri, tellsEnd: name.hasPrefix("v5")))
+                                let runner = Runner(head.uri, tellsEnd: name.hasPrefix("v5"))
+                                try channel.pipeline.syncOperations.addHandler(runner)
                             }
                         }
                     )
