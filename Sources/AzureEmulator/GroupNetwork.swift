@@ -6,6 +6,9 @@ internal import Synchronization
 
 /// Loopback addresses for container groups, each group one of its own; a lock guards which are taken.
 final class GroupAddresses: Sendable {
+    /// What they have in common: the first 16 bits.
+    static let range = "127.77.0.0"
+
     private let next = Mutex<UInt16>(UInt16.random(in: 256...60_000))
 
     /// Another address: `127.77.x.y`.
@@ -77,6 +80,16 @@ final class GroupNetwork: Sendable {
             if alsoAtLoopback { _ = listen(port, at: "127.0.0.1") }
         }
         return notes
+    }
+
+    /// Reaches addresses of emulated services in a network where they are listened for.
+    ///
+    /// - Parameter services: That network.
+    /// - Throws: `SandboxError` where the machine refuses.
+    func reach(_ services: NetworkNamespace) throws {
+        // Each address is one group's alone, and so is a name made of it.
+        let name = "g" + address.split(separator: ".").suffix(2).joined(separator: "-")
+        try inside?.reach(services, as: name, from: address, GroupAddresses.range, length: 16)
     }
 
     /// Takes a socket that is listened on elsewhere, to end it with the others.

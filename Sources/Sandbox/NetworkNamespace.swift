@@ -68,6 +68,45 @@ public final class NetworkNamespace: Sendable {
         queue.signal.signal()
     }
 
+    /// Lays a cable to another network, through which a range of its addresses is reached.
+    ///
+    /// In this network the cable is `eth0`. The range comes before what loopback has of it, so that addresses in
+    /// 127.0.0.0/8 can be of the other network; the cable is gone with either network.
+    ///
+    /// - Parameters:
+    ///   - other: The network at the other end; what listens there is not in the way of programs of this one.
+    ///   - name: What the cable is called there: at most 15 bytes, free.
+    ///   - address: What this network is called there, an IPv4 address in dotted numbers, this cable's alone.
+    ///   - range: The range of addresses, as `127.77.0.0`.
+    ///   - length: The bits that the range's addresses have in common, 0 to 32.
+    /// - Throws: ``SandboxError`` where the machine refuses: `veth` is not there, or the right to make it.
+    public func reach(
+        _ other: NetworkNamespace,
+        as name: String,
+        from address: String,
+        _ range: String,
+        length: Int32
+    ) throws {
+        let there = try other.run {
+            let descriptor = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)
+            guard descriptor >= 0 else { throw SandboxError("opening a network", errno: errno) }
+            return descriptor
+        }
+        defer { close(there) }
+        let own = "eth0"
+        try run {
+            try Self.check(clinux_lay_cable(own, there, name), "laying a cable between two networks")
+            try Self.check(clinux_raise_cable(own, address, range, length), "using a cable between two networks")
+        }
+        try other.run {
+            try Self.check(clinux_raise_cable(name, nil, address, 32), "using a cable between two networks")
+        }
+    }
+
+    private static func check(_ error: Int32, _ what: String) throws {
+        if error != 0 { throw SandboxError(what, errno: error) }
+    }
+
     /// Does something on the network's thread, one thing at a time; blocks until it is done.
     ///
     /// - Parameter body: Starts a process, or opens a socket; it should not wait for anything.

@@ -37,6 +37,21 @@ struct KubernetesAPITests {
         #expect(owners.contains("coracle"))
     }
 
+    @Test("A probe that is applied no more is gone, with the members that were filled in")
+    func dropsProbe() async throws {
+        let cluster = try await Clustering()
+        let probe = "\"livenessProbe\": {\"httpGet\": {\"port\": 80}, \"periodSeconds\": 5},"
+        let with = try cluster.apply("\(deployments)/web", Manifest.deployment("web", "true", container: probe))
+        try #require(with.status == 201, "\(with.text)")
+        func container(_ json: JSON) -> JSON? { json["spec"]["template"]["spec"]["containers"].array.first }
+        #expect(container(with.json)?["livenessProbe"]["failureThreshold"].int == 3)
+
+        let without = try cluster.apply("\(deployments)/web", Manifest.deployment("web", "true"))
+
+        #expect(without.status == 200, "\(without.text)")
+        #expect(!without.text.contains("livenessProbe"), "\(without.text)")
+    }
+
     @Test("What another manager owns is a conflict with its field, unless it is forced")
     func conflicts() async throws {
         let cluster = try await Clustering()

@@ -70,6 +70,44 @@ struct KubernetesPartTests {
         #expect(live.at("spec", "template", "spec", "containers")?.array?.count == 1)
     }
 
+    @Test("An object that nobody owns anything of is taken away with what was filled in")
+    func removesDefaults() throws {
+        let probe: JSONValue = ["httpGet": ["port": 8080], "periodSeconds": 5]
+        var wanted: JSONValue = [
+            "metadata": ["labels": ["a": "1"]],
+            "spec": [
+                "selector": ["matchLabels": ["a": "1"]], "strategy": ["rollingUpdate": ["maxSurge": 2]],
+                "template": ["spec": ["containers": [["name": "web", "image": "app:1", "livenessProbe": probe]]]],
+            ],
+        ]
+        var live = try apply(wanted, to: nil, as: "one")
+        KubeDefaults.complete(&live, .deployments, nil, GroupAddresses())
+        live.set("metadata", "labels", "controller", to: "x")
+        live = try apply(
+            ["spec": ["strategy": ["rollingUpdate": ["maxUnavailable": 1]]]],
+            to: live,
+            as: "two",
+            force: true
+        )
+        let full = live.at("spec", "template", "spec", "containers")?.array?.first?["livenessProbe"]
+        #expect(full?["failureThreshold"] == 3, "filled in")
+        wanted["metadata"] = [:]
+        wanted.set("spec", "strategy", to: nil)
+        let bare: JSONValue = [["name": "web", "image": "app:1"]]
+        wanted.set("spec", "template", "spec", "containers", to: bare)
+
+        live = try apply(wanted, to: live, as: "one")
+
+        let container = live.at("spec", "template", "spec", "containers")?.array?.first
+        #expect(container?["livenessProbe"] == nil)
+        #expect(container?["image"] == "app:1")
+        #expect(container?["imagePullPolicy"] == "IfNotPresent", "the container is still wanted")
+        #expect(live.at("spec", "strategy", "rollingUpdate", "maxUnavailable") == 1, "two owns it")
+        #expect(live.at("spec", "strategy", "rollingUpdate", "maxSurge") == nil)
+        #expect(live.at("spec", "strategy", "type") == "RollingUpdate", "two's strategy has it")
+        #expect(live.at("metadata", "labels") == ["controller": "x"], "a controller's")
+    }
+
     @Test("A conflict names the field and who owns it, and force takes it over")
     func conflicts() throws {
         let live = try apply(first, to: nil, as: "one")

@@ -47,6 +47,39 @@ struct KubernetesPodTests {
         #expect(words == "first\n")
     }
 
+    @Test(
+        "A service has the very port that pods listen on at all addresses; they reach it, and so do others with that port"
+    )
+    func samePort() async throws {
+        let cluster = try await Clustering(ShellImage.flags)
+        let service = Manifest.service("web").replacingOccurrences(of: "\"port\": 80,", with: "\"port\": 8080,")
+        let made = try cluster.apply("\(space)/services/web", service)
+        try #require(made.status == 201, "\(made.text)")
+        let ask = "until wget -qO- http://web:8080/ 2>/dev/null; do sleep 0.2; done; sleep 100"
+        let page = "mkdir /www && echo first > /www/index.html && httpd -p 0.0.0.0:8080 -h /www && \(ask)"
+        let ports = """
+            "ports": [{"name": "http", "containerPort": 8080}],
+            "readinessProbe": {"httpGet": {"path": "/", "port": "http"}, "periodSeconds": 1},
+            """
+        try make(cluster, "web", Manifest.deployment("web", page, container: ports))
+        try make(cluster, "client", Manifest.deployment("client", "httpd -p 0.0.0.0:8080 -h /tmp && \(ask)"))
+
+        for app in ["web", "client"] {
+            _ = try await state(cluster, app) { $0["running"]["startedAt"].string != nil }
+            let pods = try cluster.ask("GET", "\(space)/pods?labelSelector=app%3D\(app)").json
+            let name = try #require(pods["items"].array.first?["metadata"]["name"].string)
+            var words = ""
+            for _ in 0..<100 where words.isEmpty {
+                words = try cluster.ask("GET", "\(space)/pods/\(name)/log").text
+                try await Task.sleep(for: .milliseconds(100))
+            }
+            #expect(words == "first\n", "\(app)")
+        }
+        let address = try #require(made.json["spec"]["clusterIP"].string)
+        let outside = try Program.run(["--silent", "http://\(address):8080/"], of: URL(filePath: "/usr/bin/curl"))
+        #expect(outside.output == "first\n")
+    }
+
     @Test("A rolling update keeps enough pods, and goes back to the ReplicaSet before")
     func rolls() async throws {
         let cluster = try await Clustering(ShellImage.flags)

@@ -17,14 +17,14 @@ struct ClusterVerbTests {
         try await run { place in
             try place.site("one")
             let flags = [
-                "--registry", "testacr", "--secure-env", "KEY", "--env", "MODE=one", "--ip", "public", "--port",
-                "80:8080",
+                "--registry", "testacr", "--secure-env", "KEY", "--env", "MODE=one", "--ip", "public",
             ]
             let start = ["up", "site", "--target", "aks"] + Self.cluster + flags + Self.pull + ShellBase.flags
 
             let first = try await place.coracle(start)
 
             try #require(first.status == 0, "\(first.errors)")
+            #expect(first.output.hasSuffix(":8080/\n"), "what the image exposes is the service's port, too")
             #expect(await place.page(first.output) == "one", "\(first.output) \(first.errors)")
 
             try place.site("two")
@@ -67,7 +67,7 @@ struct ClusterVerbTests {
     func logs() async throws {
         try await run { place in
             try place.site("page", command: #"["sh", "-c", "echo begun; exec httpd -f -p 8080 -h /srv"]"#)
-            let flags = ["-n", "web", "--registry", "testacr", "--replicas", "2", "--port", "80:8080"]
+            let flags = ["-n", "web", "--registry", "testacr", "--replicas", "2"]
 
             let run = try await place.coracle(
                 ["deploy", "aks", "./site"] + Self.cluster + flags + Self.pull + ShellBase.flags
@@ -92,10 +92,13 @@ struct ClusterVerbTests {
     func settings() async throws {
         try await run { place in
             try place.site("page")
-            let flags = ["-n", "web", "--registry", "testacr", "--secure-env", "KEY", "--port", "80:8080"]
+            let ports = ["--ip", "public", "--port", "80:8080"]
+            let flags = ["-n", "web", "--registry", "testacr", "--secure-env", "KEY"] + ports
             let start = ["deploy", "aks", "./site"] + Self.cluster + flags + Self.pull + ShellBase.flags
             let first = try await place.coracle(start)
             try #require(first.status == 0, "\(first.errors)")
+            #expect(!first.output.contains(":8080"), "the service's port is 80")
+            #expect(await place.page(first.output) == "page")
 
             let same = try await place.coracle(start + ["--dry-run"])
             #expect(same.status == 0, "\(same.errors)")

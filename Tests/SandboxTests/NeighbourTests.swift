@@ -102,4 +102,37 @@ struct NeighbourTests {
         #expect(try run("for i in $(seq 100); do \(fetch) && exit 0; sleep 0.05; done; exit 1", in: network).isSuccess)
         #expect(try run(fetch, in: other).code == 1)
     }
+
+    @Test("A network reaches another one's addresses, also where a program has taken all of its own")
+    func cable() throws {
+        let (network, other) = (try NetworkNamespace(), try NetworkNamespace())
+        try network.reach(other, as: "one", from: "127.77.1.1", "127.77.0.0", length: 16)
+        var servers: [SandboxedProcess] = []
+        defer { for server in servers { server.terminate(grace: 0) } }
+        for (network, words, place) in [(other, "there", "127.77.9.9:4711"), (network, "here", "0.0.0.0:4711")] {
+            let (spec, _) = try self.place.spec(
+                "mkdir /tmp/www; echo \(words) > /tmp/www/file; echo ready; exec busybox httpd -f -p \(place) -h /tmp/www"
+            )
+            let written = Written()
+            servers.append(
+                try network.run { try SandboxedProcess.start(spec, isolation: .namespaces, output: written.add) }
+            )
+            written.wait(for: "ready")
+        }
+
+        for (address, words) in [("127.77.9.9", "there"), ("127.77.1.1", "here"), ("127.0.0.1", "here")] {
+            let fetch = "busybox wget -q -O - http://\(address):4711/file"
+            let spec =
+                try place.spec(
+                    "for i in $(seq 100); do [ \"$(\(fetch))\" = \(words) ] && exit 0; sleep 0.05; done; exit 1"
+                )
+                .spec
+            let client = try network.run { try SandboxedProcess.start(spec, isolation: .namespaces) { _, _ in } }
+            #expect(try client.wait().isSuccess, "\(address)")
+        }
+        let error = #expect(throws: SandboxError.self) {
+            try network.reach(other, as: "two", from: "127.77.1.2", "127.77.0.0", length: 16)
+        }
+        #expect(error?.message.hasPrefix("laying a cable between two networks: ") == true, "it has one")
+    }
 }

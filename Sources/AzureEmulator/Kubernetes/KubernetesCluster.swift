@@ -28,6 +28,7 @@ final class KubernetesCluster: Sendable {
     let runs = Mutex<[String: PodRun]>([:])
     /// Services that listen, by their numbers.
     let listeners = Mutex<[String: ServiceListener]>([:])
+    let services: ServiceNetwork
     /// Where the API server is: `https://127.0.0.1:6443`; set before it is first asked for.
     let url = Mutex("")
     private let isOver = Mutex(false)
@@ -39,6 +40,7 @@ final class KubernetesCluster: Sendable {
         try DiskFile.makeFolder(folder)
         certificates = try ClusterCertificates(in: folder)
         token = (Identifier.random() + Identifier.random()).filter { $0 != "-" }
+        services = ServiceNetwork(world)
         schemas = try KubeSchemas(world.options.specifications)
         for namespace in ["default", "kube-node-lease", "kube-public", "kube-system"] { makeNamespace(namespace) }
         makeNode()

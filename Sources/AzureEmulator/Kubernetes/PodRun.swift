@@ -27,12 +27,14 @@ final class PodRun: Sendable {
     let uid: String
     let key: ObjectKey
     let network: GroupNetwork
+    /// Whether services are reached in a network of theirs; where not, they are listened for in the pod's.
+    let reachesServices: Bool
     /// Where volumes are.
     let folder: String
     let started = Moment.text()
     let state = Mutex(State())
     /// Services that are listened for in the pod's network.
-    let services = Mutex<Set<String>>([])
+    let ownListeners = Mutex<Set<String>>([])
     private let threads = DispatchGroup()
     /// Held while the status is written, so that an older one never comes after a newer one.
     private let publishing = Mutex(())
@@ -40,6 +42,7 @@ final class PodRun: Sendable {
     init(_ cluster: KubernetesCluster, _ pod: JSONValue) throws {
         (self.cluster, self.pod, uid, key) = (cluster, pod, pod.kubeUID, ObjectKey(pod))
         network = GroupNetwork(cluster.world)
+        reachesServices = cluster.services.join(network)
         folder = "\(cluster.folder)/pods/\(uid)"
         try DiskFile.makeFolder(folder)
         state.withLock { state in
@@ -88,10 +91,14 @@ final class PodRun: Sendable {
 
     // MARK: Life
 
+    /// The TCP ports that its containers say they listen on.
+    var ports: [Int] {
+        (spec["containers"]?.array ?? []).flatMap { $0["ports"]?.array ?? [] }
+            .filter { $0.text("protocol") != "UDP" }.compactMap { $0["containerPort"]?.int.map { Int($0) } }
+    }
+
     /// Begins to run the pod.
     func start() {
-        let ports = (spec["containers"]?.array ?? []).flatMap { $0["ports"]?.array ?? [] }
-            .filter { $0.text("protocol") != "UDP" }.compactMap { $0["containerPort"]?.int.map { Int($0) } }
         for text in network.open(ports, alsoAtLoopback: false) {
             cluster.world.options.note("pod \(key.name): \(text)")
         }

@@ -30,21 +30,32 @@ struct ServerSideApply {
         let others = fields.entries.filter { !$0.isOf(writer) }.reduce(FieldTree()) { $0.union($1.fields) }
         // The deepest first, so that what is left empty goes with its last member.
         for path in before.subtracting(tree).paths.sorted(by: { $0.count > $1.count }) {
-            guard !owns(others, path), !owns(tree, path) else { continue }
-            merged.remove(at: path[...])
+            guard let lost = lost(path, others.union(tree)) else { continue }
+            merged.remove(at: lost)
         }
         fields.set(writer, tree)
         return (merged, fields)
     }
 
-    /// Whether a set has a field, or something beneath it.
-    private func owns(_ tree: FieldTree, _ path: [String]) -> Bool {
-        var place = tree
-        for step in path {
-            guard let inner = place.children[step] else { return false }
-            place = inner
+    /// Objects of which controllers keep members that `managedFields` does not know.
+    private static let shared = [["f:metadata"], ["f:metadata", "f:annotations"], ["f:metadata", "f:labels"]]
+
+    /// The outermost place on the way to a field that nobody owns any more, nor anything beneath it; `nil` where
+    /// somebody owns the field itself.
+    ///
+    /// What is filled in is nobody's: it goes with the object that it was filled into.
+    private func lost(_ path: [String], _ owned: FieldTree) -> ArraySlice<String>? {
+        var place = owned
+        for (index, step) in path.enumerated() {
+            if let inner = place.children[step], !inner.isEmpty {
+                place = inner
+                continue
+            }
+            let outermost = path[...index]
+            if !Self.shared.contains(Array(outermost)) { return outermost }
+            place = FieldTree()
         }
-        return !place.isEmpty
+        return nil
     }
 
     private func checkConflicts(

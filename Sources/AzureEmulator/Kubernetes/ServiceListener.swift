@@ -35,6 +35,12 @@ final class ServiceListener: Sendable {
         }
         for socket in gone { shutdown(socket, Int32(SHUT_RDWR)) }
         for (key, place) in wanted where state.withLock({ $0.sockets[key] == nil }) {
+            if place.isForPods {
+                let socket = cluster.services.listen(place.address, place.port)
+                state.withLock { $0.sockets[key] = socket ?? -1 }
+                if let socket { accept(socket, place.name) }
+                continue
+            }
             guard let socket = Self.listen(place.address, place.port) else {
                 // Said once: the next look finds the place taken.
                 state.withLock { $0.sockets[key] = -1 }
@@ -49,16 +55,33 @@ final class ServiceListener: Sendable {
         }
     }
 
-    /// Where a service answers, and which of its ports is meant.
-    private static func places(of service: JSONValue) -> [String: (address: String, port: Int, name: JSONValue)] {
-        var places: [String: (address: String, port: Int, name: JSONValue)] = [:]
+    private struct Place {
+        let address: String
+        let port: Int
+        /// Which of the service's ports is meant.
+        let name: JSONValue
+        /// Whether in the network that pods reach, or in this machine's.
+        var isForPods = false
+    }
+
+    /// Where a service answers.
+    private static func places(of service: JSONValue) -> [String: Place] {
+        var places: [String: Place] = [:]
         guard let address = service.at("spec", "clusterIP")?.string, address.first?.isNumber ?? false else {
             return [:]
         }
         for port in service.at("spec", "ports")?.array ?? [] where port.text("protocol") == "TCP" {
             guard let number = port["port"]?.int else { continue }
-            places["\(address):\(number)"] = (address, Int(number), port)
-            if let node = port["nodePort"]?.int { places["node:\(node)"] = ("127.0.0.1", Int(node), port) }
+            places["\(address):\(number)"] = Place(address: address, port: Int(number), name: port)
+            places["pods:\(address):\(number)"] = Place(
+                address: address,
+                port: Int(number),
+                name: port,
+                isForPods: true
+            )
+            if let node = port["nodePort"]?.int {
+                places["node:\(node)"] = Place(address: "127.0.0.1", port: Int(node), name: port)
+            }
         }
         return places
     }
@@ -76,11 +99,13 @@ final class ServiceListener: Sendable {
         return socket
     }
 
-    /// Listens for the service in a pod's own network, where its address is one of loopback, too.
+    /// Listens for the service in the own network of a pod that reaches no other, where its address is one of loopback.
     func listen(in run: PodRun) {
+        guard !run.reachesServices else { return }
         let service = state.withLock { $0.service }
-        for (key, place) in Self.places(of: service) where !key.hasPrefix("node:") {
-            guard run.services.withLock({ $0.insert(key).inserted }) else { continue }
+        // A port of the pod's own is left to its containers.
+        for (key, place) in Self.places(of: service) where place.isForPods && !run.ports.contains(place.port) {
+            guard run.ownListeners.withLock({ $0.insert(key).inserted }) else { continue }
             let (address, port) = (place.address, place.port)
             let made = try? run.network.run { Self.listen(address, port) }
             guard let socket = made.flatMap({ $0 }) else { continue }

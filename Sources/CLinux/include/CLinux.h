@@ -3,6 +3,7 @@
 #ifndef CLINUX_H
 #define CLINUX_H
 #include "CLinuxLaunch.h"
+#include "CLinuxNetwork.h"
 #include "CopyRange.h"
 #include "CLinuxUserNamespace.h"
 #include <sys/sysmacros.h>
