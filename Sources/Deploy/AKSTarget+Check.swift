@@ -69,7 +69,9 @@ extension AKSTarget {
                 found.append(.init("namespace", .good, "the namespace \(name) is made"))
             } else {
                 let message = "there is no namespace \(name) in \(client.access.summary)"
-                found.append(.init("namespace", .bad, message, hint: "kubectl create namespace \(name)"))
+                found.append(
+                    .init("namespace", .bad, message, hint: "--create-namespace, or kubectl create namespace \(name)")
+                )
             }
         }
         return missing

@@ -86,7 +86,7 @@ struct PodFault: Hashable {
             hint =
                 image.contains(".azurecr.")
                 ? "az aks update --resource-group GROUP --name CLUSTER --attach-acr \(name) lets the cluster pull"
-                : "give the cluster a secret to pull with (imagePullSecrets)"
+                : "--pull-with service-principal, user=NAME or secret=NAME gives the cluster a secret to pull with"
         } else if isAbsent {
             hint = "coracle inspect --remote \(image) says whether the registry has it"
         } else {

@@ -22,7 +22,8 @@ final class RolloutBoard: Sendable {
         let news = board.withLock { board -> [Rollout.Event] in
             board.state.take(event, of: kind)
             var news: [Rollout.Event] = []
-            if kind == .pod { news = RolloutBoard.podNews(board.state) }
+            // Which pods are new is known when the ReplicaSets are, whichever come first.
+            if kind != .event { news = RolloutBoard.podNews(board.state) }
             if kind == .event, case .changed(let object) = event { news = RolloutBoard.news(object, board.state) }
             return news.filter { board.told.insert($0.text).inserted }
         }

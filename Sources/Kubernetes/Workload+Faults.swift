@@ -106,6 +106,7 @@ extension Workload {
                 check(Names.isLabel(own), "\"\(own)\" is no name of a Service: \(Names.labelRule)")
             }
             if let label = service.dnsLabel {
+                check(Names.isLabel(label), "\"\(label)\" is no DNS label: \(Names.labelRule)")
                 check(service.reach == .public, "the DNS label \(label) needs a Service that everybody reaches")
             }
         }

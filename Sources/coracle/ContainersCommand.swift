@@ -41,7 +41,9 @@ struct ContainersCommand: AsyncParsableCommand {
             let list = ListContainers(try flags.workspace)
             try Output.result(quiet ? list.names(all ? .all : .running) : list.run(all ? .all : .running, format))
         }
-        guard !local, !quiet, try manage.isNamed() else { return }
+        // The deployment of coracle.yaml is no container's name.
+        guard !local, !quiet || manage.isElsewhere, try manage.isNamed() else { return }
+        if quiet { return try Output.result(await manage.names()) }
         try Output.result(await manage.list(format))
     }
 }

@@ -310,6 +310,8 @@ struct DeployModeFlags: ParsableArguments {
             outcome = try await body(watcher)
         } catch {
             view.finish()
+            // Who reads JSON is told in JSON, too.
+            if json { try Output.result(DeployImage.json(failure: error)) }
             throw error
         }
         view.finish()

@@ -28,6 +28,14 @@ struct ExecCommand: AsyncParsableCommand {
     var command: [String] = []
 
     mutating func run() async throws {
+        if let first = command.first, first.hasPrefix("-"), first != "--" {
+            if ["-h", "--help"].contains(first) { throw CleanExit.helpRequest(ExecCommand.self) }
+            throw ExitReason(
+                .usage,
+                "coracle exec has no option \(first)",
+                hint: "coracle exec -- \(first) …, where that is the command"
+            )
+        }
         let manage = try deployment.manage
         let words = command.first == "--" ? Array(command.dropFirst()) : command
         guard !words.isEmpty else {

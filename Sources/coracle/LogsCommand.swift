@@ -31,7 +31,8 @@ struct LogsCommand: AsyncParsableCommand {
     @OptionGroup(title: "Deployments") var deployment: DeploymentFlags
 
     mutating func run() async throws {
-        let manage = try deployment.manage
+        var manage = try deployment.manage
+        try manage.take(name)
         if let name, try manage.meaning(of: name, in: flags.workspace) == .local {
             var logs = ShowLogs(try flags.workspace)
             (logs.follows, logs.tail, logs.hasTimes) = (follow, tail, timestamps)

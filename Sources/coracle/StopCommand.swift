@@ -33,7 +33,11 @@ struct StopCommand: AsyncParsableCommand {
     @OptionGroup(title: "Deployments") var deployment: DeploymentFlags
 
     mutating func run() async throws {
-        let manage = try deployment.manage
+        var manage = try deployment.manage
+        guard !manage.isElsewhere || (!all && names.count <= 1) else {
+            throw ExitReason(.usage, "of deployments one is stopped at a time", hint: "coracle stop NAME, for each")
+        }
+        if names.count == 1 { try manage.take(names.first) }
         if !all, names.count <= 1, try isDeployed(manage) { return try Output.result(await manage.stop()) }
         var stop = StopContainers(try flags.workspace)
         (stop.seconds, stop.all, stop.removes) = (time, all, remove)

@@ -141,7 +141,7 @@ struct SafetyTests {
 
         #expect(error.kind == .denied)
         #expect(error.message == "ask myacr.azurecr.io: client with IP '10.0.0.1' is not allowed access (DENIED)")
-        #expect(error.hint == "add this machine's address to the registry's network rules")
+        #expect(error.hint == "az acr network-rule add --name myacr --ip-address THIS-MACHINE")
     }
 
     private final class Once: Sendable {

@@ -72,7 +72,7 @@ struct ClusterImages {
             let reference: ImageReference
             var known: ImageFacts?
             if built {
-                (reference, known) = try await build(platform, account)
+                (reference, known) = try await build(platform, account, pull)
             } else {
                 let text = index == 0 ? options.image ?? "" : workload.containers[index].image
                 reference = try ImageLocator.reference(text.suffix(after: "docker://") ?? text)
@@ -82,13 +82,19 @@ struct ClusterImages {
     }
 
     /// Builds the main image; what came of it where it was not pushed, as nothing is pushed only to be looked at.
-    private func build(_ platform: Platform, _ account: LazyAccount) async throws -> (ImageReference, ImageFacts?) {
+    private func build(
+        _ platform: Platform,
+        _ account: LazyAccount,
+        _ pull: ClusterPull
+    ) async throws -> (ImageReference, ImageFacts?) {
         var home = DeployBuild.Home(name: options.name ?? "", resourceGroup: options.resourceGroup) {
             try await account.open()
         }
         home.platform = platform.description
         let source = DeployBuild(deploy: deploy, home: home)
         let name = try await source.name()
+        // What is wrong with --pull-with is said before anything is built; manifests need none of it.
+        if let wish = options.pull, wish != "auto", place != nil { _ = try await pull.choose(for: name) }
         if case .apply = deploy.mode {
             let pinned = try await source.push(name, watcher)
             let tagged = try ImageReference("\(name.description)@\(pinned.digest ?? "")")

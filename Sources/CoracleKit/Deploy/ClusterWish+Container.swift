@@ -186,8 +186,9 @@ extension ClusterWish {
             probe.period = 5
             container.readiness = probe
         }
-        if let probe = try probe(options.liveness, "--liveness") { container.liveness = probe }
-        if let probe = try probe(options.readiness, "--readiness") { container.readiness = probe }
+        // What is said of one of them, none among it, wins over --http-probe.
+        if options.liveness != nil { container.liveness = try probe(options.liveness, "--liveness") }
+        if options.readiness != nil { container.readiness = try probe(options.readiness, "--readiness") }
         container.startup = try probe(options.startup, "--startup")
     }
 

@@ -117,7 +117,11 @@ struct ClusterWish {
         let values = try KeyedValues("type=" + text, flag: "--strategy")
         try values.allow(["type", "surge", "unavailable"])
         switch values["type"]?.lowercased() {
-        case "recreate": workload.strategy = .recreate
+        case "recreate":
+            guard values["surge"] == nil, values["unavailable"] == nil else {
+                throw ExitReason(.usage, "--strategy recreate has no surge and no unavailable: all old pods go first")
+            }
+            workload.strategy = .recreate
         case "rolling", "rollingupdate":
             let (surge, unavailable) = (values["surge"] ?? "1", values["unavailable"] ?? "0")
             for (text, what) in [(surge, "surge"), (unavailable, "unavailable")] {
@@ -148,6 +152,13 @@ struct ClusterWish {
         workload.pod.nodes = try pairs(options.nodes, "--node")
         if let drain = try number(options.drain, "--drain", 0...3600) {
             for index in workload.containers.indices { workload.containers[index].drain = drain }
+            if let grace = workload.pod.grace, grace <= drain {
+                throw ExitReason(
+                    .usage,
+                    "--drain \(drain) leaves nothing of --grace \(grace), which it is a part of",
+                    hint: "--grace \(drain + 30)"
+                )
+            }
             // What drains has to end after that as well.
             if workload.pod.grace == nil, drain > 15 { workload.pod.grace = drain + 30 }
         }

@@ -75,7 +75,7 @@ public struct ComposeFiles: Sendable {
     /// - Returns: What is wrong or doubtful, by file.
     /// - Throws: ``ExitReason`` where the target is none.
     public func check(target: String) throws(ExitReason) -> Check.Report {
-        let target = try ComposeFiles.target(target)
+        let target = try ComposeFiles.target(target, flag: "--for")
         do {
             let project = try read()
             do {
@@ -89,9 +89,9 @@ public struct ComposeFiles: Sendable {
         }
     }
 
-    static func target(_ name: String) throws(ExitReason) -> ComposeTarget {
+    static func target(_ name: String, flag: String = "--target") throws(ExitReason) -> ComposeTarget {
         if let target = ComposeTarget(rawValue: name) { return target }
-        throw ExitReason(.usage, "--target \"\(name)\" is neither aci nor aks", hint: "--target aci")
+        throw ExitReason(.usage, "\(flag) \"\(name)\" is neither aci nor aks", hint: "\(flag) aci")
     }
 
     private static func report(_ problems: [ComposeProblem], _ sources: [SourceText]) -> Check.Report {

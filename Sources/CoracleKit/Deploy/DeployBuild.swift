@@ -86,7 +86,8 @@ struct DeployBuild {
         (build.registries.pushes, build.registries.progress) = (pushes, watcher.transfer)
         switch try await build.run(environment: deploy.environment, events: watcher.build) {
         case .failed(let text, let code):
-            watcher.line(text)
+            // Shown by --quiet, too: nothing else says what is wrong.
+            watcher.fault(text)
             throw ExitReason(code, "")
         case .built(let report): return report
         }

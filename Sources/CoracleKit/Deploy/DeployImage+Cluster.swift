@@ -20,6 +20,12 @@ extension DeployImage {
         if let place, options.image == nil, case .apply = mode { try await run.precheck(workload, place) }
         var images = ClusterImages(deploy: self, place: place, watcher: watcher)
         try await images.find(for: &workload)
+        // What listens nowhere has no Service, unless somebody asked for one.
+        if workload.servicePorts.isEmpty, options.reach == nil, options.dnsLabel == nil, options.serviceName == nil,
+            options.ingress.isEmpty
+        {
+            workload.service = nil
+        }
         (run.images, run.findings, run.pullRemarks) = (images.facts, images.findings, images.remarks)
         guard let place else { return try run.emit([workload], namespace: workload.namespace) }
         return try await run.apply([workload], to: place, name: wish.name)

@@ -97,6 +97,19 @@ public struct DeployImage: Sendable {
         JSONValue.object(["event": "deploy", "message": .string(line)]).canonical
     }
 
+    /// An error before anything was deployed, as one line of JSON.
+    ///
+    /// - Parameter error: The error.
+    /// - Returns: `{"outcome":"failed","cause":…,"hint":…}`; without a cause where everything was told already.
+    public static func json(failure error: any Error) -> String {
+        let reason = ExitReason.of(error) as? ExitReason
+        let cause = reason?.message ?? "\(error)"
+        var json: JSONValue = ["outcome": "failed"]
+        if !cause.isEmpty { json["cause"] = .string(cause) }
+        json["hint"] = reason?.hint.map { .string($0) }
+        return json.canonical + "\n"
+    }
+
     /// The forms of `--emit`.
     public static let forms = Template.Form.allCases.map(\.rawValue) + ["k8s"]
 
@@ -261,6 +274,10 @@ extension DeployImage {
             let home = DeployBuild.Home(name: place.name, resourceGroup: place.service.resourceGroup) { place.account }
             let source = DeployBuild(deploy: self, home: home)
             let name = try await source.name()
+            if let wish = options.pull, wish != "auto" {
+                // What is wrong with it is said before anything is built; a template needs none of it.
+                if case .emit = mode {} else { _ = try await pulls.choose(for: name, existing: existing) }
+            }
             if case .apply = mode {
                 try await precheck(place, wish, name, pulls, watcher)
                 images.isChecked = true

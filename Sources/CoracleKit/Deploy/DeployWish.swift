@@ -19,6 +19,19 @@ struct DeployWish {
         wish.dnsScope = try choice(options.dnsScope, scopes, "--dns-scope")
         (wish.dnsLabel, wish.subnet) = (options.dnsLabel, options.subnet)
         wish.reach = try choice(options.reach, ["Public", "Private", "None"], "--ip").flatMap { .init(rawValue: $0) }
+        if let zone = options.zones.first(where: { Int($0).map { !(1...3).contains($0) } ?? true }) {
+            throw ExitReason(.usage, "--zone \"\(zone)\" is not 1, 2 or 3")
+        }
+        if let subnet = options.subnet, !subnet.lowercased().hasPrefix("/subscriptions/") {
+            throw ExitReason(
+                .usage,
+                "--subnet \"\(subnet)\" is no resource id",
+                hint: "what az network vnet subnet show --query id prints: /subscriptions/…"
+            )
+        }
+        if options.reach?.lowercased() == "none", options.dnsLabel != nil {
+            throw ExitReason(.usage, "--dns-label needs an address in the world", hint: "--ip public")
+        }
         if !options.zones.isEmpty { wish.zones = options.zones }
         for tag in options.tags {
             let (name, value) = PlanSettings.split(tag)

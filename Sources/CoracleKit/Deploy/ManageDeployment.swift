@@ -74,6 +74,22 @@ public struct ManageDeployment: Sendable {
         }
     }
 
+    /// Takes a name of the command line as the deployment's, where flags say that it is about one.
+    ///
+    /// - Parameter text: The name; `nil` where none was given.
+    /// - Throws: ``ExitReason`` where `--name` is another one.
+    public mutating func take(_ text: String?) throws(ExitReason) {
+        guard let text, isElsewhere || name != nil else { return }
+        guard name == nil || name == text else {
+            throw ExitReason(
+                .usage,
+                "\(text) and --name \(name ?? "") are given both",
+                hint: "one deployment at a time"
+            )
+        }
+        name = text
+    }
+
     /// Whether `coracle.yaml` or a flag names a deployment.
     ///
     /// - Returns: Whether one does.
@@ -179,6 +195,15 @@ public struct ManageDeployment: Sendable {
     /// - Throws: ``ExitReason``.
     public func list(_ format: OutputFormat) async throws -> String {
         try await ExitReason.explaining { try await listed() }.formatted(format)
+    }
+
+    /// The names of what is deployed, a line each.
+    ///
+    /// - Returns: The lines.
+    /// - Throws: ``ExitReason``.
+    public func names() async throws -> String {
+        let all = try await ExitReason.explaining { try await listed() }.json["deployments"]?.array ?? []
+        return all.compactMap { $0["name"]?.string }.map { $0 + "\n" }.joined()
     }
 
     /// Lists containers of this machine and what is deployed in one document, for programs.

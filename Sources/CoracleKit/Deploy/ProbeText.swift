@@ -19,9 +19,10 @@ struct ProbeText {
         var rest = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
         while let last = rest.last, rest.count > 1 {
             let (key, value) = PlanSettings.split(last)
-            guard ["delay", "period", "timeout", "failures"].contains(key), let value, let number = Int(value),
-                number >= 0
-            else { break }
+            guard ["delay", "period", "timeout", "failures"].contains(key) else { break }
+            guard let value, let number = Int(value), number >= 0 else {
+                throw ExitReason(.usage, "\(flag) \"\(text)\": \(key) is not a whole number", hint: ",\(key)=5")
+            }
             times[key] = number
             rest.removeLast()
         }

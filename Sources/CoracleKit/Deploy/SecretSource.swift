@@ -60,11 +60,22 @@ enum SecretSource {
     /// `--secure-env` without the value: it is asked of the environment the next time.
     static func reference(_ text: String) -> String { isReference(text) ? text : String(text.prefix { $0 != "=" }) }
 
-    /// Whether a variable that everybody can read has a name as secrets have.
+    /// Whether a variable that everybody can read has a name as secrets have, or a password in the URL that it holds.
     static func looksSecret(_ variable: String) -> Bool {
         let name = variable.prefix { $0 != "=" }.uppercased()
-        guard variable.contains("=") else { return false }
+        guard let equals = variable.firstIndex(of: "=") else { return false }
+        if hasPassword(variable[variable.index(after: equals)...]) { return true }
         return ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "API_KEY", "APIKEY", "PRIVATE_KEY", "CONNECTION_STRING"]
             .contains { name.contains($0) }
+    }
+
+    /// Whether a text is a URL of the form `scheme://user:password@host`.
+    private static func hasPassword(_ text: Substring) -> Bool {
+        guard let scheme = text.firstRange(of: "://") else { return false }
+        let authority = text[scheme.upperBound...].prefix { !"/?#".contains($0) }
+        guard let at = authority.lastIndex(of: "@"), let colon = authority[..<at].firstIndex(of: ":") else {
+            return false
+        }
+        return authority.index(after: colon) < at
     }
 }

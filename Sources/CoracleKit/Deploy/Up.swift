@@ -40,7 +40,10 @@ public struct Up: Sendable {
             )
         }
         for name in DeployFile.doubtful(in: typed) {
-            watcher.line("\(file.path) does not remember \(name), which looks like a secret")
+            watcher.line(
+                "warning: \(file.path) does not remember \(name), which looks like a secret: it has to be given "
+                    + "to each coracle up, or once as --secure-env \(name)"
+            )
         }
         guard case .apply = deploy.mode, deploy.options.resourceGroup != nil || deploy.options.target == "aks" else {
             return try await deploy.run(watcher)
