@@ -171,7 +171,7 @@ struct AKSTargetTests {
         deployment["metadata"]?["namespace"] = "other"
         let lost = cluster.target([deployment])
         let finding = try await lost.check().first { $0.level == .bad }
-        #expect(finding?.hint == "kubectl create namespace other")
+        #expect(finding?.hint == "--create-namespace, or kubectl create namespace other")
     }
 
     @Test("What is left from before is named; a log is read, and a program runs, in the pod")

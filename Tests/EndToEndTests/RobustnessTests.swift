@@ -100,7 +100,8 @@ import Testing
             // A store whose mark was not written is none yet: the next build makes it whole.
             let mark = place.store.appending(path: "coracle-store").path
             if moment % 10 == 9, FileManager.default.fileExists(atPath: mark) {
-                #expect(try BuildPlace.faults(place.store, allowsWarnings: true) == nil)
+                let faults = try BuildPlace.faults(place.store, allowsWarnings: true)
+                #expect(faults == nil, "after \(moment + 1) builds: \(faults ?? "")")
             }
         }
 

@@ -55,6 +55,8 @@ final class PodProbes: Sendable {
         var (failures, successes): (Int64, Int64) = (0, 0)
         repeat {
             let fault = ProbeRequest(run: run, container: container, probe: probe).fault()
+            // A container that ends takes its probe with it, which is no failure; that it ended is known a moment later.
+            if fault != nil { usleep(200_000) }
             guard !isOver.isSet else { return false }
             (failures, successes) = fault == nil ? (0, successes + 1) : (failures + 1, 0)
             if let fault { run.event("Unhealthy", "\(word) probe failed: \(fault)", isWarning: true) }

@@ -205,6 +205,13 @@ struct ClusterList: Writable {
 
         var name: String { deployment["metadata"]?["name"]?.string ?? "" }
 
+        private static func isStuck(_ pod: JSONValue) -> Bool {
+            let reasons = ["CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull", "CreateContainerConfigError"]
+            return (pod["status"]?["containerStatuses"]?.array ?? []).contains { status in
+                status["state"]?["waiting"]?["reason"]?.string.map { reasons.contains($0) } ?? false
+            }
+        }
+
         /// In one word: `Running`, `Stopped`, `Updating` or `Failing`.
         var state: String {
             let wanted = deployment["spec"]?["replicas"]?.int ?? 1
@@ -213,8 +220,9 @@ struct ClusterList: Writable {
             let stuck = conditions.contains {
                 $0["type"] == "Progressing" && $0["status"] == "False" || $0["type"] == "ReplicaFailure"
             }
-            if stuck { return "Failing" }
             let ready = deployment["status"]?["availableReplicas"]?.int ?? 0
+            // The deadline of the rollout may be far away.
+            if stuck || ready < wanted && pods.contains(where: Entry.isStuck) { return "Failing" }
             let updated = deployment["status"]?["updatedReplicas"]?.int ?? 0
             return ready >= wanted && updated >= wanted ? "Running" : "Updating"
         }
