@@ -207,9 +207,10 @@ struct ClusterList: Writable {
 
         private static func isStuck(_ pod: JSONValue) -> Bool {
             let reasons = ["CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull", "CreateContainerConfigError"]
-            return (pod["status"]?["containerStatuses"]?.array ?? []).contains { status in
-                status["state"]?["waiting"]?["reason"]?.string.map { reasons.contains($0) } ?? false
-            }
+            return (pod["status"]?["containerStatuses"]?.array ?? [])
+                .contains { status in
+                    status["state"]?["waiting"]?["reason"]?.string.map { reasons.contains($0) } ?? false
+                }
         }
 
         /// In one word: `Running`, `Stopped`, `Updating` or `Failing`.
