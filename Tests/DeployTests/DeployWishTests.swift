@@ -61,6 +61,30 @@ struct DeployWishTests {
         #expect(group.json["properties"]?["volumes"]?.array?.last?["secret"]?["key"]?.string == "c3RvcmFnZS1rZXk=")
     }
 
+    @Test("Values that Azure would refuse later, or drop, are refused")
+    func values() throws {
+        #expect(try message { $0.zones = ["9"] } == "--zone \"9\" is not 1, 2 or 3")
+        #expect(try message { $0.zones = ["x"] } == "--zone \"x\" is not 1, 2 or 3")
+        #expect(try message { $0.subnet = "mine" } == "--subnet \"mine\" is no resource id")
+        #expect(
+            try message { ($0.reach, $0.dnsLabel) = ("none", "web") } == "--dns-label needs an address in the world"
+        )
+        #expect(
+            try message { $0.liveness = "http:8080/x,delay=z" }
+                == "--liveness \"http:8080/x,delay=z\": delay is not a whole number"
+        )
+    }
+
+    @Test("A password in a URL is a secret as a name can be one")
+    func secretURLs() {
+        for text in ["URL=postgres://u:p@db/x", "A=amqp://:p@h", "DB_PASSWORD=x"] {
+            #expect(SecretSource.looksSecret(text), "\(text)")
+        }
+        for text in ["URL=http://h:80/a@b", "URL=http://u@h/", "MAIL=a:b@c", "PLAIN=x", "SECRET"] {
+            #expect(!SecretSource.looksSecret(text), "\(text)")
+        }
+    }
+
     @Test("What is wrong is named with its flag")
     func faults() throws {
         #expect(

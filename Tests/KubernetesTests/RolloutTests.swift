@@ -251,4 +251,19 @@ struct RolloutTests {
         }
         #expect(failure.reason == "Timeout")
     }
+
+    @Test("A pod is told of whichever list comes first, that of pods or that of ReplicaSets")
+    func order() {
+        let waiting = Shop.pod("web-new-1", of: "new", Shop.waiting("ErrImagePull", "i/o timeout"))
+        let lists: [(ResourceKind, [JSONValue])] = [
+            (.pod, [waiting]), (.replicaSet, [Shop.set("1", uid: "old"), Shop.set("2", uid: "new")]),
+        ]
+        for order in [lists, lists.reversed()] {
+            let told = Mutex<[String]>([])
+            let board = RolloutBoard("web") { event in told.withLock { $0.append(event.text) } }
+            board.take(.all([Shop.deployment()]), of: .deployment)
+            for (kind, objects) in order { board.take(.all(objects), of: kind) }
+            #expect(told.withLock { $0 } == ["web-new-1: app waits: ErrImagePull"])
+        }
+    }
 }
