@@ -38,6 +38,8 @@ struct ContainerKeeper {
             },
             began: { relay, notes in
                 signals.withLock { $0 = relay }
+                // The reader may have gone before there was anybody to tell.
+                if fault.withLock({ $0 }) != 0 { relay.breakPipe() }
                 for text in notes { note(text) }
             }
         )
