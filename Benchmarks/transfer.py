@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Measures push and pull beside `skopeo copy` in the same run: an image of 1 GiB in 8 layers, and one of 200 tiny layers.
+"""Measures push, pull and unpacking beside `skopeo copy` (and `umoci unpack`) in the same run: an image of 1 GiB in 8
+layers, and one of 200 tiny layers.
 
 To Debian's docker-registry and to `coracle registry serve`, over plain HTTP on this machine. The registry works on the
 same processors, so its CPU time is shown too. Requests and bytes do not depend on the machine: those have thresholds.
 Ends with 1 where a goal is missed.
 """
+import functools
 import gzip
 import hashlib
 import io
 import json
+import multiprocessing
 import os
 import random
 import shutil
@@ -17,7 +20,7 @@ import sys
 import tarfile
 import tempfile
 
-from measuring import DockerRegistry, Goals, OwnRegistry, load, run
+from measuring import DockerRegistry, Goals, OwnRegistry, Usage, load, run
 
 MEBIBYTE = 1 << 20
 
@@ -68,66 +71,100 @@ def row(image, server, who, what, usage, requests, serving):
 class Clients:
     """Both programs, moving one image."""
 
-    def __init__(self, program, folder, scratch):
+    def __init__(self, program, folder, scratch, files):
         self.program, self.folder, self.scratch = program, folder, scratch
         self.store = f"{scratch}/store"
+        self.files, self.empty = files, f"{scratch}/empty"
+        os.makedirs(self.empty)
         run([program, "copy", "--store", self.store, f"oci:{folder}:bench", "store:bench"])
 
     def push(self, who, target):
         if who == "coracle":
-            return run([self.program, "push", "--store", self.store, "--progress", "plain", "bench", target])
+            return self.coracle("push", "--store", self.store, "bench", target)
         return run(["skopeo", "copy", "--dest-tls-verify=false", f"oci:{self.folder}:bench", f"docker://{target}"])
 
     def pull(self, who, source):
-        place = f"{self.scratch}/pulled-{who}"
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(f"{self.scratch}/pulled-{who}", ignore_errors=True)
         return self.pull_again(who, source)
 
     def pull_again(self, who, source):
         place = f"{self.scratch}/pulled-{who}"
         if who == "coracle":
-            return run([self.program, "pull", "--store", place, "--progress", "plain", source])
+            return self.coracle("pull", "--store", place, source)
         os.makedirs(place, exist_ok=True)
         return run(["skopeo", "copy", "--src-tls-verify=false", f"docker://{source}", f"oci:{place}:bench"])
 
+    def unpack(self, who, source):
+        """Pulls, and unpacks into a folder."""
+        place, folder = f"{self.scratch}/pulled-{who}", f"{self.scratch}/unpacked"
+        shutil.rmtree(place, ignore_errors=True)
+        if who == "coracle":
+            with open(f"{self.scratch}/Dockerfile", "w") as file:
+                file.write(f"FROM {source}\n")
+            output = f"type=local,dest={folder}"
+            used = self.coracle("build", "--store", place, "-f", f"{self.scratch}/Dockerfile", "-o", output, self.empty)
+        else:
+            pulled = self.pull(who, source)
+            unpacked = run(["umoci", "unpack", "--image", f"{place}:bench", folder])
+            used = Usage(pulled.wall + unpacked.wall, pulled.cpu + unpacked.cpu, max(pulled.peak, unpacked.peak), "")
+        found = sum(len(files) for _, _, files in os.walk(folder if who == "coracle" else f"{folder}/rootfs"))
+        if found != self.files:
+            sys.exit(f"{who} unpacked {found} files instead of {self.files}")
+        shutil.rmtree(folder)
+        return used
 
-def measure(image, clients, server, repeats):
-    """Push, unchanged push, pull and unchanged pull of both clients in turns; the least of several times."""
+    def coracle(self, *arguments):
+        return run([self.program, *arguments, "--progress", "plain"], own_peak=True)
+
+
+STEPS = ["push", "again", "mount", "pull", "repull", "unpack"]
+
+
+def measure(image, clients, make, repeats):
+    """What both clients do with a registry, in turns; the least of several times.
+
+    Each turn has a registry of its own, on another port: clients know where they pushed a blob before.
+    """
     found = {}
     for number in range(repeats):
         for who in ("coracle", "skopeo"):
-            # A repository of its own in each turn; registries that know a blob elsewhere still ask for the upload.
-            target = f"{server.host}/{who}/{image}{number}:bench"
-            steps = {
-                "push": lambda: clients.push(who, target),
-                "again": lambda: clients.push(who, target),
-                "pull": lambda: clients.pull(who, target),
-                "repull": lambda: clients.pull_again(who, target),
-            }
-            for what, step in steps.items():
-                requests, serving = len(server.requests()), server.cpu()
-                usage = step()
-                result = (usage, len(server.requests()) - requests, server.cpu() - serving)
-                old = found.get((who, what))
-                found[who, what] = result if old is None or usage.wall < old[0].wall else old
-                if os.environ.get("CORACLE_BENCH_VERBOSE"):
-                    row(image, server.name, who, what, *result)
-    for (who, what), result in sorted(found.items(), key=lambda item: ("push again pull repull".find(item[0][1]), item[0])):
+            with make(f"{clients.scratch}/registry") as server:
+                target = f"{server.host}/{who}/{image}:bench"
+                steps = {
+                    "push": lambda: clients.push(who, target),
+                    "again": lambda: clients.push(who, target),
+                    "mount": lambda: clients.push(who, f"{server.host}/{who}/elsewhere:bench"),
+                    "pull": lambda: clients.pull(who, target),
+                    "repull": lambda: clients.pull_again(who, target),
+                    "unpack": lambda: clients.unpack(who, target),
+                }
+                for what in STEPS:
+                    requests, serving = len(server.requests()), server.cpu()
+                    usage = steps[what]()
+                    result = (usage, len(server.requests()) - requests, server.cpu() - serving)
+                    old = found.get((who, what))
+                    found[who, what] = result if old is None or usage.wall < old[0].wall else old
+                    if os.environ.get("CORACLE_BENCH_VERBOSE"):
+                        row(image, server.name, who, what, *result)
+            shutil.rmtree(f"{clients.scratch}/registry")
+    for (who, what), result in sorted(found.items(), key=lambda item: (STEPS.index(item[0][1]), item[0])):
         row(image, server.name, who, what, *result)
     return found
 
 
-def judge(image, found, server, blobs, bound, goals):
+def judge(image, found, name, blobs, bound, goals):
     """Compares the clients."""
-    for what in ("push", "pull"):
+    for what in ("push", "pull", "unpack"):
         ours, theirs = found["coracle", what][0], found["skopeo", what][0]
-        text = f"{image}: {what}, {server.name}, times skopeo"
+        text = f"{image}: {what}, {name}, times skopeo"
         goals.least(text + ", wall", theirs.wall / ours.wall, bound)
         goals.least(text + ", CPU", theirs.cpu / ours.cpu, bound)
     peak = max(result[0].peak for (who, _), result in found.items() if who == "coracle")
-    goals.most(f"{image}: peak MiB, {server.name}", peak / 1024, 72)
+    goals.most(f"{image}: peak MiB, {name}", peak / 1024, 72)
     # One question for each blob, and two more: the protocol's own, and the manifest.
     goals.most(f"{image}: requests of an unchanged push", found["coracle", "again"][1], blobs + 2)
+    # A mount is asked for with the upload that would replace it.
+    goals.most(f"{image}: requests of a push elsewhere", found["coracle", "mount"][1], 2 * blobs + 3)
     goals.most(f"{image}: requests of an unchanged pull", found["coracle", "repull"][1], 2)
 
 
@@ -150,8 +187,8 @@ def main():
     program = os.path.realpath(sys.argv[1])
     wanted = sys.argv[2:] or ["1gib", "200"]
     repeats = int(os.environ.get("CORACLE_BENCH_REPEATS", "3"))
-    if not all(map(shutil.which, ["docker-registry", "skopeo"])):
-        print("push and pull are not measured: that takes docker-registry and skopeo")
+    if not all(map(shutil.which, ["docker-registry", "skopeo", "umoci"])):
+        print("push and pull are not measured: that takes docker-registry, skopeo and umoci")
         return 0
     goals = Goals()
     print(load())
@@ -160,15 +197,18 @@ def main():
     for image in wanted:
         count, size, bound = images[image]
         with tempfile.TemporaryDirectory(prefix="coracle-bench-", dir=os.environ.get("CORACLE_BENCH_SCRATCH")) as scratch:
-            layout(f"{scratch}/layout", count, size)
-            clients = Clients(program, f"{scratch}/layout", scratch)
-            for make in (DockerRegistry, lambda folder: OwnRegistry(program, folder)):
-                with make(f"{scratch}/registry") as server:
-                    found = measure(image, clients, server, repeats)
-                    judge(image, found, server, count + 1, bound, goals)
-                    if isinstance(server, OwnRegistry) and image == "200":
-                        count_bytes(server, clients, image, goals)
-                shutil.rmtree(f"{scratch}/registry")
+            # In a process of its own: a program that is started is said to have had its parent's memory.
+            maker = multiprocessing.Process(target=layout, args=(f"{scratch}/layout", count, size))
+            maker.start()
+            maker.join()
+            clients = Clients(program, f"{scratch}/layout", scratch, count)
+            own = functools.partial(OwnRegistry, program)
+            for name, make in ((DockerRegistry.name, DockerRegistry), (OwnRegistry.name, own)):
+                found = measure(image, clients, make, repeats)
+                judge(image, found, name, count + 1, bound, goals)
+            if image == "200":
+                with OwnRegistry(program, f"{scratch}/registry") as server:
+                    count_bytes(server, clients, image, goals)
     print(load())
     return goals.report()
 

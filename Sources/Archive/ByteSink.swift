@@ -36,7 +36,9 @@ extension ByteSink {
     /// - Throws: ``ArchiveError`` where the file is shorter, as it was changed meanwhile.
     public func copy(descriptor: Int32, size: Int64, name: @autoclosure () -> String) throws(ArchiveError) {
         var left = size
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 4096)
+        // Most files are small, and memory for a large one is got from the kernel and given back each time.
+        let room = min(256 << 10, max(1, Int(clamping: size)))
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: room, alignment: 16)
         defer { buffer.deallocate() }
         while left > 0 {
             let count = Glibc.read(descriptor, buffer.baseAddress, min(buffer.count, Int(clamping: left)))

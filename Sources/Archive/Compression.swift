@@ -38,7 +38,7 @@ public enum Compression: Hashable, Sendable {
     /// Names the compressor and its settings; part of the key of a cached layer.
     public var identity: String {
         switch self {
-        case .gzip(let level): "gzip:\(level) libdeflate \(LIBDEFLATE_VERSION_STRING)"
+        case .gzip(let level): "gzip:\(level) runs libdeflate \(LIBDEFLATE_VERSION_STRING)"
         case .zstd(let level): "zstd:\(level) libzstd \(ZSTD_versionNumber())"
         }
     }
@@ -46,64 +46,5 @@ public enum Compression: Hashable, Sendable {
     /// What a layer so compressed is.
     public var mediaType: MediaType {
         if case .gzip = self { .layerGzip } else { .layerZstd }
-    }
-}
-
-/// Compresses one block at a time; one for each thread.
-// SAFETY: a compressor is taken from a list by one thread, and put back when that is done with it.
-final class BlockCompressor: @unchecked Sendable {
-    private let deflate: OpaquePointer?
-    /// Makes members that only store, for what does not become smaller.
-    private let store: OpaquePointer?
-    private let zstd: OpaquePointer?
-    private let level: Int32
-
-    init(_ compression: Compression) {
-        switch compression {
-        case .gzip(let level):
-            (deflate, store, zstd) = (libdeflate_alloc_compressor(Int32(level)), libdeflate_alloc_compressor(0), nil)
-            self.level = Int32(level)
-        case .zstd(let level):
-            (deflate, store, zstd) = (nil, nil, ZSTD_createCCtx())
-            self.level = Int32(level)
-        }
-    }
-
-    deinit {
-        libdeflate_free_compressor(deflate)
-        libdeflate_free_compressor(store)
-        ZSTD_freeCCtx(zstd)
-    }
-
-    /// The most bytes that a block can become.
-    static let bound = max(
-        ZSTD_compressBound(Compression.blockSize),
-        libdeflate_gzip_compress_bound(nil, Compression.blockSize)
-    )
-
-    /// Compresses a block; 0 where it fails, which `bound` rules out.
-    func compress(_ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) -> Int {
-        if let zstd {
-            let size = ZSTD_compressCCtx(zstd, output.baseAddress, output.count, input.baseAddress, input.count, level)
-            return ZSTD_isError(size) == 0 ? size : 0
-        }
-        let compressor = looksRandom(input, output) ? store : deflate
-        return libdeflate_gzip_compress(compressor, input.baseAddress, input.count, output.baseAddress, output.count)
-    }
-
-    /// Whether pieces of a block do not become smaller: then the whole would cost time for nothing.
-    private func looksRandom(_ input: UnsafeRawBufferPointer, _ output: UnsafeMutableRawBufferPointer) -> Bool {
-        let piece = 4096
-        guard input.count >= 16 * piece else { return false }
-        var (read, made) = (0, 0)
-        for part in 0..<4 {
-            let start = part * (input.count - piece) / 3
-            let slice = UnsafeRawBufferPointer(rebasing: input[start..<(start + piece)])
-            made += libdeflate_deflate_compress(deflate, slice.baseAddress, piece, output.baseAddress, output.count)
-            read += piece
-            // One piece that becomes smaller is enough to squeeze the block.
-            if made * 100 < read * 97 { return false }
-        }
-        return true
     }
 }

@@ -54,6 +54,18 @@ public final class LayerStream {
         return UnsafeRawBufferPointer(rebasing: block.bytes[..<block.count])
     }
 
+    /// Writes what is left, as it is before compression.
+    ///
+    /// - Parameter sink: Takes it.
+    /// - Throws: ``ArchiveError`` where the file is damaged, or the sink takes no more.
+    public func copy(to sink: any ByteSink) throws(ArchiveError) {
+        while true {
+            let bytes = try next()
+            if bytes.isEmpty { return }
+            try sink.write(bytes)
+        }
+    }
+
     /// Reads what is left.
     ///
     /// - Returns: The digest of all bytes: the diff ID; that of no bytes for a stream that is not hashed.

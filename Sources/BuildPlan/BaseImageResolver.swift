@@ -7,7 +7,18 @@ public struct BaseImageRequest: Hashable, Sendable {
     /// Where it comes from; never nothing.
     public let base: BaseAction
     /// Where the Dockerfile names it.
-    public let range: SourceRange
+    public internal(set) var range: SourceRange
+    /// The names of the stages that may have been meant instead; empty where the name is none that a stage can have.
+    public internal(set) var stages: [String] = []
+
+    /// Asks for an image.
+    ///
+    /// - Parameters:
+    ///   - base: Where it comes from; never nothing.
+    ///   - range: Where the Dockerfile names it.
+    public init(base: BaseAction, range: SourceRange) {
+        (self.base, self.range) = (base, range)
+    }
 }
 
 /// What is known of an image before anything is unpacked.

@@ -14,6 +14,8 @@ public struct Plan: Sendable {
     public let platform: Platform
     /// The value of SOURCE_DATE_EPOCH; `nil` where it is not given.
     public let epoch: SourceEpoch?
+    /// What is doubtful in the options: build arguments that no ARG takes; lines without full stop, sorted.
+    public let remarks: [String]
     /// Every change of a variable; see ``environment(of:)``.
     let assignments: [Assignment]
 

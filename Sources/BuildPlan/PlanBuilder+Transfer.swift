@@ -44,6 +44,8 @@ extension PlanBuilder {
         for path in paths { words += " " + path.text }
         for inline in inlines { words += " <<" + inline.0 }
         words += " " + written
+        // History is for everybody who has the image.
+        if isAdd { words = RemoteLogin.masked(words) }
         let name = isAdd ? "ADD" : "COPY"
         note(name + words + " # buildkit", emptyLayer: false, in: scope)
         let text = name + (transfer.from.map { " --from=" + $0.text } ?? "") + words

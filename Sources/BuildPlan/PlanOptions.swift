@@ -14,6 +14,8 @@ public struct PlanOptions: Sendable {
     public var buildPlatform = Platform.host
     /// The names of contexts given on the command line.
     public var namedContexts: Set<String> = []
+    /// Those of them that hold nothing, and so are what `scratch` is.
+    public var emptyContexts: Set<String> = []
     /// The rules of `.dockerignore`, for the rule that looks for hidden files; `nil` where there is none.
     public var ignoreFile: IgnoreFile?
     /// Whether stages that the target does not need are evaluated too, as a check does.
@@ -26,6 +28,11 @@ public struct PlanOptions: Sendable {
 
     /// The last stage for this machine, without arguments.
     public init() {}
+
+    /// What a context given on the command line is built on.
+    func action(ofContext name: String, _ platform: Platform) -> BaseAction {
+        BaseAction(origin: emptyContexts.contains(name) ? .scratch : .namedContext(name), platform: platform)
+    }
 
     /// The context given on the command line that a name means: one of the same name, or of the same image.
     func context(named name: String) -> String? {

@@ -53,9 +53,11 @@ extension Plan {
 
     /// The images that only files are taken from, where the Dockerfile first names each.
     private var images: [BaseImageRequest] {
-        steps.compactMap { step in
+        steps.compactMap { step -> BaseImageRequest? in
             guard step.stage == nil, case .base(let base) = step.action, base.origin != .scratch else { return nil }
-            return BaseImageRequest(base: base, range: step.range)
+            var request = BaseImageRequest(base: base, range: step.range)
+            if base.origin.canBeStage { request.stages = stages.compactMap(\.name) }
+            return request
         }
     }
 
@@ -131,11 +133,14 @@ struct PlanBuilder {
         guard let bases else { return [] }
         var seen: Set<BaseAction> = []
         return graph.nodes.filter { needed.contains($0.stage.index) }
-            .compactMap { node in
+            .compactMap { node -> BaseImageRequest? in
                 guard case .external(let action) = node.base, action.origin != .scratch, bases[action] == nil,
                     seen.insert(action).inserted
                 else { return nil }
-                return BaseImageRequest(base: action, range: node.stage.from.range)
+                var request = BaseImageRequest(base: action, range: node.stage.from.range)
+                if case .from(let from) = node.stage.from.content { request.range = from.image.range }
+                request.stages = graph.stages(insteadOf: action, before: node.stage.index)
+                return request
             }
     }
 
@@ -171,9 +176,29 @@ struct PlanBuilder {
             steps: steps,
             platform: graph.platform,
             epoch: epoch,
+            remarks: remarks,
             assignments: log.entries
         )
         return (plan, sorted)
+    }
+
+    /// Build arguments that no ARG takes, in whatever stage, and that the build itself knows nothing of.
+    private var remarks: [String] {
+        let given = graph.options.buildArguments.keys
+        if given.isEmpty { return [] }
+        var taken = graph.declared
+        for instruction in graph.nodes.flatMap(\.stage.instructions) + triggers.values.flatMap(\.instructions) {
+            if case .arg(let declarations) = instruction.content { taken.formUnion(declarations.map(\.name.text)) }
+        }
+        let known = Set(graph.globals.names)
+            .union(ArgumentScope.proxies(graph.options.buildArguments).map { Variables.split($0).name })
+        return
+            given.filter { name in
+                !taken.contains(name) && !known.contains(name) && !name.hasPrefix("BUILDKIT_")
+                    && name != "SOURCE_DATE_EPOCH"
+            }
+            .sorted()
+            .map { "--build-arg \($0) is taken by no ARG" + Suggestion.phrase(for: $0, among: taken.sorted()) }
     }
 
     private func planned(_ node: StageGraph.Node) -> PlannedStage {
@@ -205,10 +230,12 @@ struct PlanBuilder {
         // What a stage takes from images comes before its own steps, so that these stay together.
         let triggers = triggers[node.stage.index] ?? .none
         diagnostics += triggers.diagnostics
-        for list in [triggers.instructions, node.stage.instructions] {
-            for instruction in list where StageGraph.mayRefer(instruction) {
-                addExternals(of: instruction)
-            }
+        for instruction in triggers.instructions where StageGraph.mayRefer(instruction) {
+            // The words of a trigger are in no Dockerfile that anybody sees.
+            addExternals(of: instruction) { _ in node.stage.from.range }
+        }
+        for instruction in node.stage.instructions where StageGraph.mayRefer(instruction) {
+            addExternals(of: instruction, at: \.range)
         }
         let first = steps.count
         let scope = StageScope(node: node, state: start(node))
@@ -224,10 +251,10 @@ struct PlanBuilder {
         ranges[node.stage.index] = first..<steps.count
     }
 
-    private mutating func addExternals(of instruction: Instruction) {
+    private mutating func addExternals(of instruction: Instruction, at place: (Word) -> SourceRange) {
         for word in StageGraph.references(in: instruction) {
             if case .external(let action)? = graph.reference(word, isCopy: instruction.kind == .copy) {
-                _ = step(of: action, at: instruction.range)
+                _ = step(of: action, at: place(word))
             }
         }
     }
@@ -246,7 +273,7 @@ struct PlanBuilder {
             if let config = known?.config {
                 state.image = config
                 if let fault = PlanBuilder.mismatch(config, action, at: node.stage.from.range) {
-                    diagnostics.append(fault)
+                    diagnostics.append(PlanBuilder.refusal(of: fault, config, action))
                 }
                 if node.platform == nil, graph.options.platform == nil { state.platform = config.platform }
                 state.image.onBuild = []
@@ -277,6 +304,14 @@ struct PlanBuilder {
             at: range,
             rule: .invalidBaseImagePlatform
         )
+    }
+
+    /// The same as an error where Windows is wanted: its images are made on those of Windows, or on none.
+    private static func refusal(of fault: Diagnostic, _ config: ImageConfig, _ action: BaseAction) -> Diagnostic {
+        guard action.platform.os == "windows", config.platform.os != "windows" else { return fault }
+        let note =
+            "start from a Windows image, or FROM scratch; FROM --platform=$BUILDPLATFORM is for stages that only build"
+        return Diagnostic(.error, fault.message, at: fault.range, notes: [.init(note)])
     }
 
     private func pinned(_ action: BaseAction, _ reference: ImageReference?) -> BaseAction {

@@ -4,8 +4,10 @@
 ///
 /// Specification: Dockerfile reference, "ADD", "Adding files from a Git repository".
 public struct GitSource: Hashable, Sendable {
-    /// What `git` is given: a URL without fragment and query, or `user@host:path`.
+    /// What `git` is given: a URL without password, fragment and query, or `user@host:path`.
     public let remote: String
+    /// User and password of an `http` or `https` URL that has them.
+    public let login: RemoteLogin?
     /// A branch, tag or commit; empty for the default branch.
     public var ref = ""
     /// The folder in the repository; empty for all of it.
@@ -32,7 +34,7 @@ public struct GitSource: Hashable, Sendable {
         let (withoutFragment, fragment) = GitSource.cut(text, "#")
         let (location, query) = GitSource.cut(withoutFragment, "?")
         guard GitSource.isRemote(location) else { return nil }
-        remote = location
+        (remote, login) = RemoteLogin.split(location)
         if let fragment {
             let (ref, folder) = GitSource.cut(PercentEncoding.decoded(fragment) ?? fragment, ":")
             self.ref = ref
@@ -42,7 +44,7 @@ public struct GitSource: Hashable, Sendable {
         do throws(QueryFault) {
             try read(query)
         } catch {
-            throw RemoteSourceError(message: "\"\(text)\": \(error.message)")
+            throw RemoteSourceError(message: "\"\(RemoteLogin.masked(text))\": \(error.message)")
         }
     }
 

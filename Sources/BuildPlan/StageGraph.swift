@@ -182,7 +182,7 @@ struct StageGraph {
             return nil
         }
         if let context = stage.name, options.namedContexts.contains(context) {
-            return .external(BaseAction(origin: .namedContext(context), platform: platform))
+            return .external(options.action(ofContext: context, platform))
         }
         if let index = lastByName[name] { return .stage(index) }
         guard let action = external(name, platform, at: from.image.range) else { return nil }
@@ -203,7 +203,7 @@ struct StageGraph {
     private mutating func external(_ name: String, _ platform: Platform, at range: SourceRange) -> BaseAction? {
         if name == "scratch" { return BaseAction(origin: .scratch, platform: platform) }
         if let context = options.context(named: name) {
-            return BaseAction(origin: .namedContext(context), platform: platform)
+            return options.action(ofContext: context, platform)
         }
         do {
             return BaseAction(origin: .image(try ImageReference(name)), platform: platform)
@@ -306,7 +306,7 @@ struct StageGraph {
         if isCopy, let index = Int(word.text) { return nodes.indices.contains(index) ? .stage(index) : nil }
         if word.text == "scratch" { return .external(BaseAction(origin: .scratch, platform: platform)) }
         if let context = options.context(named: word.text) {
-            return .external(BaseAction(origin: .namedContext(context), platform: platform))
+            return .external(options.action(ofContext: context, platform))
         }
         return (try? ImageReference(word.text))
             .map {
@@ -316,6 +316,11 @@ struct StageGraph {
 
     /// The names of all stages, for suggestions.
     var stageNames: [String] { nodes.compactMap(\.stage.name) }
+
+    /// The stages before one that the name of an image may have been meant for.
+    func stages(insteadOf action: BaseAction, before index: Int) -> [String] {
+        action.origin.canBeStage ? nodes[..<index].compactMap(\.stage.name) : []
+    }
 
     private mutating func refuseCycles() {
         var state = [Int](repeating: 0, count: nodes.count)

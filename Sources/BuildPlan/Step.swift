@@ -47,6 +47,13 @@ public struct BaseAction: Hashable, Sendable {
         case image(ImageReference)
         /// A context given by name on the command line.
         case namedContext(String)
+
+        /// Whether it is called as a stage could be: without registry, folder, tag and digest.
+        var canBeStage: Bool {
+            guard case .image(let reference) = self else { return false }
+            return reference.domain == "docker.io" && reference.repository.hasPrefix("library/")
+                && reference.digest == nil && reference.tag == "latest"
+        }
     }
 
     /// Where it comes from.

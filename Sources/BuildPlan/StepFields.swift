@@ -62,7 +62,7 @@ extension CopyAction {
             switch source {
             case .path(let path): fields.add(["path", path])
             case .inline(let name, let content): fields.add(["inline", name, content])
-            case .url(let url): fields.add(["url", url])
+            case .url(let url): fields.add(["url", RemoteLogin.split(url).address])
             case .git(let git):
                 fields.add(["git", git.remote, git.ref, git.subfolder, git.commit ?? ""])
                 fields.add(git.skipsSubmodules)

@@ -33,7 +33,6 @@ final class AgentSocket: @unchecked Sendable {
     /// Ends it; connections that are open go on until the command closes them.
     func close() {
         shutdown(listener, Int32(SHUT_RDWR))
-        Glibc.close(listener)
         unlink(path)
     }
 
@@ -42,6 +41,8 @@ final class AgentSocket: @unchecked Sendable {
             let client = Glibc.accept(listener, nil, nil)
             if client < 0 {
                 if errno == EINTR || errno == ECONNABORTED { continue }
+                // Only who accepts may close: the number may become another socket's at once, and be accepted from.
+                Glibc.close(listener)
                 return
             }
             _ = fcntl(client, F_SETFD, FD_CLOEXEC)

@@ -13,10 +13,8 @@ struct ArchiveAdder {
     func add(_ node: FileNode, _ name: String, to target: [FileTree.Name], owner: Owner?) throws -> Bool {
         guard node.kind == .file, node.size > 0 else { return false }
         try content.unpack([node])
-        guard case .disk(let folder, let file, _) = node.content else { return false }
-        let descriptor = try content.open(folder, file)
-        defer { close(descriptor) }
-        return try add(descriptor, name, to: target, owner: owner)
+        guard case .disk(let folder, let file, let stamp) = node.content else { return false }
+        return try content.reading(folder, file, stamp) { try add($0, name, to: target, owner: owner) }
     }
 
     /// Unpacks an open file if it is an archive.

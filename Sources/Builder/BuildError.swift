@@ -10,6 +10,24 @@ public struct BuildError: Error, Sendable, CustomStringConvertible {
     /// What to do, or what else is known.
     public let notes: [String]
 
+    /// Whose fault it is.
+    public let kind: Kind
+
+    /// Whose fault a failure is.
+    public enum Kind: Sendable {
+        /// The step's own.
+        case step
+        /// The command line's: what the step needs was not given.
+        case usage
+        /// A server's, or the network's.
+        case network
+        /// Credentials were refused or are missing.
+        case credentials
+    }
+
+    /// A build that wants files and has no context.
+    static let noContext = BuildError("this build has no build context", kind: .usage)
+
     /// The message.
     public var description: String { message }
 
@@ -19,8 +37,10 @@ public struct BuildError: Error, Sendable, CustomStringConvertible {
     ///   - message: One line, no full stop.
     ///   - range: Where the Dockerfile asks for it.
     ///   - notes: What to do, or what else is known.
-    public init(_ message: String, at range: SourceRange? = nil, notes: [String] = []) {
+    ///   - kind: Whose fault it is.
+    public init(_ message: String, at range: SourceRange? = nil, notes: [String] = [], kind: Kind = .step) {
         (self.message, self.range, self.notes) = (BuildError.printable(message), range, notes)
+        self.kind = kind
     }
 
     /// Text without control characters: names of files in messages may come from anywhere, and a terminal obeys them.

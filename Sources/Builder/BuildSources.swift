@@ -82,6 +82,12 @@ public struct BuildSources: Sendable {
 
     /// Brings a layer into the store that is somewhere else, which may take its time; nothing happens where it is here.
     public var bring: @Sendable (Descriptor) throws -> Void = { _ in }
+    /// Brings layers into the store as ``bring`` does, several at once and not looked into: unpacking them verifies them.
+    public var fetch: @Sendable ([Descriptor]) throws -> Void = { _ in }
+    /// Brings layers again whose bytes in the store are not those of their digests, and says whether there were any.
+    ///
+    /// It throws where they cannot be had.
+    public var mend: @Sendable ([Descriptor]) throws -> Bool = { _ in false }
     /// Whether a layer that is not in the store can be brought there.
     public var isElsewhere: @Sendable (Descriptor) -> Bool = { _ in false }
     /// Is told of every record of the step cache that the build finds or makes.

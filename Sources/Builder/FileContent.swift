@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Archive
+internal import Dispatch
 internal import Glibc
 internal import OCI
 internal import Rootfs
 internal import Store
+internal import Synchronization
 
 /// The bytes of files, wherever they are.
 ///
@@ -19,22 +21,64 @@ final class FileContent {
     private var unpacked: Int64 = 0
 
     private let bring: (Descriptor) throws -> Void
+    private let mend: ([Descriptor]) throws -> Bool
+    /// Layers whose bytes are known to be right.
+    private var whole: Set<Digest> = []
 
-    init(_ store: ImageStore, limit: Int64, bring: @escaping (Descriptor) throws -> Void = { _ in }) {
-        (self.store, self.limit, self.bring) = (store, limit, bring)
+    init(
+        _ store: ImageStore,
+        limit: Int64,
+        bring: @escaping (Descriptor) throws -> Void = { _ in },
+        mend: @escaping ([Descriptor]) throws -> Bool = { _ in false }
+    ) {
+        (self.store, self.limit, self.bring, self.mend) = (store, limit, bring, mend)
     }
 
     deinit {
         if let folder { DiskFile.remove(String(decoding: folder.bytes, as: UTF8.self)) }
     }
 
-    /// Says where the content of a layer's files is.
-    func know(_ layer: Descriptor) {
+    /// Says where the content of a layer's files is, and whether its bytes are known to be right.
+    func know(_ layer: Descriptor, isWhole: Bool = false) {
         layers[layer.digest] = layer
+        if isWhole { whole.insert(layer.digest) }
     }
 
     /// Opens a file that was found before.
     func open(_ folder: FolderPath, _ name: [UInt8]) throws -> Int32 {
+        var status = stat()
+        return try open(folder, name, &status)
+    }
+
+    /// What stands for the bytes of files that changed while they were read, by how they were found: it is like nothing
+    /// else, so that no key of another build tells of them.
+    private(set) var torn: [FileIndex.Stamp: FileIndex.Hash] = [:]
+
+    /// Says that what was read of a file is not known.
+    func distrust(_ stamp: FileIndex.Stamp) {
+        guard torn[stamp] == nil else { return }
+        torn[stamp] = FileIndex.Hash(x: .random(in: 0 ... .max), y: .random(in: 0 ... .max), z: 0, w: 0)
+    }
+
+    /// Reads a file whose digest is, or will be, in a key, and notices where it is not as it was found.
+    func reading<Result>(
+        _ folder: FolderPath,
+        _ name: [UInt8],
+        _ stamp: FileIndex.Stamp,
+        _ body: (Int32) throws -> Result
+    ) throws -> Result {
+        var status = stat()
+        let file = try open(folder, name, &status)
+        defer { close(file) }
+        let isAsFound = FileIndex.Stamp(status) == stamp
+        let result = try body(file)
+        let isStill = isAsFound && fstat(file, &status) == 0 && FileIndex.Stamp(status) == stamp
+        if !isStill, !isSpooled(folder) { distrust(stamp) }
+        return result
+    }
+
+    /// Opens a file that was found before; what it is like is put into `status`.
+    func open(_ folder: FolderPath, _ name: [UInt8], _ status: inout stat) throws -> Int32 {
         let path = folder.appending(name)
         let descriptor = path.withCString { Glibc.open($0, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) }
         let code = errno
@@ -44,7 +88,6 @@ final class FileContent {
             if code == ELOOP { throw StoreError("\(text()) is no file any more") }
             throw StoreError("opening \(text())", errno: code)
         }
-        var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             close(descriptor)
             throw StoreError("\(text()) is no file any more")
@@ -75,16 +118,42 @@ final class FileContent {
         }
         for (digest, entries) in wanted {
             guard let layer = layers[digest] else { throw StoreError("the layer \(digest) is not known") }
-            var left = entries
             try bring(layer)
-            try LayerIndex.read(layer, in: store) { entry, number, reader in
-                guard let nodes = left.removeValue(forKey: number), let first = nodes.first else { return true }
-                try spool(first, from: reader, name: entry.name)
-                for node in nodes.dropFirst() { (node.size, node.content) = (first.size, first.content) }
-                return !left.isEmpty
+            let before = unpacked
+            do {
+                try verified(layer) { try unpack(entries, of: layer) }
+            } catch {
+                guard try mend([layer]) else { throw error }
+                unpacked = before
+                try verified(layer) { try unpack(entries, of: layer) }
             }
-            guard left.isEmpty else { throw StoreError("the layer \(digest) has fewer entries than it had") }
         }
+    }
+
+    private func unpack(_ entries: [Int: [FileNode]], of layer: Descriptor) throws {
+        var left = entries
+        try LayerIndex.read(layer, in: store) { entry, number, reader in
+            guard let nodes = left.removeValue(forKey: number), let first = nodes.first else { return true }
+            try spool(first, from: reader, name: entry.name)
+            for node in nodes.dropFirst() { (node.size, node.content) = (first.size, first.content) }
+            return !left.isEmpty
+        }
+        guard left.isEmpty else { throw StoreError("the layer \(layer.digest) has fewer entries than it had") }
+    }
+
+    /// Reads a layer while another thread hashes it: decompressing finds few faults, and what is read here becomes part of
+    /// other layers, with digests of their own.
+    private func verified(_ layer: Descriptor, _ body: () throws -> Void) throws {
+        if whole.contains(layer.digest) { return try body() }
+        let verification = Verification(of: layer, in: store)
+        let result = Result { try body() }
+        guard verification.isWhole else {
+            throw StoreError(
+                "the layer \(layer.digest) is damaged in the store \(store.root): its bytes have another digest"
+            )
+        }
+        whole.insert(layer.digest)
+        try result.get()
     }
 
     /// Copies what a reader stands at into a file of its own, and makes that a node's content.
@@ -137,6 +206,27 @@ final class FileContent {
 
     /// Whether a file lies where it was unpacked to, and not in the build context.
     func isSpooled(_ folder: FolderPath) -> Bool { folder === self.folder }
+}
+
+/// Hashes a blob on a thread of its own; the lock holds what it found.
+private final class Verification: Sendable {
+    private let found = Mutex(false)
+    private let done = DispatchSemaphore(value: 0)
+
+    init(of blob: Descriptor, in store: ImageStore) {
+        DispatchQueue(label: "coracle.layer.verify")
+            .async { [self] in
+                let answer = store.isWhole(blob)
+                found.withLock { $0 = answer }
+                done.signal()
+            }
+    }
+
+    /// Waits for the end; asked once.
+    var isWhole: Bool {
+        done.wait()
+        return found.withLock { $0 }
+    }
 }
 
 /// Asks before each piece of bytes whether there may be more.

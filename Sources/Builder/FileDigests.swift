@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Archive
+internal import Dispatch
 internal import DockerfileSyntax
 internal import Glibc
 internal import OCI
 internal import Rootfs
 internal import Store
+internal import Synchronization
 
 /// The digests of the files a build reads, remembered from build to build.
 final class FileDigests {
@@ -19,6 +21,9 @@ final class FileDigests {
         self.content = content
     }
 
+    /// Whether a file need not be hashed as long as it is like that.
+    func knows(_ stamp: FileIndex.Stamp) -> Bool { content.torn[stamp] == nil && index[stamp] != nil }
+
     /// Remembers a digest.
     ///
     /// - Parameters:
@@ -30,6 +35,8 @@ final class FileDigests {
     }
 
     private func keep(_ hash: FileIndex.Hash, of stamp: FileIndex.Stamp, isWhole: Bool) {
+        // Read twice in one build, and not the same: no key can tell which of both is in a layer.
+        guard (index[stamp] ?? recent[stamp] ?? hash) == hash else { return content.distrust(stamp) }
         if isWhole { index.remember(hash, of: stamp) }
         if index[stamp] == nil { recent[stamp] = hash }
     }
@@ -43,6 +50,7 @@ final class FileDigests {
 
     /// The digest of a file on disk, read where it changed.
     private func digest(_ folder: FolderPath, _ name: [UInt8], _ stamp: FileIndex.Stamp) throws -> FileIndex.Hash {
+        if !content.torn.isEmpty, let torn = content.torn[stamp] { return torn }
         if let known = index[stamp] ?? recent[stamp] { return known }
         let file = try content.open(folder, name)
         defer { close(file) }
@@ -121,20 +129,20 @@ private final class DigestSink: ByteSink {
     func finish() -> [UInt8] { hash.finish() }
 }
 
-/// A digest over fields, each with its length before it.
+/// A digest over fields, each with its length before it; of many fields, made on another thread while they are collected.
 struct KeyHasher: ~Copyable {
-    private var hash = SHA256()
+    private let hash = SerialHash()
     private var buffer: [UInt8] = []
 
     init(_ kind: String) {
-        buffer.reserveCapacity(1 << 16)
+        buffer.reserveCapacity(KeyHasher.most + 256)
         add(Array(kind.utf8))
     }
 
     mutating func add(_ bytes: [UInt8]) {
         add(UInt64(bytes.count))
         buffer.append(contentsOf: bytes)
-        if buffer.count > 1 << 15 { flush() }
+        if buffer.count > KeyHasher.most { flush() }
     }
 
     mutating func add(_ text: String) { add(Array(text.utf8)) }
@@ -147,13 +155,33 @@ struct KeyHasher: ~Copyable {
         withUnsafeBytes(of: words) { buffer.append(contentsOf: $0) }
     }
 
+    /// Bytes that are hashed at once.
+    private static let most = 64 << 10
+
     private mutating func flush() {
         hash.update(buffer)
-        buffer.removeAll(keepingCapacity: true)
+        buffer = []
+        buffer.reserveCapacity(KeyHasher.most + 256)
     }
 
-    consuming func finish() -> Digest {
-        flush()
-        return Digest(sha256: hash.finish())
+    consuming func finish() -> Digest { hash.finish(buffer) }
+}
+
+/// Hashes pieces on a thread of its own, in the order of the queue; the lock is for the compiler, as nobody waits for it.
+private final class SerialHash: Sendable {
+    private let hash = Mutex(SHA256())
+    private let queue = DispatchQueue(label: "coracle.key")
+
+    func update(_ bytes: [UInt8]) {
+        queue.async { [self] in hash.withLock { $0.update(bytes) } }
+    }
+
+    func finish(_ bytes: [UInt8]) -> Digest {
+        queue.sync {
+            hash.withLock {
+                $0.update(bytes)
+                return Digest(sha256: $0.finish())
+            }
+        }
     }
 }

@@ -50,7 +50,7 @@ public final class ImageBuilder {
         events: @escaping @Sendable (BuildEvent) -> Void
     ) {
         (self.plan, self.store, self.sources, self.settings, self.events) = (plan, store, sources, settings, events)
-        content = FileContent(store, limit: settings.unpackLimit, bring: sources.bring)
+        content = FileContent(store, limit: settings.unpackLimit, bring: sources.bring, mend: sources.mend)
         digests = FileDigests(store, folder: sources.folder, content)
         cache = StepCache(store, isElsewhere: sources.isElsewhere, used: sources.recorded)
     }
@@ -63,6 +63,8 @@ public final class ImageBuilder {
         events(.planned(plan))
         let schedule = StepSchedule(plan.steps, turn) { try self.take($0) }
         try schedule.run(width: plan.hasCommands ? settings.run.width : 1)
+        contextTree.take()?.letGo()
+        current.take()?.tree.letGo()
         try digests.save()
         let target = plan.stages[plan.target]
         let layers = target.result.flatMap { results[$0] } ?? []
@@ -146,7 +148,8 @@ public final class ImageBuilder {
         defer { withExtendedLifetime(lock) {} }
         if let known = try found(step, definition, { key }) { return below + [known] }
         let layer = try runner.make(tell: events)
-        try keep(layer, step, definition, key)
+        // Files that it mounts may have changed before they were copied for it.
+        try keep(layer, step, definition, runner.key(definition))
         return below + [layer]
     }
 
@@ -169,7 +172,7 @@ public final class ImageBuilder {
     }
 
     private func keep(_ layer: Layer, _ step: Step, _ definition: Digest, _ key: Digest) throws {
-        content.know(layer.descriptor)
+        content.know(layer.descriptor, isWhole: true)
         let record = StepCache.Record(layer: layer.descriptor, diffID: layer.diffID, size: layer.size)
         try cache.keep(record, key, definition: definition, text: step.text)
         events(.finished(step, layer: layer.descriptor, size: layer.size))
@@ -201,10 +204,24 @@ public final class ImageBuilder {
     func folders(of layers: [Layer]) throws -> [String] {
         let snapshots = try snapshots()
         return try turn.away {
-            try snapshots.directories(
-                of: layers.map { Snapshots.Layer($0.descriptor, diffID: $0.diffID) },
-                cores: settings.cores
-            )
+            try sources.fetch(layers.map(\.descriptor))
+            return try mending(layers.map(\.descriptor)) {
+                try snapshots.directories(
+                    of: layers.map { Snapshots.Layer($0.descriptor, diffID: $0.diffID) },
+                    cores: settings.cores
+                )
+            }
+        }
+    }
+
+    /// Does something with layers; where that fails and some of them are damaged, has these brought again, and goes on.
+    private func mending<Result>(_ layers: [Descriptor], _ body: () throws -> Result) throws -> Result {
+        do {
+            return try body()
+        } catch {
+            // Layers are read for it only now that something is wrong.
+            guard !commands.isStopped, try sources.mend(layers) else { throw error }
+            return try body()
         }
     }
 
@@ -225,8 +242,11 @@ public final class ImageBuilder {
         let tree = FileTree()
         for layer in layers {
             content.know(layer.descriptor)
-            if !LayerIndex.isKnown(layer.descriptor.digest, in: store) { try sources.bring(layer.descriptor) }
-            try tree.add(LayerIndex.entries(of: layer.descriptor, in: store), of: layer.descriptor.digest)
+            let entries = try mending([layer.descriptor]) {
+                if !LayerIndex.isKnown(layer.descriptor.digest, in: store) { try sources.bring(layer.descriptor) }
+                return try LayerIndex.entries(of: layer.descriptor, in: store)
+            }
+            try tree.add(entries, of: layer.descriptor.digest)
         }
         try tree.forgetTouched()
         return tree
@@ -237,7 +257,7 @@ public final class ImageBuilder {
         switch origin {
         case .context:
             if let contextTree { return contextTree }
-            guard let context = sources.context else { throw BuildError("this build has no build context") }
+            guard let context = sources.context else { throw BuildError.noContext }
             let tree = try context.tree()
             contextTree = tree
             return tree
@@ -287,7 +307,7 @@ extension BuildError {
     static func of(_ error: any Error, _ step: Step, _ sources: BuildSources) -> BuildError {
         switch error {
         case let error as BuildError:
-            return BuildError(error.message, at: error.range ?? step.range, notes: error.notes)
+            return BuildError(error.message, at: error.range ?? step.range, notes: error.notes, kind: error.kind)
         case CopyFault.missing(let path):
             let name = FileTree.text(path)
             var notes: [String] = []

@@ -13,14 +13,14 @@ public struct ImageFiles {
     /// Looks at the layers of an image.
     ///
     /// - Parameters:
-    ///   - layers: The layers, the lowest first.
+    ///   - layers: The layers, the lowest first; that their bytes are right was looked at before.
     ///   - store: Where they are.
     /// - Throws: ``StoreError`` or ``ArchiveError`` where a layer is missing or damaged.
     public init(layers: [Descriptor], in store: ImageStore) throws {
         tree = FileTree()
         content = FileContent(store, limit: .max)
         for layer in layers {
-            content.know(layer)
+            content.know(layer, isWhole: true)
             try tree.add(LayerIndex.entries(of: layer, in: store), of: layer.digest)
         }
     }
@@ -66,8 +66,32 @@ public struct ImageFiles {
     /// - Parameter sink: Takes the archive.
     /// - Throws: ``ArchiveError`` where it cannot be written; what reading layers throws.
     public func write(to sink: any ByteSink) throws {
+        try ImageFiles.write([(folder: "", files: self)], to: sink)
+    }
+
+    /// Writes several images as one archive.
+    ///
+    /// - Parameters:
+    ///   - parts: Each with the folder of the archive that its files are in; an empty one is the archive itself.
+    ///   - sink: Takes the archive.
+    /// - Throws: ``ArchiveError`` where it cannot be written; what reading layers throws.
+    public static func write(_ parts: [(folder: String, files: ImageFiles)], to sink: any ByteSink) throws {
         let writer = TarWriter(sink)
-        let all = try all()
+        for part in parts {
+            guard !part.folder.isEmpty else {
+                try part.files.write(to: writer, below: [])
+                continue
+            }
+            var entry = TarEntry(path: Array(part.folder.utf8), kind: .directory)
+            entry.mode = 0o755
+            try writer.write(entry)
+            try part.files.write(to: writer, below: Array(part.folder.utf8) + [UInt8(ascii: "/")])
+        }
+        try writer.finish()
+    }
+
+    private func write(to writer: TarWriter, below folder: [UInt8]) throws {
+        let all = try all().map { (path: folder + $0.path, node: $0.node) }
         try content.unpack(all.map(\.node))
         var names: [ObjectIdentifier: [UInt8]] = [:]
         for (path, node) in all {
@@ -87,7 +111,6 @@ public struct ImageFiles {
                 try sink.copy(descriptor: file, size: entry.size, name: entry.name)
             }
         }
-        try writer.finish()
     }
 
     /// Writes everything below a folder.
@@ -162,11 +185,10 @@ public struct ImageFiles {
         let target = path.withCString { open($0, flags, 0o600) }
         if target < 0 { try check(-1, path) }
         defer { close(target) }
-        guard case .disk(let folder, let name, _) = node.content else { return }
-        let file = try content.open(folder, name)
-        defer { close(file) }
+        guard case .disk(let folder, let name, let stamp) = node.content else { return }
         let text = String(decoding: path, as: UTF8.self)
-        try FileSink(descriptor: target, name: text).copy(descriptor: file, size: node.size, name: text)
+        let sink = FileSink(descriptor: target, name: text)
+        try content.reading(folder, name, stamp) { try sink.copy(descriptor: $0, size: node.size, name: text) }
     }
 
     private func finish(_ node: FileNode, _ path: [UInt8], _ keepsOwners: Bool) throws {

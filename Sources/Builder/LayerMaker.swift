@@ -84,7 +84,8 @@ final class LayerMaker {
         _ entries: LayerIndex.Encoder,
         in store: ImageStore
     ) throws -> Layer {
-        if !store.has(result.descriptor) { try ingest.commit(result.descriptor.digest) }
+        // Also over one that is there: these bytes are right, and those may be damaged.
+        try ingest.commit(result.descriptor.digest)
         try LayerIndex.keep(entries, of: result.descriptor.digest, in: store)
         return Layer(descriptor: result.descriptor, diffID: result.diffID, size: result.size)
     }
@@ -142,26 +143,26 @@ final class LayerMaker {
             try writer.write(entry) { (sink) throws(ArchiveError) in try sink.write(bytes) }
             try entries.add(entry)
         case .disk(let folder, let name, let stamp):
-            let file = try content.open(folder, name)
+            var status = stat()
+            let file = try content.open(folder, name, &status)
             defer { close(file) }
             let isFromContext = !content.isSpooled(folder)
             if isFromContext {
                 // The file may have changed since the folder was read; what is read now is what counts.
-                var status = stat()
-                guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-                    throw StoreError("looking at \(String(decoding: path, as: UTF8.self))", errno: errno)
-                }
                 node.size = Int64(status.st_size)
                 node.attributes = DiskTree.attributes(of: file)
             }
             let entry = settings.clamped(node.entry(at: path))
-            let hashing = isFromContext ? HashingSink() : nil
+            let isKnown = isFromContext && FileIndex.Stamp(status) == stamp && index.knows(stamp)
+            let hashing = isFromContext && !isKnown ? HashingSink() : nil
             try writer.write(entry) { (sink) throws(ArchiveError) in
                 hashing?.next = sink
                 try (hashing ?? sink).copy(descriptor: file, size: entry.size, name: entry.name)
             }
             if let hashing {
-                index.remember(hashing.finish(entry.attributes), of: stamp, isWhole: node.size == stamp.size)
+                index.remember(hashing.finish(entry.attributes), of: stamp, isWhole: FileIndex.Stamp(status) == stamp)
+            } else if isKnown, fstat(file, &status) != 0 || FileIndex.Stamp(status) != stamp {
+                content.distrust(stamp)
             }
             try entries.add(entry)
         }

@@ -19,7 +19,7 @@ final class AzureRegistries: CredentialProvider {
     private let access: AzureAccess
     private let settings: AzureSettings
     private let network: AzureNetwork
-    private let hasLogin: Bool
+    private let loginHost: String?
     private let places = Mutex<[String: Place?]>([:])
     private let absences = Mutex<[String: String]>([:])
     private let turnstile = ConcurrencyLimit(1)
@@ -31,9 +31,9 @@ final class AzureRegistries: CredentialProvider {
         network: AzureNetwork
     ) throws(ExitReason) {
         (self.chain, self.access, self.network) = (chain, access.azure, network)
-        hasLogin = access.user != nil
+        loginHost = access.loginHost
         settings = try access.azure.settings(environment)
-        guard !hasLogin || !access.azure.isExplicit else {
+        guard access.user == nil || !access.azure.isExplicit else {
             throw ExitReason(.usage, "--username and --azure are given both")
         }
     }
@@ -45,7 +45,7 @@ final class AzureRegistries: CredentialProvider {
     func credentials(for registry: String, repository: String?) async throws -> Credentials {
         if access.isExplicit, let found = try await ofAzure(registry) { return found }
         let found = try await chain.credentials(for: registry, repository: repository)
-        guard !hasLogin, found == .anonymous || AzureRegistries.hasEnded(found) else { return found }
+        guard registry != loginHost, found == .anonymous || AzureRegistries.hasEnded(found) else { return found }
         do {
             return try await ofAzure(registry) ?? found
         } catch let error as AzureError where error.kind == .unavailable {
@@ -121,7 +121,7 @@ final class AzureRegistries: CredentialProvider {
             return absences.withLock { $0[lack.registry] }
                 .map { CredentialAdvice(reason: $0, hint: Self.login(lack.registry)) }
         }
-        guard let place = try? await place(lack.registry) else { return nil }
+        guard let place = try? await place(lack.registry) else { return await chain.advice(on: lack) }
         let actions = lack.actions.compactMap { RoleAdvice.Action(rawValue: $0) }
         switch lack.credentials {
         case .basic(let user, _) where user.isGUID && user != "00000000-0000-0000-0000-000000000000":
@@ -130,7 +130,7 @@ final class AzureRegistries: CredentialProvider {
             )
         case .basic(let user, _):
             guard let repository = lack.repository, !lack.registry.hasPrefix(user.lowercased() + ".") else {
-                return nil
+                return await chain.advice(on: lack)
             }
             let rights = lack.actions.map {
                 $0 == "pull" ? "content/read" : $0 == "push" ? "content/write" : "content/\($0)"

@@ -22,6 +22,8 @@ public struct Build: Sendable {
     public var tags: [String] = []
     /// `--label`: `NAME=value`.
     public var labels: [String] = []
+    /// `--label-file`: files with labels, which `--label` overrides.
+    public var labelFiles: [String] = []
     /// `--annotation`: `[PLACE:]NAME=value`; places are `manifest`, `manifest-descriptor`, both also with `[PLATFORM]`,
     /// and `index`.
     public var annotations: [String] = []
@@ -41,6 +43,10 @@ public struct Build: Sendable {
     public var registries = BuildRegistries()
     /// The folder of the store.
     public var store: String
+    /// Whether the layers of base images are compressed again.
+    var recompresses = false
+    /// What ``outputs`` say.
+    var targets: [ImageOutput] = []
 
     /// Builds one input.
     ///
@@ -72,7 +78,7 @@ public struct Build: Sendable {
     ) async throws -> Outcome {
         let teller = ProgressTeller(events)
         do {
-            return try await checked(environment, teller)
+            return try await settled(environment).checked(environment, teller)
         } catch let error as ContentError {
             throw ExitReason(.step, error.message)
         } catch {
@@ -87,13 +93,15 @@ public struct Build: Sendable {
         let names = try tags.map { try Build.name($0) }
         let annotations = try ImageAnnotations(annotations)
         try annotations.check(platforms: wantedPlatforms())
-        let targets = try outputs.map { try ImageOutput($0) }
-        let store = try ImageStore(store)
+        let store = try Workspace(store: store, environment: environment).store()
+        for target in targets { try target.checkPlace() }
+        store.removeLeftovers()
         let lease = try store.lease()
-        let git = GitFetcher(store, environment: environment)
+        let secrets = try run.secretValues(environment)
+        let git = GitFetcher(store, environment: environment, secrets: secrets)
         let place = BuildContext.Place(store: store, limit: try bytesToUnpack())
         let workspace = try Workspace(store: store.root, environment: environment)
-        let remote = try registries.images(workspace, environment: environment)
+        let remote = try registries.images(workspace, names, environment: environment)
         let downloads = Downloads(store: store, session: remote.registries.session)
         var input = input
         try await BuildContext.downloadDockerfile(&input, downloads)
@@ -105,9 +113,10 @@ public struct Build: Sendable {
             files: try context.input.read(),
             store: store,
             git: git,
+            named: try NamedContexts(settings.contexts, place, git, downloads, environment: environment),
             remote: remote,
             downloads: downloads,
-            commands: try CommandPlace(run, environment: environment, in: store),
+            commands: try CommandPlace(run, secrets, environment: environment, in: store),
             environment: environment,
             teller: teller
         )
@@ -123,11 +132,12 @@ public struct Build: Sendable {
         for target in targets { try target.write(image, names, from: store) }
         try await remote.nameAll()
         // A name says that everything went well.
-        for name in names { try store.tag(image, as: name) }
+        let tags = hasNames ? names : []
+        for name in tags { try store.tag(image, as: name) }
         let report = BuildReport(
             image: image,
             config: config,
-            names: names.map(\.familiar),
+            names: tags.map(\.familiar),
             isStandardOutputTaken: targets.contains(where: \.takesStandardOutput)
         )
         return .built(report)
@@ -139,6 +149,7 @@ public struct Build: Sendable {
         let files: DockerfileInput.Files
         let store: ImageStore
         let git: GitFetcher
+        let named: NamedContexts
         let remote: RemoteImages
         let downloads: Downloads
         let commands: CommandPlace
@@ -174,15 +185,28 @@ public struct Build: Sendable {
                 var built: [BuiltImage] = []
                 let helpers = Helpers(loader: loader, cache: cache, session: session)
                 for platform in try wantedPlatforms() {
-                    switch try await build(platform, common, helpers) {
+                    switch try await part(platform, common, helpers) {
                     case .image(let image): built.append(image)
                     case .failed(let outcome): return .failed(outcome)
                     }
                 }
-                let image = try join(built, annotations, store)
-                if push == nil || !outputs.isEmpty { try await remote.complete(image, events: registries.fetched) }
+                var image = try join(try await manifests(built, remote, store), annotations, store)
+                if let docker = targets.first(where: { $0.kind == .image && !$0.usesOCITypes }) {
+                    image = try docker.docker(image, store)
+                }
+                if !isPushedOnly { try await remote.complete(image, events: registries.fetched) }
                 return .image(image, config: built.count == 1 ? built[0].config : nil)
             }
+        }
+    }
+
+    /// Builds for one platform, and says of images that are not there where the Dockerfile names them.
+    private func part(_ platform: Platform?, _ common: Common, _ helpers: Helpers) async throws -> Part {
+        do {
+            return try await build(platform, common, helpers)
+        } catch let fault as MissingImage {
+            let text = DiagnosticText.write([fault.diagnostic], in: common.files.dockerfile)
+            return .failed(.failed(text, fault.reason.code))
         }
     }
 
@@ -197,31 +221,33 @@ public struct Build: Sendable {
         )
         let options = try options(platform, common.environment)
         let outcome = try await ShowPlan(common.context.input).run(common.files, options, resolver: images)
-        guard let plan = outcome.plan else { return .failed(.failed(CheckFormat.text.write(outcome.errors), .usage)) }
+        guard let plan = outcome.plan else {
+            return .failed(.failed(CheckFormat.text.write(outcome.errors), outcome.code))
+        }
         let teller = common.teller
         teller.take(outcome.warnings, in: outcome.source)
+        teller.take(remarks: plan.remarks)
         do {
             try common.commands.check(plan)
         } catch {
             return .failed(.failed(DiagnosticText.write(error, in: common.files.dockerfile), .step))
         }
-        // A step that runs needs all the files below it.
         let runs = plan.hasCommands
-        let isLazy = !runs && registries.pushes && outputs.isEmpty
+        // What is pushed and not written elsewhere need not be here: a step that is not done again needs no files.
+        let isLazy = isPushedOnly
         let loader = helpers.loader
         // What a command needs unpacked is verified by unpacking it.
         let known = runs || isLazy ? loader : nil
         try await images.resolve(imagesOf: plan, loader: known, isLazy: isLazy, events: registries.fetched)
         var sources = try sources(common.files, common.context.folder, images)
+        sources.namedContexts = try await common.named.trees(of: plan)
         sources.git = common.git
-        (sources.bring, sources.recorded) = (loader.bring, helpers.cache.record)
-        sources.isElsewhere = { layer in
-            guard loader.isElsewhere(layer) else { return false }
-            // A cached layer that cannot be had is no reason to fail: its step is done again.
-            return !runs || (try? loader.bring(layer)) != nil
-        }
-        let early = helpers.session.map { EarlyLayers($0) }
-        early?.begin(plan, images.layers)
+        sources.recorded = helpers.cache.record
+        // What is compressed again is sent when that is done.
+        let early = recompresses ? nil : helpers.session.map { EarlyLayers($0) }
+        // What a command is going to need is fetched once, and sent from here.
+        early?.begin(plan, images.layers, waitsFor: { runs && !common.store.has($0) })
+        loader.serve(&sources, isLazy: isLazy || !runs, early)
         var settings = try buildSettings(plan)
         if runs {
             settings.run = try common.commands.settings()
@@ -238,7 +264,10 @@ public struct Build: Sendable {
             if runs { try loader.verifyRest() }
             return .image(image)
         } catch let error as BuildError {
-            return .failed(.failed(DiagnosticText.write(error, in: common.files.dockerfile), .step))
+            if let failure = loader.failure { throw failure }
+            return .failed(
+                .failed(DiagnosticText.write(error, in: common.files.dockerfile), ExitReason.Code(error.kind))
+            )
         }
     }
 
@@ -291,7 +320,15 @@ public struct Build: Sendable {
         return name
     }
 
-    private func wantedPlatforms() throws(ExitReason) -> [Platform?] {
+    /// Whether the image is sent to registries and wanted nowhere else.
+    private var isPushedOnly: Bool { registries.pushes && targets.allSatisfy(\.image.pushes) }
+
+    /// Whether the image gets its names in the store.
+    private var hasNames: Bool {
+        !registries.setsNoTags && (targets.isEmpty || targets.contains { $0.kind != .cacheonly })
+    }
+
+    func wantedPlatforms() throws(ExitReason) -> [Platform?] {
         var wanted: [Platform?] = []
         for text in platforms.flatMap({ $0.split(separator: ",") }) {
             do {
@@ -303,9 +340,12 @@ public struct Build: Sendable {
         return wanted.isEmpty ? [nil] : wanted
     }
 
-    private func options(_ platform: Platform?, _ environment: [String: String]) throws(ExitReason) -> PlanOptions {
+    func options(_ platform: Platform?, _ environment: [String: String]) throws(ExitReason) -> PlanOptions {
         var options = try settings.options(environment: environment)
         options.platform = platform
+        for file in labelFiles {
+            for label in try LabelFile.read(file) { options.labels[label.name] = label.value }
+        }
         for label in labels {
             guard let equals = label.firstIndex(of: "=") else {
                 throw ExitReason(.usage, "--label \"\(label)\" is not NAME=value")
@@ -328,19 +368,22 @@ public struct Build: Sendable {
         }
     }
 
+    func wantedCompression() throws(ExitReason) -> Compression {
+        guard let compression else { return .standard }
+        do {
+            return try Compression(compression)
+        } catch {
+            throw ExitReason(.usage, "--compression \(error.message)")
+        }
+    }
+
     private func buildSettings(_ plan: Plan) throws(ExitReason) -> BuildSettings {
         var result = BuildSettings()
         result.cores = Build.cores
         result.ignoresCache = ignoresCache
         result.ignoredStages = Set(ignoredStages.flatMap { $0.split(separator: ",").map(String.init) })
         result.unpackLimit = try bytesToUnpack()
-        if let compression {
-            do {
-                result.compression = try Compression(compression)
-            } catch {
-                throw ExitReason(.usage, "--compression \(error.message)")
-            }
-        }
+        result.compression = try wantedCompression()
         switch plan.epoch {
         case nil: break
         case .seconds(let seconds):
@@ -371,14 +414,6 @@ public struct Build: Sendable {
     ) throws -> BuildSources {
         var sources = BuildSources()
         sources.bases = images.layers
-        for (name, location) in settings.contexts where !location.contains("://") {
-            guard TextFile.isFolder(location) else {
-                throw ExitReason(.usage, "--build-context \(name): \(location) is no folder")
-            }
-            let ignore = DockerfileInput.join(location, ".dockerignore")
-            let file = try TextFile.read(ignore).map { IgnoreFile.parse(SourceText($0, name: ignore)).file }
-            sources.namedContexts[name] = ContextFolder(path: location, ignoreFile: file, ignoreName: ignore).tree
-        }
         guard let context else { return sources }
         let ignore = files.ignoreFile.map { IgnoreFile.parse($0) }
         if let fault = ignore?.diagnostics.first, let file = files.ignoreFile {
@@ -397,17 +432,33 @@ public struct Build: Sendable {
 
     // MARK: Results
 
+    /// The manifests of what was built, with all layers compressed alike where that is wanted.
+    private func manifests(
+        _ built: [BuiltImage],
+        _ remote: RemoteImages,
+        _ store: ImageStore
+    ) async throws -> [Descriptor] {
+        guard recompresses else { return built.map(\.manifest) }
+        let recompression = Recompression(store: store, compression: try wantedCompression(), cores: Build.cores)
+        var manifests: [Descriptor] = []
+        for image in built {
+            try await remote.complete(image.manifest, events: registries.fetched)
+            manifests.append(try await recompression.run(image.manifest))
+        }
+        return manifests
+    }
+
     /// Annotates what was built, and joins several platforms.
     private func join(
-        _ built: [BuiltImage],
+        _ built: [Descriptor],
         _ annotations: ImageAnnotations,
         _ store: ImageStore
     ) throws -> Descriptor {
-        try annotations.check(platforms: built.map(\.manifest.platform))
+        try annotations.check(platforms: built.map(\.platform))
         var manifests: [Descriptor] = []
         for image in built {
-            let platform = image.manifest.platform
-            var descriptor = image.manifest
+            let platform = image.platform
+            var descriptor = image
             let ofManifest = annotations.ofManifest(platform)
             if !ofManifest.isEmpty {
                 var manifest = try Manifest(parsing: store.read(descriptor.digest))

@@ -159,7 +159,7 @@ final class BuildContext {
 
     deinit { if let scratch { DiskFile.remove(scratch) } }
 
-    private static func repository(_ path: String) throws(ExitReason) -> GitSource? {
+    static func repository(_ path: String) throws(ExitReason) -> GitSource? {
         do {
             let isShort = path.hasPrefix("github.com/")
             return try GitSource(isShort ? "https://\(path.contains(".git") ? path : path + ".git")" : path)
@@ -180,7 +180,7 @@ final class BuildContext {
         return folder
     }
 
-    private static func isArchive(_ path: String) -> Bool {
+    static func isArchive(_ path: String) -> Bool {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return false }
         defer { close(file) }

@@ -54,6 +54,7 @@ final class ProgressTeller: Sendable {
     private let names = Mutex<[Int: String]>([:])
     /// What was told of the Dockerfile: the plans of several platforms have the same to say.
     private let told = Mutex<Set<Diagnostic>>([])
+    private let toldRemarks = Mutex<Set<String>>([])
     private let tell: @Sendable (BuildProgress) -> Void
 
     init(_ tell: @escaping @Sendable (BuildProgress) -> Void) {
@@ -87,6 +88,14 @@ final class ProgressTeller: Sendable {
             var members = CheckFormat.members(warning, source)
             (members["event"], members["path"]) = ("lint", .string(source.name))
             tell(BuildProgress(.lint, members, message: DiagnosticText.line(warning, in: source)))
+        }
+    }
+
+    /// Tells what is doubtful in the flags, each remark once.
+    func take(remarks: [String]) {
+        for remark in remarks where toldRemarks.withLock({ $0.insert(remark).inserted }) {
+            let members: [String: JSONValue] = ["event": "warning", "message": .string(remark)]
+            tell(BuildProgress(.warning, members, message: remark))
         }
     }
 
@@ -129,7 +138,7 @@ final class ProgressTeller: Sendable {
     }
 
     private static func oneLine(_ text: String) -> String {
-        let line = text.split(whereSeparator: \.isNewline).joined(separator: " ")
+        let line = DiagnosticText.visible(text.split(whereSeparator: \.isNewline).joined(separator: " "))
         return line.count > 200 ? line.prefix(199) + "…" : line
     }
 }

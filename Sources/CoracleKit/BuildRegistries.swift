@@ -12,6 +12,8 @@ public struct BuildRegistries: Sendable {
     public var access = RegistryAccess()
     /// `--push`: the image goes to the registries of its names.
     public var pushes = false
+    /// `push-by-digest` of an output: the image is pushed, and gets no tag.
+    var setsNoTags = false
     /// `--pull`: registries are asked for base images that are in the store.
     public var pulls = false
     /// `--cache`: images that the step cache is read from and written to, with the layers of all steps.
@@ -28,10 +30,16 @@ public struct BuildRegistries: Sendable {
     /// As the environment says; nothing is pushed.
     public init() {}
 
-    /// Base images of registries.
-    func images(_ workspace: Workspace, environment: [String: String]) throws -> RemoteImages {
+    /// Base images of registries; `names` are where a build pushes to.
+    func images(
+        _ workspace: Workspace,
+        _ names: [ImageReference] = [],
+        environment: [String: String]
+    ) throws -> RemoteImages {
         if pulls, isOffline { throw ExitReason(.usage, "--pull and --offline are given both") }
         let teller = TransferTeller("pulled", progress)
+        // A push without a name is refused in words of its own.
+        let access = pushes && names.isEmpty ? access.anonymous : try access.bound(toPush: pushes ? names : nil)
         let registries = try Registries(
             access,
             environment: environment,
@@ -77,7 +85,7 @@ struct BuildPush: Sendable {
             let repository = Repository(name)
             guard !places.contains(where: { $0.repository == repository }) else { continue }
             let tags = names.filter { Repository($0) == repository }.compactMap(\.tag)
-            places.append(Place(repository: repository, tags: tags))
+            places.append(Place(repository: repository, tags: settings.setsNoTags ? [] : tags))
         }
         let teller = TransferTeller("pushed", settings.progress)
         self.places = places
@@ -124,8 +132,9 @@ struct BuildPush: Sendable {
     private func transfer(_ place: Place) -> Transfer {
         let first = places[0].repository
         let target = RegistryTarget(registries.client, place.repository, tags: place.tags) { [store] blob in
-            let known = BlobOrigins(store).repositories(of: blob.digest, at: place.repository.registry)
-            return Array(((place.repository == first ? [] : [first]) + known).prefix(3))
+            BlobOrigins(store).mounts(blob.digest, into: place.repository, from: [first])
+        } onHeld: { [store] blob in
+            BlobOrigins(store).note(blob.digest, place.repository)
         }
         let source = StoreOrRegistry(local: LayoutBlobs(layout: store.layout), client: registries.client, store: store)
         return Transfer(from: source, to: target, events: events)
@@ -142,25 +151,40 @@ enum BuildMade: Sendable {
 
 /// Tells a push of layers as soon as they are made, those of the image only.
 ///
-/// The lock holds which steps these are.
+/// The locks hold which steps these are, and what is waited for.
 final class EarlyLayers: Sendable {
     private let session: PushSession
     private let steps = Mutex<Set<Int>>([])
+    /// Layers of the base that are sent when they are here, or at the end.
+    private let waiting = Mutex<[Digest: Descriptor]>([:])
 
     init(_ session: PushSession) {
         self.session = session
     }
 
     /// Starts with the layers that the image has of its base.
-    func begin(_ plan: Plan, _ bases: [BaseAction: BaseLayers]) {
+    func begin(_ plan: Plan, _ bases: [BaseAction: BaseLayers], waitsFor: (Descriptor) -> Bool) {
         var (chain, next): (Set<Int>, Int?) = ([], plan.stages[plan.target].result)
         while let index = next, chain.insert(index).inserted {
             if case .base(let base) = plan.steps[index].action {
-                for layer in bases[base]?.layers ?? [] { session.add(layer) }
+                for layer in bases[base]?.layers ?? [] {
+                    if waitsFor(layer) {
+                        waiting.withLock { $0[layer.digest] = layer }
+                    } else {
+                        session.add(layer)
+                    }
+                }
             }
             next = plan.steps[index].inputs.first
         }
         steps.withLock { $0 = chain }
+    }
+
+    /// Layers came that may have been waited for.
+    func fetched(_ layers: [Descriptor]) {
+        for layer in layers {
+            if let waited = waiting.withLock({ $0.removeValue(forKey: layer.digest) }) { session.add(waited) }
+        }
     }
 
     func take(_ event: BuildEvent) {

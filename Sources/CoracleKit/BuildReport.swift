@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Archive
+internal import Glibc
 internal import OCI
 internal import Store
 
@@ -13,11 +14,31 @@ public struct BuildReport: Sendable {
     public let isStandardOutputTaken: Bool
     /// The digest of the manifest or index, algorithm included.
     public var digest: String { image.digest.description }
+    /// The end of a build as an event, one line of JSON: `{"event":"built","digest":…,"names":[…]}`.
+    public var json: String {
+        JSONValue.object(["event": "built", "digest": .string(digest), "names": .array(names.map { .string($0) })])
+            .canonical
+    }
 
     /// Describes what was built.
     init(image: Descriptor, config: Descriptor?, names: [String], isStandardOutputTaken: Bool) {
         (self.image, self.config, self.names) = (image, config, names)
         self.isStandardOutputTaken = isStandardOutputTaken
+    }
+
+    /// Sees that the files can be written, before anything is built; an old one of a digest goes, so that nobody takes it
+    /// for the new one where the build fails.
+    ///
+    /// - Parameters:
+    ///   - iidfile: The file for the digest.
+    ///   - metadata: The file for everything.
+    /// - Throws: ``ExitReason`` where one cannot be written.
+    public static func prepare(iidfile: String?, metadata: String?) throws(ExitReason) {
+        if let iidfile { try OutputFile(iidfile).checkFolder("--iidfile") }
+        if let metadata { try OutputFile(metadata).checkFolder("--metadata-file") }
+        // Links and pipes stay what they are.
+        var status = stat()
+        if let iidfile, lstat(iidfile, &status) == 0, status.st_mode & S_IFMT == S_IFREG { unlink(iidfile) }
     }
 
     /// Writes the files that are asked for.

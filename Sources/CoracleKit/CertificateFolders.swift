@@ -12,13 +12,15 @@ struct CertificateFolders {
     private let folders: [String]
 
     init(environment: [String: String]) {
-        let config = environment["XDG_CONFIG_HOME"] ?? environment["HOME"].map { $0 + "/.config" }
+        let value = { (name: String) in environment[name].flatMap { $0.isEmpty ? nil : $0 } }
+        let config = value("XDG_CONFIG_HOME") ?? value("HOME").map { $0 + "/.config" }
         let own = config.map { [$0 + "/containers/certs.d"] } ?? []
         folders = own + ["/etc/containers/certs.d", "/etc/docker/certs.d"]
     }
 
     /// Adds what is there; of several folders for a host, the first counts.
     func add(to settings: inout NetworkSettings) {
+        settings.clientCertificateFolder = folders.first
         for folder in folders {
             for host in DiskFile.names(in: folder) { add(host, "\(folder)/\(host)", &settings) }
         }

@@ -18,7 +18,12 @@ final class CommandPlace {
     private let isolation: IsolationSearch
 
     /// Checks the flags.
-    init(_ options: RunOptions, environment: [String: String], in store: ImageStore) throws {
+    init(
+        _ options: RunOptions,
+        _ secrets: @escaping GitLogin.Secrets,
+        environment: [String: String],
+        in store: ImageStore
+    ) throws {
         (self.options, self.environment, self.store) = (options, environment, store)
         do {
             isolation = IsolationSearch(try .init(options.isolation), scratch: store.root + "/tmp")
@@ -26,7 +31,7 @@ final class CommandPlace {
             throw ExitReason(.usage, "--isolation: \(error.message)", hint: error.hint)
         }
         var settings = RunSettings()
-        try options.apply(to: &settings, environment: environment, in: store, keeping: &agents)
+        try options.apply(to: &settings, secrets: secrets, environment: environment, in: store, keeping: &agents)
         checked = settings
     }
 

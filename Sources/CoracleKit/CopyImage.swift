@@ -38,10 +38,12 @@ public struct CopyImage: Sendable {
         /// Manifest or index.
         let image: Descriptor
 
-        /// One line of JSON: `{"digest":…,"moved":…,"reference":…}`.
+        /// One line of JSON, which docs/formats.md describes.
         public var json: String {
-            JSONValue.object(["digest": .string(digest), "moved": .int(moved), "reference": .string(reference)])
-                .canonical
+            let members: [String: JSONValue] = [
+                "version": 1, "digest": .string(digest), "moved": .int(moved), "reference": .string(reference),
+            ]
+            return JSONValue.object(members).canonical
         }
     }
 
@@ -70,9 +72,11 @@ public struct CopyImage: Sendable {
     ) async throws -> Report {
         let choice = try choice(for: source)
         let teller = TransferTeller(verb, progress)
+        let access = try access.bound(to: [source, target].compactMap(\.registry))
         let registries = try Registries(access, environment: environment, store: workspace.path) { teller.take($0) }
         return try await ExitReason.explaining {
             let needsStore = [source, target].contains { if case .registry = $0 { false } else { true } }
+            if needsStore { try workspace.store().removeLeftovers() }
             let lease = needsStore ? try workspace.store().lease() : nil
             defer { withExtendedLifetime(lease) {} }
             let image = try await ImageOpener(workspace: workspace, registries: registries).open(source)
@@ -123,10 +127,22 @@ struct ImageDelivery {
         case .registry(let reference):
             let place = try registryTarget(reference, tags)
             try check(reference, graph)
-            try await Transfer(from: image.blobs, to: place, events: events).run(graph)
+            do {
+                try await Transfer(from: image.blobs, to: place, events: events).run(graph)
+            } catch let error as RegistryError where error.kind == .damagedSource {
+                if let store = try workspace.storeIfAny(), image.layout?.root == store.root,
+                    let blob = ExitReason.firstDamaged(try ImageOutput.blobs(of: graph.root, in: store), in: store)
+                {
+                    throw ExitReason.damaged(blob, in: store)
+                }
+                throw error
+            }
         case .store(let name):
             let store = try workspace.store()
-            try await Transfer(from: image.blobs, to: storeTarget(store), events: events).run(graph)
+            var place = StoreTarget(store: store, origin: image.repository)
+            // Who pulls wants the image as it is there, whatever became of the copy that is here.
+            place.onDamaged = { events(.damaged($0)) }
+            try await Transfer(from: image.blobs, to: place, events: events).run(graph)
             guard !name.hasPrefix("sha256:") else { return }
             try store.tag(graph.root, as: ImageLocator.reference(name))
         case .layout(let folder, let tag):
@@ -150,14 +166,15 @@ struct ImageDelivery {
         let store = try workspace.storeIfAny()
         let own = image.repository
         let names = (reference.tag.map { [$0] } ?? []) + tags
-        return RegistryTarget(registries.client, Repository(reference), tags: names) { blob in
-            let known = store.map { BlobOrigins($0).repositories(of: blob.digest, at: reference.domain) } ?? []
-            return Array(((own.map { [$0] } ?? []) + known).prefix(3))
+        let place = Repository(reference)
+        let origins = store.map { BlobOrigins($0) }
+        return RegistryTarget(registries.client, place, tags: names) { blob in
+            let own = own.map { [$0] } ?? []
+            return origins?.mounts(blob.digest, into: place, from: own) ?? own
+        } onHeld: { blob in
+            // What is here may be pushed elsewhere next.
+            if let store, store.has(blob) { origins?.note(blob.digest, place) }
         }
-    }
-
-    private func storeTarget(_ store: ImageStore) -> StoreTarget {
-        StoreTarget(store: store, origin: image.repository)
     }
 
     /// Writes a layout or an archive, by way of the store or of a store of its own.
@@ -174,9 +191,17 @@ struct ImageDelivery {
         let scratch = isHere ? nil : try ScratchFolder(shared)
         defer { withExtendedLifetime(scratch) {} }
         let store = try scratch.map { try ImageStore($0.path + "/store") } ?? shared
-        try await Transfer(from: image.blobs, to: StoreTarget(store: store), events: events).run(graph)
+        let transfer = Transfer(from: image.blobs, to: StoreTarget(store: store)) { event in
+            // What the store has is nothing that the target has.
+            switch event {
+            case .present where isHere, .document where isHere: return
+            default: events(event)
+            }
+        }
+        try await transfer.run(graph)
         let output = ImageOutput(kind: kind, destination: path, isArchive: isArchive, usesOCITypes: kind == .oci)
         try output.write(graph.root, names(name), from: store)
+        if isHere { events(.document(graph.root)) }
     }
 
     /// What the image is called in a layout: a whole name, or a tag of the name that it had.

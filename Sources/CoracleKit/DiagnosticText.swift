@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import BuildPlan
 internal import Builder
 public import DockerfileSyntax
 
@@ -17,7 +18,7 @@ public enum DiagnosticText {
     /// - Returns: Lines, each with its line break; empty where there are no diagnostics.
     public static func write(_ diagnostics: [Diagnostic], in source: SourceText) -> String {
         var text = diagnostics.prefix(most).map { write($0, in: source) }.joined()
-        if diagnostics.count > most { text += "\(source.name): and \(diagnostics.count - most) more\n" }
+        if diagnostics.count > most { text += "\(visible(source.name)): and \(diagnostics.count - most) more\n" }
         return text
     }
 
@@ -31,7 +32,7 @@ public enum DiagnosticText {
     private static func write(_ diagnostic: Diagnostic, in source: SourceText) -> String {
         let place = source.position(of: diagnostic.range.start)
         let rule = diagnostic.rule.map { " [\($0.name)]" } ?? ""
-        var text = "\(source.name):\(place.line):\(place.column): \(diagnostic.severity.rawValue): "
+        var text = "\(visible(source.name)):\(place.line):\(place.column): \(diagnostic.severity.rawValue): "
         text += visible(diagnostic.message) + rule + "\n"
         text += excerpt(diagnostic.range, place, in: source)
         for note in diagnostic.notes {
@@ -63,7 +64,7 @@ public enum DiagnosticText {
     }
 
     private static func excerpt(_ range: SourceRange, _ place: SourcePosition, in source: SourceText) -> String {
-        let line = Array(source.text(ofLine: place.line).unicodeScalars)
+        let line = Array(RemoteLogin.covered(source.text(ofLine: place.line)).unicodeScalars)
         guard !line.isEmpty else { return "" }
         let caret = min(place.column - 1, line.count)
         let start = line.count > width ? max(0, min(caret - width / 2, line.count - width)) : 0
@@ -88,6 +89,16 @@ public enum DiagnosticText {
 
     private static func text(_ scalars: ArraySlice<Unicode.Scalar>) -> String {
         visible(String(String.UnicodeScalarView(scalars)))
+    }
+
+    /// Messages as a terminal may be given them: names of files and words of servers can hold anything.
+    ///
+    /// - Parameter text: Any number of lines.
+    /// - Returns: The same lines, with U+FFFD in the place of each control character.
+    public static func message(_ text: String) -> String {
+        guard text.unicodeScalars.contains(where: { isControl($0) && $0 != "\n" }) else { return text }
+        return text.split(separator: "\n", omittingEmptySubsequences: false).map { visible(String($0)) }
+            .joined(separator: "\n")
     }
 
     /// A text without characters that would move a terminal's cursor or change its colours.

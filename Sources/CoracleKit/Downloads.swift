@@ -5,6 +5,7 @@ internal import Builder
 internal import Glibc
 internal import HTTP
 internal import OCI
+internal import Registry
 internal import Store
 
 /// Files from URLs: sources of ADD, and build contexts.
@@ -83,13 +84,10 @@ struct Downloads: Sendable {
         do {
             return try await fetch(url, checksum: checksum)
         } catch let error as ServerError {
-            throw BuildError(
-                "ADD \(Downloads.shown(url)): \(error.message)",
-                at: step.range,
-                notes: error.hint.map { [$0] } ?? []
-            )
+            let reason = ExitReason.of(error) as? ExitReason ?? ExitReason(.registry, error.message, hint: error.hint)
+            throw BuildError(reason, doing: "ADD \(Downloads.shown(url)): ", at: step.range)
         } catch let error as ExitReason {
-            throw BuildError("ADD \(error.message)", at: step.range, notes: error.hint.map { [$0] } ?? [])
+            throw BuildError(error, doing: "ADD ", at: step.range)
         }
     }
 
@@ -98,6 +96,10 @@ struct Downloads: Sendable {
         let known = record(url)
         if let known, let checksum, known.blob.digest == checksum { return file(known) }
         var request = HTTPRequest(.get, try HTTPURL(url))
+        // No redirect to another host takes it along.
+        if let login = RemoteLogin.split(url).login {
+            request.headers["Authorization"] = RegistryClient.basic(login.user, login.password ?? "")
+        }
         if let known {
             if let tag = known.tag { request.headers["If-None-Match"] = tag }
             if let date = known.date { request.headers["If-Modified-Since"] = date }
@@ -109,7 +111,7 @@ struct Downloads: Sendable {
         }
         guard response.status == 200 else {
             await response.discard()
-            throw ExitReason(.registry, "\(Downloads.shown(url)): the server answered \(response.status)")
+            throw Downloads.refusal(response.status, url)
         }
         let record = Record(try await keep(response, url), response)
         try DiskFile.write(Array(record.json.canonical.utf8), to: place(url), isSynced: false)
@@ -156,7 +158,19 @@ struct Downloads: Sendable {
         return record
     }
 
-    private func place(_ url: String) -> String { "\(store.root)/files/url-\(SHA256.digest(Array(url.utf8)).hex)" }
+    /// A password is in no name of a file, not even as a digest.
+    private func place(_ url: String) -> String {
+        "\(store.root)/files/url-\(SHA256.digest(Array(RemoteLogin.split(url).address.utf8)).hex)"
+    }
+
+    private static func refusal(_ status: Int, _ url: String) -> ExitReason {
+        let isRefused = status == 401 || status == 403
+        return ExitReason(
+            isRefused ? .credentials : .registry,
+            "\(shown(url)): the server answered \(status)",
+            hint: isRefused ? "https://USER:PASSWORD@HOST/… is shown to that host only" : nil
+        )
+    }
 
     /// An address as it may be shown.
     static func shown(_ url: String) -> String { (try? HTTPURL(url)).map { Redaction.url($0) } ?? Redaction.text(url) }

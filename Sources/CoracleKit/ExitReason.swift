@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import OCI
 
 /// Why a command ends without its result: what is printed, and the exit code.
 public struct ExitReason: Error, Sendable, CustomStringConvertible {
@@ -27,6 +28,13 @@ public struct ExitReason: Error, Sendable, CustomStringConvertible {
 
     /// The message.
     public var description: String { message }
+
+    /// The reason as an event, one line of JSON: `{"event":"error","exitCode":…,"message":…,"hint":…}`.
+    public var json: String {
+        var json: JSONValue = ["event": "error", "exitCode": .int(Int64(code.rawValue)), "message": .string(message)]
+        json["hint"] = hint.map { .string($0) }
+        return json.canonical
+    }
 
     /// Creates a reason.
     ///

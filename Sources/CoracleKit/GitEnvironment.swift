@@ -18,7 +18,7 @@ enum GitEnvironment {
     /// Files are left as they were committed, where the repository's own attributes do not say otherwise.
     static let neutral = [
         "core.autocrlf=false", "core.eol=lf", "core.attributesFile=/dev/null", "core.hooksPath=/dev/null",
-        "init.templateDir=",
+        "init.templateDir=", "gc.auto=0", "maintenance.auto=false", "pack.threads=1",
     ]
 
     /// An environment for `git`.

@@ -16,11 +16,14 @@ final class GitFetcher: GitFetching {
     /// What was asked once stays as it is for the build, so that keys and files are of one commit.
     private let found = Mutex<[Name: Found]>([:])
     private let environment: [String: String]
+    private let secrets: GitLogin.Secrets
 
     /// Where the fetcher works.
     private struct Place {
         let folder: String
         let environment: [String: String]
+        /// What `git` speaks with; for messages.
+        var source: GitSource?
     }
 
     private struct Name: Hashable {
@@ -33,8 +36,9 @@ final class GitFetcher: GitFetching {
         let commit: String
     }
 
-    init(_ store: ImageStore, environment: [String: String]) {
-        (self.store, self.environment) = (store, environment)
+    /// `secrets` gives those of the build, which may be about repositories.
+    init(_ store: ImageStore, environment: [String: String], secrets: @escaping GitLogin.Secrets = { _ in nil }) {
+        (self.store, self.environment, self.secrets) = (store, environment, secrets)
     }
 
     deinit {
@@ -61,6 +65,13 @@ final class GitFetcher: GitFetching {
         }
     }
 
+    /// The same, where `git` speaks with a source.
+    private func place(_ source: GitSource) throws -> Place {
+        let place = try place()
+        let environment = try GitLogin(source, secrets).adding(to: place.environment)
+        return Place(folder: place.folder, environment: environment, source: source)
+    }
+
     private static func absolute(_ path: String) -> String {
         guard let resolved = realpath(path, nil) else { return path }
         defer { free(resolved) }
@@ -84,7 +95,7 @@ final class GitFetcher: GitFetching {
         let isCommit = [40, 64].contains(source.ref.utf8.count) && source.ref.allSatisfy(\.isHexDigit)
         if isCommit { return Found(ref: nil, commit: source.ref.lowercased()) }
         let ref = source.ref.isEmpty ? "HEAD" : source.ref
-        let output = try GitFetcher.git(["ls-remote", "--", source.remote, ref, ref + "^{}"], place())
+        let output = try GitFetcher.git(["ls-remote", "--", source.remote, ref, ref + "^{}"], place(source))
         var commits: [String: String] = [:]
         for line in output.split(whereSeparator: \.isNewline) {
             let parts = line.split(separator: "\t", maxSplits: 1)
@@ -116,13 +127,13 @@ final class GitFetcher: GitFetching {
         do {
             return try body()
         } catch let reason as ExitReason {
-            throw BuildError(reason.message, notes: reason.hint.map { [$0] } ?? [])
+            throw BuildError(reason)
         }
     }
 
     /// A folder with the files of a commit.
     func folder(_ source: GitSource, commit: String, keepsGitDirectory: Bool) throws -> String {
-        let place = try place()
+        let place = try place(source)
         let folder = "\(place.folder)/\(UInt64.random(in: 0...UInt64.max))"
         try DiskFile.makeFolder(folder)
         let git = { (arguments: [String]) in _ = try GitFetcher.git(arguments, place, in: folder) }
@@ -140,10 +151,33 @@ final class GitFetcher: GitFetching {
             var strict = place.environment
             if environment["GIT_ALLOW_PROTOCOL"] == nil { strict["GIT_ALLOW_PROTOCOL"] = "git:http:https:ssh" }
             let update = ["submodule", "--quiet", "update", "--init", "--recursive", "--depth", "1"]
-            _ = try GitFetcher.git(update, Place(folder: place.folder, environment: strict), in: folder)
+            _ = try GitFetcher.git(update, Place(folder: place.folder, environment: strict, source: source), in: folder)
         }
-        if !keepsGitDirectory { DiskFile.remove(folder + "/.git") }
+        if keepsGitDirectory {
+            try GitFetcher.settle(folder + "/.git", place)
+        } else {
+            DiskFile.remove(folder + "/.git")
+        }
         return try GitFetcher.inner(folder, source, commit)
+    }
+
+    /// Leaves in a repository what its commit makes, and nothing of when, where and by whom it was fetched.
+    private static func settle(_ directory: String, _ place: Place) throws {
+        for name in ["logs", "FETCH_HEAD", "ORIG_HEAD", "index"] { DiskFile.remove("\(directory)/\(name)") }
+        var environment = place.environment
+        environment["GIT_DIR"] = directory
+        let here = Place(folder: place.folder, environment: environment)
+        // An index that was read from a tree knows neither times nor inodes.
+        _ = try git(["read-tree", "HEAD"], here)
+        // Packs that servers send are not always the same.
+        _ = try git(["repack", "-a", "-d", "-F", "-n", "-q"], here)
+        for module in repositories(below: directory + "/modules") { try settle(module, place) }
+    }
+
+    /// Those of submodules, whose names may have slashes.
+    private static func repositories(below folder: String) -> [String] {
+        DiskFile.names(in: folder).map { "\(folder)/\($0)" }
+            .flatMap { TextFile.isFolder($0 + "/objects") ? [$0] : repositories(below: $0) }
     }
 
     /// The folder that was asked for; a link on the way may lead out of the repository, and is none.
@@ -174,21 +208,20 @@ final class GitFetcher: GitFetching {
             environment: place.environment
         )
         guard result.status == 0 else {
-            // Advice may follow what is wrong.
-            let lines = result.errors.split(whereSeparator: \.isNewline).map(String.init)
-            var reason = lines.last { $0.hasPrefix("fatal: ") } ?? lines.last ?? "it says nothing"
+            let fault = GitFault(result.errors)
+            var reason = fault.reason
             for folder in [folder, place.folder] {
                 if let folder { reason = reason.replacing(folder + "/", with: "").replacing(folder, with: ".") }
             }
             // A server's words may come with control characters, which errors of builds leave out.
             let message = BuildError("git \(arguments[0]) ended with \(result.status): \(masked(reason))").message
-            throw ExitReason(.step, message)
+            throw ExitReason(fault.code, message, hint: fault.hint(place.source))
         }
         return result.output
     }
 
     /// A message without the password of a URL.
     static func masked(_ text: String) -> String {
-        text.replacing(/:\/\/[^\/@\s]+@/, with: "://***@")
+        RemoteLogin.masked(text)
     }
 }

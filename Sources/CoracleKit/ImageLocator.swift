@@ -18,6 +18,8 @@ struct ImageLocator {
         let image: Descriptor
         /// Where it is.
         let layout: ImageLayout
+        /// Whether it was asked for by its digest, or by the beginning of that.
+        var isByDigest = false
     }
 
     /// Reads the list of a layout.
@@ -63,13 +65,17 @@ struct ImageLocator {
         }
     }
 
-    /// Finds an image by its name, or by `sha256:` and its digest.
+    /// Finds an image by its name, or by its digest: with or without `sha256:`, whole or its first twelve digits or more.
     func find(_ text: String) throws(ExitReason) -> Found {
-        if let digest = try? Digest(text) {
-            if let image = images.first(where: { $0.digest == digest }) {
-                return Found(name: ImageLocator.name(of: image), image: image, layout: layout)
+        if let start = ImageLocator.digestStart(text) {
+            // A name may look like the beginning of a digest, and goes first.
+            let isWhole = start.utf8.count == 64
+            if !isWhole, let named = find(named: text) { return named }
+            if let found = try find(digest: start) { return found }
+            if isWhole || text.hasPrefix("sha256:") {
+                let phrase = isWhole ? "has the digest" : "has a digest that begins with"
+                throw ExitReason(.usage, "no image \(phrase) sha256:\(start)", hint: "coracle images --digests")
             }
-            throw ExitReason(.usage, "no image has the digest \(digest)", hint: "coracle images --digests")
         }
         let wanted = try ImageLocator.reference(text)
         let found = images.first { image in
@@ -82,6 +88,13 @@ struct ImageLocator {
         }
         guard let found else { throw missing(wanted) }
         return Found(name: ImageLocator.name(of: found), image: found, layout: layout)
+    }
+
+    private func find(named text: String) -> Found? {
+        guard let name = try? ImageReference(text).familiar,
+            let image = images.first(where: { ImageLocator.name(of: $0) == name })
+        else { return nil }
+        return Found(name: name, image: image, layout: layout)
     }
 
     /// The error for a name that is not in the list, with those that are near.

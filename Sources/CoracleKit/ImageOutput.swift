@@ -17,8 +17,10 @@ struct ImageOutput {
         case tar
         /// The files of the image in a folder.
         case local
-        /// The store alone.
+        /// The store, and registries where it is pushed.
         case image
+        /// The step cache alone: the image gets no name.
+        case cacheonly
     }
 
     let kind: Kind
@@ -28,55 +30,42 @@ struct ImageOutput {
     let isArchive: Bool
     /// Whether manifests are in OCI's words, not Docker's.
     let usesOCITypes: Bool
+    /// Whether the files of each platform have a folder of their own; `nil` for where there are several.
+    private var splitsPlatforms: Bool?
+    /// What it says of the image itself.
+    private(set) var image = OutputFields.Image()
 
     static let forms = """
-        expected type=oci|docker|tar|local|image[,dest=PATH][,tar=false][,oci-mediatypes=false], \
+        expected type=oci|docker|tar|local|image|registry|cacheonly[,dest=PATH][,tar=false][,oci-mediatypes=false]\
+        [,name=NAME][,push=true][,compression=gzip|zstd][,annotation.NAME=value], \
         a folder for its files, or - for an archive of them
         """
 
     /// Reads a value of `--output`.
     init(_ text: String) throws(ExitReason) {
+        guard !text.isEmpty else { throw ExitReason(.usage, "--output is empty; \(ImageOutput.forms)") }
         if !text.contains("=") {
             self.init(kind: text == "-" ? .tar : .local, destination: text, isArchive: true, usesOCITypes: true)
             return
         }
-        var values: [String: String] = [:]
-        guard let fields = CSVFields.read(text) else {
-            throw ExitReason(.usage, "--output \"\(text)\" has a quote inside a field, or one that is not closed")
-        }
-        for field in fields {
-            guard let equals = field.firstIndex(of: "=") else {
-                throw ExitReason(.usage, "--output \"\(text)\": \"\(field)\" has no value; \(ImageOutput.forms)")
-            }
-            values[field[..<equals].lowercased()] = String(field[field.index(after: equals)...])
-        }
-        guard let kind = values["type"].flatMap({ Kind(rawValue: $0) }) else {
+        let fields = try OutputFields(text)
+        let name = fields["type"] == "registry" ? "image" : fields["type"]
+        guard let kind = name.flatMap({ Kind(rawValue: $0) }) else {
             throw ExitReason(.usage, "--output \"\(text)\" has no type that is known; \(ImageOutput.forms)")
         }
-        let known: Set<String> = ["type", "dest", "tar", "oci-mediatypes", "name"]
-        if let other = values.keys.sorted().first(where: { !known.contains($0) }) {
-            throw ExitReason(.usage, "--output \"\(text)\": \"\(other)\" is not known; \(ImageOutput.forms)")
-        }
-        let destination = values["dest"] ?? ""
-        if destination.isEmpty, kind != .image {
+        try fields.check(kind)
+        let destination = fields["dest"] ?? ""
+        if destination.isEmpty, kind != .image, kind != .cacheonly {
             throw ExitReason(.usage, "--output \"\(text)\" has no dest; \(ImageOutput.forms)")
         }
         self.init(
             kind: kind,
             destination: destination,
-            isArchive: try ImageOutput.flag("tar", in: values) ?? true,
-            usesOCITypes: try ImageOutput.flag("oci-mediatypes", in: values) ?? (kind != .docker)
+            isArchive: try fields.flag("tar") ?? true,
+            usesOCITypes: try fields.flag("oci-mediatypes") ?? (kind != .docker)
         )
-    }
-
-    /// A boolean, in the words of Go's `strconv.ParseBool`.
-    private static func flag(_ name: String, in values: [String: String]) throws(ExitReason) -> Bool? {
-        switch values[name] {
-        case nil: return nil
-        case "1", "t", "T", "true", "TRUE", "True": return true
-        case "0", "f", "F", "false", "FALSE", "False": return false
-        case let value?: throw ExitReason(.usage, "--output: \(name)=\(value) is neither true nor false")
-        }
+        splitsPlatforms = try fields.flag("platform-split")
+        image = try fields.image(kind)
     }
 
     init(kind: Kind, destination: String, isArchive: Bool, usesOCITypes: Bool) {
@@ -87,28 +76,57 @@ struct ImageOutput {
     /// Whether an archive goes to standard output.
     var takesStandardOutput: Bool {
         switch kind {
-        case .image, .local: false
+        case .image, .local, .cacheonly: false
         case .tar: destination == "-"
         case .oci, .docker: isArchive && destination == "-"
         }
     }
 
+    /// Refuses a file that could not be made, before hours of work are done for it.
+    func checkPlace() throws(ExitReason) {
+        guard [.tar, .oci, .docker].contains(kind), kind == .tar || isArchive, destination != "-" else { return }
+        try OutputFile(destination).checkFolder("--output")
+    }
+
     /// Writes an image.
     func write(_ image: Descriptor, _ names: [ImageReference], from store: ImageStore) throws {
         switch kind {
-        case .image: return
+        case .image, .cacheonly: return
         case .oci, .docker: try writeLayout(image, names, store)
-        case .tar: try writeFiles(image, store) { files in try withSink { try files.write(to: $0) } }
-        case .local: try writeFiles(image, store) { try $0.extract(to: destination, keepsOwners: UserRights.isRoot) }
+        case .tar:
+            let parts = try files(image, store)
+            try withSink { try ImageFiles.write(parts, to: $0) }
+        case .local:
+            for part in try files(image, store) {
+                let folder = part.folder.isEmpty ? destination : DockerfileInput.join(destination, part.folder)
+                try part.files.extract(to: folder, keepsOwners: UserRights.isRoot)
+            }
         }
     }
 
-    private func writeFiles(_ image: Descriptor, _ store: ImageStore, _ body: (ImageFiles) throws -> Void) throws {
-        guard !image.mediaType.isIndex else {
-            throw ExitReason(.usage, "--output type=\(kind.rawValue) is for one platform, and the image is for several")
+    /// The files of an image: of several platforms each in a folder that is called after its platform, as BuildKit
+    /// calls it.
+    private func files(_ image: Descriptor, _ store: ImageStore) throws -> [(folder: String, files: ImageFiles)] {
+        let isForSeveral = image.mediaType.isIndex
+        let manifests = isForSeveral ? try ImageIndex(parsing: store.read(image.digest)).manifests : [image]
+        let splits = splitsPlatforms ?? isForSeveral
+        guard splits || manifests.count == 1 else {
+            throw ExitReason(
+                .usage,
+                "--output type=\(kind.rawValue): platform-split=false, and the image is for several platforms",
+                hint: "leave platform-split out: each platform gets a folder of its own"
+            )
         }
-        let manifest = try Manifest(parsing: store.read(image.digest))
-        try body(ImageFiles(layers: manifest.layers, in: store))
+        return try manifests.map { descriptor in
+            let manifest = try Manifest(parsing: store.read(descriptor.digest))
+            // The file names come from an index, and decompressing finds few faults.
+            if let layer = ExitReason.firstDamaged(manifest.layers, in: store) {
+                throw ExitReason.damaged(layer, in: store)
+            }
+            let platform = try descriptor.platform ?? ImageConfig(parsing: store.read(manifest.config.digest)).platform
+            let folder = splits ? platform.description.replacing("/", with: "_") : ""
+            return (folder, try ImageFiles(layers: manifest.layers, in: store))
+        }
     }
 
     // MARK: Layouts
@@ -166,13 +184,9 @@ struct ImageOutput {
         for blob in blobs {
             var entry = TarEntry(path: Array("blobs/sha256/\(blob.digest.hex)".utf8), kind: .file)
             (entry.mode, entry.size) = (0o644, blob.size)
-            let path = store.path(of: blob.digest)
-            let file = open(path, O_RDONLY | O_CLOEXEC)
-            guard file >= 0 else { throw StoreError("opening \(path)", errno: errno) }
-            defer { close(file) }
-            try writer.write(entry) { (sink) throws(ArchiveError) in
-                try sink.copy(descriptor: file, size: blob.size, name: path)
-            }
+            let copy = try BlobCopy(blob, from: store)
+            try writer.write(entry) { (sink) throws(ArchiveError) in try copy.write(to: sink) }
+            try copy.check()
         }
         for (name, bytes) in documents {
             var entry = TarEntry(path: Array(name.utf8), kind: .file)
@@ -185,7 +199,7 @@ struct ImageOutput {
     // MARK: Docker
 
     /// The same image in Docker's words.
-    private func docker(_ image: Descriptor, _ store: ImageStore) throws -> Descriptor {
+    func docker(_ image: Descriptor, _ store: ImageStore) throws -> Descriptor {
         if image.mediaType.isIndex {
             var index = try ImageIndex(parsing: store.read(image.digest))
             index.mediaType = .dockerIndex
@@ -212,7 +226,11 @@ struct ImageOutput {
     /// `manifest.json`, which `docker load` reads.
     private func dockerList(_ image: Descriptor, _ names: [ImageReference], _ store: ImageStore) throws -> [UInt8] {
         guard !image.mediaType.isIndex else {
-            throw ExitReason(.usage, "--output type=docker is for one platform, and the image is for several")
+            throw ExitReason(
+                .usage,
+                "an archive of docker save holds an image for one platform, and this image is for several",
+                hint: "--platform takes one of them; an oci-archive holds all"
+            )
         }
         let manifest = try Manifest(parsing: store.read(image.digest))
         let path = { (digest: Digest) in JSONValue.string("blobs/sha256/\(digest.hex)") }

@@ -35,9 +35,22 @@ enum ImagePlace: Hashable {
         } else if let rest = text.suffix(after: "oci-layout://") ?? text.suffix(after: "oci:") {
             let (folder, tag) = try ImagePlace.split(rest, in: text)
             self = .layout(folder: folder, tag: tag)
+        } else if let transport = ImagePlace.unknownTransport(text) {
+            throw ExitReason(.usage, "\"\(text)\": coracle knows no place \(transport):; \(ImagePlace.forms)")
         } else {
             self = .registry(try ImagePlace.reference(text, in: text))
         }
+    }
+
+    /// Places of other tools, which would be taken for a registry or an image of that name.
+    private static let foreign: Set<String> = ["containers-storage", "docker-daemon"]
+
+    /// The word before the colon where it is a place that is not known here.
+    private static func unknownTransport(_ text: String) -> String? {
+        guard let colon = text.firstIndex(of: ":") else { return nil }
+        let (word, rest) = (String(text[..<colon]), text[text.index(after: colon)...])
+        // No tag and no port begins like a path.
+        return foreign.contains(word) || rest.hasPrefix("/") || rest.hasPrefix(".") ? word : nil
     }
 
     private static func reference(_ name: String, in text: String) throws(ExitReason) -> ImageReference {
@@ -55,6 +68,9 @@ enum ImagePlace: Hashable {
         guard !path.isEmpty else { throw ExitReason(.usage, "\"\(text)\" names no file; \(forms)") }
         return (path, name.isEmpty ? nil : name)
     }
+
+    /// The registry's host; `nil` for other places.
+    var registry: String? { if case .registry(let reference) = self { reference.domain } else { nil } }
 
     /// What messages call it.
     var text: String {

@@ -55,12 +55,13 @@ struct LayoutFolder {
 
     private func copy(_ blob: Descriptor, from store: ImageStore) throws {
         let target = "\(path)/blobs/sha256/\(blob.digest.hex)"
-        var status = stat()
-        if stat(target, &status) == 0, Int64(status.st_size) == blob.size { return }
-        let source = store.path(of: blob.digest)
-        let file = open(source, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { throw StoreError("opening \(source)", errno: errno) }
-        defer { close(file) }
-        try OutputFile(target).write { try $0.copy(descriptor: file, size: blob.size, name: source) }
+        // One that was damaged there is written anew.
+        if ImageLayout(unchecked: path).isWhole(blob) { return }
+        let copy = try BlobCopy(blob, from: store)
+        try OutputFile(target)
+            .write { sink in
+                try copy.write(to: sink)
+                try copy.check()
+            }
     }
 }

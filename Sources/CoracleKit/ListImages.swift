@@ -4,6 +4,8 @@ internal import Store
 
 /// `coracle images`: the images of the store.
 public struct ListImages: Sendable {
+    /// `--filter`: `NAME=value`; the names are those of `docker images`.
+    public var filters: [String] = []
     private let workspace: Workspace
 
     /// Lists a store.
@@ -27,18 +29,39 @@ public struct ListImages: Sendable {
     ///   - format: For whom.
     ///   - digests: How digests are shown to people.
     /// - Returns: A line for each image, sorted by name, or JSON.
-    /// - Throws: ``ExitReason`` where the store cannot be read.
+    /// - Throws: ``ExitReason`` where the store cannot be read, or a filter is malformed.
     public func run(_ format: OutputFormat, digests: Digests = .short) throws(ExitReason) -> String {
-        guard let store = try workspace.storeIfAny() else {
-            return List(rows: [], digests: digests).formatted(format)
-        }
-        let rows = try ImageLocator(store.layout).images
+        List(rows: try rows(), digests: digests).formatted(format)
+    }
+
+    /// Lists the digests alone, for other commands.
+    ///
+    /// - Parameter digests: How much of each is shown.
+    /// - Returns: A line for each image, in the order of ``run(_:digests:)``; an image with two names has two.
+    /// - Throws: ``ExitReason`` as ``run(_:digests:)``.
+    public func digests(_ digests: Digests = .short) throws(ExitReason) -> String {
+        try rows().map { (digests == .whole ? $0.image.digest.description : $0.image.digest.short) + "\n" }.joined()
+    }
+
+    /// What is to be said where there is no store, which lists as an empty one does.
+    ///
+    /// - Returns: One line without full stop; `nil` where there is a store.
+    /// - Throws: ``ExitReason`` where the store cannot be used.
+    public func remark() throws(ExitReason) -> String? {
+        try workspace.storeIfAny() == nil ? "there is no store at \(workspace.path)" : nil
+    }
+
+    private func rows() throws(ExitReason) -> [Row] {
+        guard let store = try workspace.storeIfAny() else { return [] }
+        let images = try ImageLocator(store.layout)
+        let filter = try ImageFilter(filters, among: images)
+        return images.images
             .map { image in
                 let content = ImageContent(image, in: store.layout)
                 return Row(name: ImageLocator.name(of: image), image: image, content: content)
             }
+            .filter { filter.admits($0.name, $0.content) }
             .sorted { ($0.name ?? "~", $0.image.digest.hex) < ($1.name ?? "~", $1.image.digest.hex) }
-        return List(rows: rows, digests: digests).formatted(format)
     }
 
     private struct Row {

@@ -15,7 +15,7 @@ internal import Synchronization
 /// lock holds what was found.
 final class LocalImages: BaseImageResolver {
     private let store: ImageStore
-    /// Contexts given by name: `oci-layout://…`, `docker-image://…` or a folder.
+    /// Contexts given by name: `oci-layout://…`, `docker-image://…`, or what holds files and no image.
     private let contexts: [String: String]
     /// Asked for what is not here; `nil` to ask nobody.
     private let remote: RemoteImages?
@@ -39,7 +39,12 @@ final class LocalImages: BaseImageResolver {
     var layers: [BaseAction: BaseLayers] { found.withLock { $0.mapValues(\.layers) } }
 
     func resolve(_ request: BaseImageRequest) async throws -> BaseImage? {
-        try await resolve(request.base).map { BaseImage(reference: nil, config: $0) }
+        do {
+            return try await resolve(request.base).map { BaseImage(reference: nil, config: $0) }
+        } catch {
+            guard let reason = ExitReason.of(error) as? ExitReason else { throw error }
+            throw MissingImage(reason, request)
+        }
     }
 
     /// Finds an image and remembers its layers; `nil` where a name is a folder's.
@@ -69,13 +74,11 @@ final class LocalImages: BaseImageResolver {
     ) async throws {
         var needed: Set<BaseAction> = []
         for step in plan.steps {
-            guard case .base(let base) = step.action, base.origin != .scratch else { continue }
-            needed.insert(base)
+            for base in step.images(on: plan.platform) {
+                needed.insert(base)
+                if layers[base] == nil { _ = try await resolve(BaseImageRequest(base: base, range: step.range)) }
+            }
         }
-        for name in plan.steps.flatMap({ LocalImages.contexts(of: $0.action) }) {
-            needed.insert(BaseAction(origin: .namedContext(name), platform: plan.platform))
-        }
-        for base in needed where layers[base] == nil { _ = try await resolve(base) }
         let images = found.withLock { found in found.filter { needed.contains($0.key) }.map(\.value) }
         for image in images {
             for (layer, diffID) in zip(image.layers.layers, image.layers.diffIDs)
@@ -87,18 +90,15 @@ final class LocalImages: BaseImageResolver {
             try await remote?.fetch(LocalImages.each(images.flatMap(\.layers.layers)), events: events)
         }
         for image in images {
-            try check(image, isWhole: loader == nil)
+            do {
+                try check(image, isWhole: loader == nil)
+            } catch {
+                let damaged = ExitReason.damaged(among: LocalImages.each(image.layers.layers), in: store)
+                guard let remote, !damaged.isEmpty else { throw error }
+                try await remote.mend(damaged, events: events)
+                try check(image, isWhole: loader == nil)
+            }
             if let (base, reference) = image.remote { await remote?.keep(base, reference) }
-        }
-    }
-
-    /// The contexts given by name that a step takes files from.
-    private static func contexts(of action: Step.Action) -> [String] {
-        switch action {
-        case .copy(let copy): if case .namedContext(let name) = copy.origin { [name] } else { [] }
-        case .run(let run):
-            run.mounts.compactMap { if case .namedContext(let name) = $0.origin { name } else { nil } }
-        case .base, .directory, .config: []
         }
     }
 
@@ -152,7 +152,7 @@ final class LocalImages: BaseImageResolver {
 
     /// An image by its name: of the store, unless it is to be looked for elsewhere, or is for another platform.
     private func image(_ reference: ImageReference, _ platform: Platform) async throws -> Answer {
-        let local = try stored(reference, platform)
+        let local = try whole { try stored(reference, platform) }
         guard let remote, remote.policy != .never else {
             if let local { return (local.manifest, local.config, nil) }
             throw missing(reference)
@@ -165,8 +165,21 @@ final class LocalImages: BaseImageResolver {
             // What was made here for another platform, and is nowhere else, was meant.
             if remote.policy == .missing, let local { return (local.manifest, local.config, nil) }
             guard let reason = ExitReason.of(error) as? ExitReason else { throw error }
-            let near = local == nil ? " (it is not in the store\(try near(reference)))" : ""
-            throw ExitReason(reason.code, "FROM \(reference.familiar): \(reason.message)\(near)", hint: reason.hint)
+            // Where the image is there for another platform, its name was right.
+            let isNamed = (error as? RegistryError)?.kind == .wrongPlatform
+            let near = local == nil && !isNamed ? " (it is not in the store\(try near(reference)))" : ""
+            let subject = reason.message.contains(reference.repository) ? "" : "image \(reference.familiar): "
+            throw ExitReason(reason.code, "\(subject)\(reason.message)\(near)", hint: reason.hint)
+        }
+    }
+
+    /// Reads something of the store; where registries may be asked, what is damaged counts as missing.
+    private func whole<Result>(_ read: () throws -> Result?) throws -> Result? {
+        do {
+            return try read()
+        } catch let error as StoreError {
+            guard let remote, remote.policy != .never else { throw error }
+            return nil
         }
     }
 
@@ -211,7 +224,7 @@ final class LocalImages: BaseImageResolver {
 
     private func missing(_ reference: ImageReference) -> ExitReason {
         ExitReason(
-            .step,
+            .usage,
             "the image \(reference.familiar) is not in the store\((try? near(reference)) ?? "")",
             hint: "give it with --build-context \(reference.familiar)=oci-layout://FOLDER, or leave --offline out"
         )

@@ -110,7 +110,7 @@ struct ImageOpener: Sendable {
 
     /// Unpacks an archive into a folder of its own.
     private func unpack(_ file: String, _ store: ImageStore) throws -> ScratchFolder {
-        let descriptor = Glibc.open(file, O_RDONLY | O_CLOEXEC)
+        let descriptor = file == "-" ? fcntl(0, F_DUPFD_CLOEXEC, 3) : Glibc.open(file, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
             throw ExitReason(.usage, "\(file): \(String(cString: strerror(errno)).lowercased())")
         }

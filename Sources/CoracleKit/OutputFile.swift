@@ -13,6 +13,21 @@ struct OutputFile {
         self.path = path
     }
 
+    /// Refuses a file that cannot be written, as its folder is missing or closed.
+    func checkFolder(_ flag: String) throws(ExitReason) {
+        var status = stat()
+        // What is no file is written through: whether that goes is seen then.
+        if lstat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG { return }
+        let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        guard access(folder, W_OK | X_OK) == 0 else {
+            let reason = String(cString: strerror(errno)).lowercased()
+            throw ExitReason(.usage, "\(flag): \(path) cannot be written: \(folder): \(reason)")
+        }
+        guard TextFile.isFolder(folder) else {
+            throw ExitReason(.usage, "\(flag): \(path) cannot be written: \(folder) is no folder")
+        }
+    }
+
     /// Writes a short result.
     func write(_ bytes: [UInt8]) throws {
         try write { try $0.write(bytes) }
@@ -24,7 +39,7 @@ struct OutputFile {
         if lstat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG { return try writeThrough(body) }
         let partial = "\(path).\(getpid()).part"
         let file = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        guard file >= 0 else { throw StoreError("creating \(partial)", errno: errno) }
+        guard file >= 0 else { throw StoreError("writing \(path)", errno: errno) }
         defer { close(file) }
         do {
             try body(FileSink(descriptor: file, name: partial))

@@ -101,7 +101,7 @@ struct PlanJSON {
         switch source {
         case .path(let path): ["path": .string(path)]
         case .inline(let name, let content): ["inline": .string(name), "content": .string(content)]
-        case .url(let url): ["url": .string(url)]
+        case .url(let url): ["url": .string(RemoteLogin.masked(url))]
         case .git(let git): PlanJSON.git(git)
         }
     }

@@ -37,10 +37,16 @@ public struct PlanSettings: Sendable {
             guard !name.isEmpty, let value, !value.isEmpty else {
                 throw ExitReason(.usage, "--build-context \"\(context)\" is not NAME=LOCATION")
             }
+            if case .nothing = try ContextLocation(value, of: name) { options.emptyContexts.insert(name) }
             options.namedContexts.insert(name)
         }
         if let platform { options.platform = try PlanSettings.platform(platform) }
         return options
+    }
+
+    /// What `DOCKER_DEFAULT_PLATFORM` says, which holds where no flag does.
+    static func defaultPlatforms(_ environment: [String: String]) -> [String] {
+        (environment["DOCKER_DEFAULT_PLATFORM"] ?? "").split(separator: ",").map(String.init)
     }
 
     /// Reads a value of `--platform`.

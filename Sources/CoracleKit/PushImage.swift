@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import OCI
+internal import Store
 
 /// `coracle push`: an image of the store goes to a registry.
 public struct PushImage: Sendable {
@@ -34,14 +35,36 @@ public struct PushImage: Sendable {
         to target: String?,
         progress: @escaping @Sendable (TransferProgress) -> Void
     ) async throws -> CopyImage.Report {
+        if target == nil, ImageLocator.digestStart(image) != nil, try ImageLocator.find(image, in: workspace).isByDigest
+        {
+            throw ExitReason(
+                .usage,
+                "\"\(image)\" says which image, and not what it is called in a registry",
+                hint: "coracle push \(image) HOST/PATH:TAG"
+            )
+        }
         let name = (target ?? image).suffix(after: "docker://") ?? target ?? image
         let reference = try ImageLocator.reference(name)
         for tag in tags { try PushImage.check(tag, reference) }
         var copy = CopyImage(workspace, environment: environment)
         (copy.access, copy.platform, copy.takesAllPlatforms, copy.verb) = (access, platform, platform == nil, "pushed")
         // A name that is no image here is a fault of its own, and no reason to speak with anyone.
-        _ = try ImageLocator.find(image, in: workspace)
+        let found = try ImageLocator.find(image, in: workspace)
+        if let platform { try PushImage.check(found, has: PlanSettings.platform(platform)) }
         return try await copy.run(from: .store(image), to: .registry(reference), more: tags, progress)
+    }
+
+    /// Refuses a platform that no part of an image is for.
+    private static func check(_ found: ImageLocator.Found, has wanted: Platform) throws(ExitReason) {
+        let platforms = ImageContent(found.image, in: found.layout).parts.compactMap(\.platform)
+            .filter { $0.os != "unknown" }
+        guard !platforms.isEmpty, !platforms.contains(where: { $0 == wanted || $0.satisfies(wanted) }) else { return }
+        let name = found.name ?? found.image.digest.short
+        throw ExitReason(
+            .usage,
+            "--platform: the image \(name) is not made for \(wanted); it is for "
+                + platforms.map(\.description).joined(separator: ", ")
+        )
     }
 
     private static func check(_ tag: String, _ reference: ImageReference) throws(ExitReason) {

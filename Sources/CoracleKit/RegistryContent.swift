@@ -28,7 +28,7 @@ public struct RegistryContent: Sendable {
     public func repositories(_ host: String, _ format: OutputFormat) async throws -> String {
         let host = try RegistryLogin.host(host)
         return try await ExitReason.explaining {
-            let names = try await client().catalog(host)
+            let names = try await client([host]).catalog(host)
             return Names(member: "repositories", names: names.map { "\(host)/\($0)" }).formatted(format)
         }
     }
@@ -43,7 +43,7 @@ public struct RegistryContent: Sendable {
     public func tags(_ repository: String, _ format: OutputFormat) async throws -> String {
         let place = Repository(try ImageLocator.reference(repository))
         return try await ExitReason.explaining {
-            Names(member: "tags", names: try await client().tags(in: place)).formatted(format)
+            Names(member: "tags", names: try await client([place.registry]).tags(in: place)).formatted(format)
         }
     }
 
@@ -71,9 +71,13 @@ public struct RegistryContent: Sendable {
     ///   - images: Names; one with a digest removes the image with all its tags, one with a tag that tag, or the image
     ///     where the registry cannot remove tags.
     ///   - removesImage: Whether a tag stands for its image, so that all tags of that go.
-    /// - Returns: A line for each.
-    /// - Throws: ``ExitReason`` where there is no such image, or the registry removes nothing.
-    public func remove(_ images: [String], removesImage: Bool) async throws -> String {
+    ///   - removed: Is given each name as soon as it is removed; where one cannot be removed, the others are nevertheless.
+    /// - Throws: ``ExitReason`` where there is no such image, or the registry removes nothing; it tells of each.
+    public func remove(
+        _ images: [String],
+        removesImage: Bool,
+        removed: (String) throws -> Void
+    ) async throws {
         let references = try images.map { try ImageLocator.reference($0) }
         for (reference, text) in zip(references, images) where reference.digest == nil {
             // A name without a tag would mean "latest", which nobody should remove by leaving something out.
@@ -81,31 +85,47 @@ public struct RegistryContent: Sendable {
                 throw ExitReason(.usage, "\"\(text)\" has neither tag nor digest: what shall be removed?")
             }
         }
-        var lines = ""
+        var faults: [ExitReason] = []
+        let client = try client(references.map(\.domain))
         for reference in references {
-            lines += try await ExitReason.explaining {
-                let place = Repository(reference)
-                let client = try client()
-                var name = try ManifestName(reference)
-                if removesImage, case .tag = name {
-                    guard let found = try await client.resolve(name, in: place, for: .delete) else {
-                        throw ExitReason(.registry, "\(place.registry) has no image \(reference.familiar)")
-                    }
-                    name = .digest(found.digest)
-                }
-                do {
-                    try await client.delete(name, in: place)
-                } catch let error as RegistryError where RegistryContent.knowsNoTags(error, name) {
-                    throw ExitReason(
-                        .registry,
-                        "\(place.registry) removes images only, and no tags: \(reference.familiar) stays",
-                        hint: "coracle registry rm --image \(reference.familiar) removes the image with all its tags"
-                    )
-                }
-                return reference.familiar + "\n"
+            do {
+                try await ExitReason.explaining { try await remove(reference, removesImage, client) }
+            } catch let fault as ExitReason {
+                faults.append(fault)
+                continue
             }
+            try removed(reference.familiar)
         }
-        return lines
+        guard let first = faults.first else { return }
+        if references.count == 1 { throw first }
+        throw ExitReason(
+            .registry,
+            "\(faults.count) of \(references.count) were not removed: "
+                + faults.map(\.message).joined(separator: "; "),
+            hint: faults.lazy.compactMap(\.hint).first
+        )
+    }
+
+    private func remove(_ reference: ImageReference, _ removesImage: Bool, _ client: RegistryClient) async throws {
+        let place = Repository(reference)
+        var name = try ManifestName(reference)
+        if removesImage, case .tag = name {
+            guard let found = try await client.resolve(name, in: place, for: .delete) else {
+                throw ExitReason(.registry, "\(place.registry) has no image \(reference.familiar)")
+            }
+            name = .digest(found.digest)
+        }
+        do {
+            try await client.delete(name, in: place)
+        } catch let error as RegistryError where error.kind == .readOnly {
+            throw ExitReason(.registry, "\(place.registry) is read-only: \(reference.familiar) stays")
+        } catch let error as RegistryError where RegistryContent.knowsNoTags(error, name) {
+            throw ExitReason(
+                .registry,
+                "\(place.registry) removes images only, and no tags: \(reference.familiar) stays",
+                hint: "coracle registry rm --image \(reference.familiar) removes the image with all its tags"
+            )
+        }
     }
 
     /// Registries from before distribution-spec 1.1 take a tag for a malformed digest, or know no such request.
@@ -116,7 +136,7 @@ public struct RegistryContent: Sendable {
 
     /// An image of a registry as `coracle inspect` shows those of the store.
     func open(_ reference: ImageReference) async throws -> OpenedImage {
-        let registries = try registries()
+        let registries = try registries([reference.domain])
         return try await ImageOpener(workspace: nil, registries: registries).open(reference)
     }
 
@@ -124,7 +144,7 @@ public struct RegistryContent: Sendable {
     func parts(of reference: ImageReference) async throws -> (Descriptor, [ImageContent.Part]) {
         try await ExitReason.explaining {
             let place = Repository(reference)
-            let client = try client()
+            let client = try client([reference.domain])
             let opened = try await open(reference)
             let graph = try await opened.graph(.everything, reference.familiar)
             var parts: [Digest: ImageContent.Part] = [:]
@@ -162,7 +182,7 @@ public struct RegistryContent: Sendable {
             throw ExitReason(.usage, "\"\(target)\" has a digest: an image is given a name and a tag")
         }
         return try await ExitReason.explaining {
-            let registries = try registries()
+            let registries = try registries([from.domain])
             let opened = try await ImageOpener(workspace: nil, registries: registries).open(from)
             let place = RegistryTarget(registries.client, Repository(to), tags: [tag]) { _ in [Repository(from)] }
             if Repository(from) == Repository(to) {
@@ -176,10 +196,11 @@ public struct RegistryContent: Sendable {
         }
     }
 
-    private func client() throws(ExitReason) -> RegistryClient { try registries().client }
+    private func client(_ hosts: [String]) throws(ExitReason) -> RegistryClient { try registries(hosts).client }
 
-    private func registries() throws(ExitReason) -> Registries {
-        try Registries(access, environment: environment) { [note] event in
+    /// What speaks with the registries that a command names.
+    private func registries(_ hosts: [String]) throws(ExitReason) -> Registries {
+        try Registries(access.bound(to: hosts), environment: environment) { [note] event in
             switch event {
             case .warning(let text): note("warning: \(text)")
             case .retrying(let text): note(text)

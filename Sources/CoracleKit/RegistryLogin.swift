@@ -113,9 +113,7 @@ public struct RegistryLogin: Sendable {
     }
 
     private func registries() throws(ExitReason) -> Registries {
-        var settings = access
-        (settings.user, settings.password) = (nil, nil)
-        return try Registries(settings, environment: environment) { [note] event in
+        try Registries(access.anonymous, environment: environment) { [note] event in
             if case .warning(let text) = event { note("warning: \(text)") }
             if case .retrying(let text) = event { note(text) }
         }

@@ -71,10 +71,30 @@ actor RemoteImages {
 
     /// Brings layers here that are missing, in parallel, from the repositories that are known to have them.
     func fetch(_ layers: [Descriptor], events: @escaping @Sendable (TransferEvent) -> Void) async throws {
-        let missing = layers.filter { !store.has($0) }
-        guard !missing.isEmpty else { return }
+        try await move(layers.filter { !store.has($0) }, events)
+    }
+
+    /// Brings layers again that are known to be damaged.
+    func mend(_ damaged: [Descriptor], events: @escaping @Sendable (TransferEvent) -> Void) async throws {
+        guard let first = damaged.first else { return }
+        let reason = ExitReason.damaged(first, in: store)
+        let origins = BlobOrigins(store)
+        guard policy != .never, damaged.allSatisfy({ !origins.all($0.digest).isEmpty }) else { throw reason }
+        do {
+            try await move(damaged, events)
+        } catch {
+            guard let cause = ExitReason.of(error) as? ExitReason else { throw error }
+            let message = "\(reason.message), and it cannot be had again: \(cause.message)"
+            throw ExitReason(cause.code, message, hint: cause.hint)
+        }
+    }
+
+    private func move(_ layers: [Descriptor], _ events: @escaping @Sendable (TransferEvent) -> Void) async throws {
+        guard !layers.isEmpty else { return }
         let source = OriginBlobs(client: registries.client, store: store)
-        try await Transfer(from: source, to: StoreTarget(store: store), events: events).move(missing)
+        let target = StoreTarget(store: store, onDamaged: { events(.damaged($0)) })
+        let told: @Sendable (TransferEvent) -> Void = { if case .present = $0 {} else { events($0) } }
+        try await Transfer(from: source, to: target, events: told).move(layers)
     }
 
     /// Brings all layers of an image here that are somewhere else.

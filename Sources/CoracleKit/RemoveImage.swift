@@ -25,8 +25,15 @@ public struct RemoveImage: Sendable {
             guard found.layout.root == workspace.path else {
                 throw ExitReason(.usage, "\"\(name)\" is not in the store")
             }
-            let isDigest = (try? Digest(name)) != nil
-            let all = isDigest ? try ImageLocator(found.layout).images : [found.image]
+            let listed = try ImageLocator(found.layout).images
+            guard listed.contains(where: { $0.digest == found.image.digest }) else {
+                throw ExitReason(
+                    .usage,
+                    "\(found.image.digest) has no name that could be removed",
+                    hint: "coracle prune removes images without a name"
+                )
+            }
+            let all = found.isByDigest ? listed : [found.image]
             for image in all where image.digest == found.image.digest && !removed.contains(image) {
                 removed.append(image)
             }

@@ -37,17 +37,12 @@ public struct RunOptions: Sendable {
     /// Puts the flags into settings; agents live as long as `keeping` holds them.
     func apply(
         to settings: inout RunSettings,
+        secrets: @escaping @Sendable (_ id: String) throws -> [UInt8]?,
         environment: [String: String],
         in store: ImageStore,
         keeping agents: inout [AgentOption]
     ) throws {
-        var secrets: [String: SecretOption] = [:]
-        for text in self.secrets {
-            let secret = try SecretOption(text, environment: environment)
-            try secret.check()
-            secrets[secret.id] = secret
-        }
-        settings.secret = RunOptions.values(secrets, environment)
+        settings.secret = secrets
         for text in self.agents {
             let agent = try AgentOption(text, environment: environment, in: store)
             settings.agents[agent.id] = agent.socket
@@ -84,6 +79,17 @@ public struct RunOptions: Sendable {
             }
             (settings.resources.cpuPeriod, settings.resources.cpuQuota) = (100_000, Int64(count * 100_000))
         }
+    }
+
+    /// Gives the values of all secrets, which are looked for at once and read where they are needed.
+    func secretValues(_ environment: [String: String]) throws -> @Sendable (_ id: String) throws -> [UInt8]? {
+        var secrets: [String: SecretOption] = [:]
+        for text in self.secrets {
+            let secret = try SecretOption(text, environment: environment)
+            try secret.check()
+            secrets[secret.id] = secret
+        }
+        return RunOptions.values(secrets, environment)
     }
 
     /// Gives the values of secrets, each read once: a pipe, as a shell's `<(…)` is one, gives its content once.

@@ -28,6 +28,8 @@ public struct ShowPlan: Sendable {
         public let plan: Plan?
         /// The errors of the Dockerfile, and those of the ignore file where it has some.
         public let errors: [Check.Findings]
+        /// How a command ends that shows the errors: wrong usage, or why an image is not to be had.
+        public let code: ExitReason.Code
         /// What can be built and is probably not what was meant, in the order of the file; empty where there are errors.
         public let warnings: [Diagnostic]
 
@@ -46,7 +48,10 @@ public struct ShowPlan: Sendable {
         environment: [String: String],
         resolver: some BaseImageResolver = NoBaseImages()
     ) async throws -> Outcome {
-        try await run(input.read(), settings.options(environment: environment), resolver: resolver)
+        var settings = settings
+        // Where it names several, as a build for all of them takes it, this is the plan for the first.
+        if settings.platform == nil { settings.platform = PlanSettings.defaultPlatforms(environment).first }
+        return try await run(input.read(), settings.options(environment: environment), resolver: resolver)
     }
 
     /// Makes the plan of files that were read.
@@ -62,11 +67,19 @@ public struct ShowPlan: Sendable {
             options.ignoreFile = file
             if !faults.isEmpty { errors.append(Check.Findings(source: source, diagnostics: faults)) }
         }
-        let (plan, found) = try await plan(files.dockerfile, options, resolver)
+        let source = files.dockerfile
+        var (plan, found, code): (Plan?, [Diagnostic], ExitReason.Code) = (nil, [], .usage)
+        do {
+            (plan, found) = try await self.plan(source, options, resolver)
+        } catch let fault as MissingImage {
+            (found, code) = ([fault.diagnostic], fault.reason.code)
+        }
         let faults = found.filter { $0.severity == .error }
-        if !faults.isEmpty { errors.insert(Check.Findings(source: files.dockerfile, diagnostics: faults), at: 0) }
-        guard errors.isEmpty else { return Outcome(source: files.dockerfile, plan: nil, errors: errors, warnings: []) }
-        return Outcome(source: files.dockerfile, plan: plan, errors: [], warnings: found)
+        if !faults.isEmpty { errors.insert(Check.Findings(source: source, diagnostics: faults), at: 0) }
+        guard errors.isEmpty else {
+            return Outcome(source: source, plan: nil, errors: errors, code: code, warnings: [])
+        }
+        return Outcome(source: source, plan: plan, errors: [], code: code, warnings: found)
     }
 
     /// The plan, and what is wrong or doubtful in the Dockerfile.

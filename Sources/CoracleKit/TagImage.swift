@@ -41,7 +41,13 @@ public struct TagImage: Sendable {
         guard name.digest == nil else {
             throw ExitReason(.usage, "\"\(target)\" has a digest: an image is given a name and a tag")
         }
-        let found = try ImageLocator.find(source, in: workspace)
+        let found: ImageLocator.Found
+        do {
+            found = try ImageLocator.find(source, in: workspace)
+        } catch {
+            guard let other = TagImage.copy(source, target) else { throw error }
+            throw ExitReason(error.code, error.message, hint: other)
+        }
         let store = try workspace.store()
         guard found.layout.root == store.root else {
             throw ExitReason(.usage, "\"\(source)\" is not in the store: only what is there has a name")
@@ -52,5 +58,13 @@ public struct TagImage: Sendable {
             throw ExitReason(error)
         }
         return name.familiar
+    }
+
+    /// What gives an image of one registry a name in another; `nil` where the names are not of two registries.
+    private static func copy(_ source: String, _ target: String) -> String? {
+        guard let from = try? ImageReference(source), let to = try? ImageReference(target), from.domain != to.domain,
+            source.hasPrefix(from.domain + "/"), target.hasPrefix(to.domain + "/")
+        else { return nil }
+        return "coracle copy --all-platforms \(source) \(target) brings it from one registry to the other"
     }
 }

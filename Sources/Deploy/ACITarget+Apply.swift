@@ -19,18 +19,13 @@ extension ACITarget {
     ) async throws -> DeployReport {
         let teller = StateTeller(plan.group, tell)
         switch plan.action {
-        case .unchanged: return try await report(.unchanged, plan)
+        case .unchanged: return try await unchanged(plan, teller)
         case .inPlace:
             teller.tell(.init(.step, "setting tags of \(name)"))
             try await service.setTags(plan.group.tags, of: name)
             return try await report(.running, plan)
         case .recreate:
-            guard mayRecreate else {
-                throw DeployError(
-                    "\(name) would have to be deleted and made anew, and may not be",
-                    hint: "--recreate, once it may stop for some minutes"
-                )
-            }
+            try refuseRecreation(plan)
             teller.tell(.init(.step, "deleting \(name)"))
             try await service.delete(name)
         case .create, .restart: break
@@ -51,6 +46,32 @@ extension ACITarget {
         let had = plan.action == .restart ? ACITarget.restarts(plan.existing?.state) : [:]
         guard try await watch(teller, had: had) else { return try await fail(plan, nil, teller) }
         return try await report(.running, plan)
+    }
+
+    /// Refuses a plan that would delete the group where it may not be.
+    ///
+    /// - Parameter plan: What ``plan()`` gave.
+    /// - Throws: ``DeployError`` that names what cannot be changed.
+    public func refuseRecreation(_ plan: GroupPlan) throws(DeployError) {
+        guard plan.action == .recreate, !mayRecreate else { return }
+        let reasons = plan.changes.filter { $0.effect == .recreate }.map(\.what).joined(separator: ", ")
+        throw DeployError(
+            "\(name) would have to be deleted and made anew for \(reasons), and may not be",
+            hint: "--recreate, once it may stop for some minutes"
+        )
+    }
+
+    /// What is as it was asked for may still not work, as after a deployment that failed and was left as it is.
+    private func unchanged(_ plan: GroupPlan, _ teller: StateTeller) async throws -> DeployReport {
+        if let existing = plan.existing {
+            let had = ACITarget.restarts(existing.state)
+            var works = ACITarget.works(existing, had)
+            if !works { works = try await watch(teller, had: had) }
+            guard works else {
+                return try await explain(plan, nil, teller).report
+            }
+        }
+        return try await report(.unchanged, plan)
     }
 
     /// An error on one line.
@@ -98,6 +119,9 @@ extension ACITarget {
 
     /// How many looks in a row may fail, each of which was repeated already.
     private static let mostMisses = 5
+
+    /// How often the log of what is about to be started again is asked for.
+    private static let mostLooksForLog = 5
 
     /// How often each container that was started again was.
     private static func restarts(_ state: GroupState?) -> [String: Int] {
@@ -165,18 +189,19 @@ extension ACITarget {
         }
     }
 
-    /// Says why it does not work, and goes back to what did.
-    private func fail(
+    /// Says why it does not work.
+    private func explain(
         _ plan: GroupPlan,
         _ error: (any Error)?,
         _ teller: StateTeller
-    ) async throws -> DeployReport {
+    ) async throws -> (report: DeployReport, state: GroupState?) {
         let group = try? await service.find(name)
         let state = group?.state
         if let state { teller.see(state) }
         let container = group.flatMap { group in group.mainIndex(name).map { group.containers[$0].name } } ?? name
         let broken = state?.containers.first { $0.state != "Running" && !$0.isInit }?.name ?? container
-        let log = teller.masked((try? await service.log(name, container: broken, tail: 50)) ?? "")
+        let isBetween = teller.codes[broken] != nil && state?.containers.first { $0.name == broken }?.state == "Waiting"
+        let log = teller.masked(await lastWords(of: broken, isBetween: isBetween))
         let known = Diagnosis.of(state, log: log, name: name, error: error, codes: teller.codes)
         var report = DeployReport(.failed, name: name)
         (report.cause, report.hint, report.log) = (teller.masked(known.cause), known.hint, log)
@@ -186,6 +211,26 @@ extension ACITarget {
                 container.events.map { teller.masked("\(container.name): \($0.name): \($0.message)") }
             }
         teller.tell(.init(.warning, known.cause))
+        return (report, state)
+    }
+
+    /// The end of a container's log; one that waits to be started again has none until it was.
+    private func lastWords(of container: String, isBetween: Bool) async -> String {
+        for look in 1...Self.mostLooksForLog {
+            let log = (try? await service.log(name, container: container, tail: 50)) ?? ""
+            guard log.isEmpty, isBetween, look < Self.mostLooksForLog else { return log }
+            guard (try? await Task.sleep(for: pace.interval)) != nil else { break }
+        }
+        return ""
+    }
+
+    /// Says why it does not work, and goes back to what did.
+    private func fail(
+        _ plan: GroupPlan,
+        _ error: (any Error)?,
+        _ teller: StateTeller
+    ) async throws -> DeployReport {
+        var (report, state) = try await explain(plan, error, teller)
         guard !keepsFailed, let good = plan.lastGood else {
             if plan.existing == nil {
                 teller.tell(.init(.warning, "\(name) is left as it is: coracle logs, coracle down"))

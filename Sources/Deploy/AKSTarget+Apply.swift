@@ -32,7 +32,8 @@ extension AKSTarget {
                 }
             }
         }
-        if let trouble = try await watch(plan.items.filter { $0.kind == .deployment }, tell) {
+        let renewed = await retry(plan.items, tell)
+        if let trouble = try await watch(plan.items.filter { $0.kind == .deployment }, renewed, tell) {
             return await fail(plan, done, trouble, tell)
         }
         var report = DeployReport(plan.action == .unchanged ? .unchanged : .running, name: name)
@@ -70,6 +71,7 @@ extension AKSTarget {
     /// Watches rollouts side by side until all are done; why the first that fails does.
     private func watch(
         _ items: [ClusterPlan.Item],
+        _ renewed: Set<String>,
         _ tell: @escaping @Sendable (DeployEvent) -> Void
     ) async throws -> Trouble? {
         let severalNames = items.count > 1
@@ -81,7 +83,9 @@ extension AKSTarget {
                     rollout.pace = pace.rollout
                     rollout.addsNodes = addsNodes
                     // What runs already has shown that it does.
-                    if item.live != nil, !item.replacesPods { rollout.pace.settling = .zero }
+                    if item.live != nil, !item.replacesPods, !renewed.contains(item.title) {
+                        rollout.pace.settling = .zero
+                    }
                     do {
                         let outcome = try await rollout.watch { event in
                             let kind: DeployEvent.Kind =
@@ -139,7 +143,7 @@ extension AKSTarget {
             tell(.init(.step, "watching what was there come back"))
             let changed = deployments.filter { item in item.live != nil && done.contains { $0.item.title == item.title }
             }
-            if let again = try await watch(changed, tell) {
+            if let again = try await watch(changed, [], tell) {
                 tell(.init(.warning, "going back failed too: \(again.cause)"))
                 return report
             }

@@ -31,6 +31,8 @@ public struct AKSTarget: Target {
     public var takesOver = false
     /// Whether a version that does not work is left as it is, to be looked at.
     public var keepsFailed = false
+    /// Whether plans are made of what can be read alone, and the cluster is not asked what would become of it.
+    public var predicts = false
     /// How long things may take.
     public var pace = Pace()
 
@@ -101,7 +103,7 @@ extension AKSTarget {
         let name = manifest["metadata"]?["name"]?.string ?? ""
         let place = place(manifest, kind)
         if let place, missing.contains(place) {
-            try await proof(manifest)
+            if !predicts { try await proof(manifest) }
             return .init(
                 kind: kind,
                 name: name,
@@ -115,7 +117,12 @@ extension AKSTarget {
         let live = try await client.find(kind, name, namespace: place)
         var manifest = manifest
         if kind == .deployment, let live { manifest = try await keepingCount(manifest, live, place) }
-        let wanted = try await client.apply(manifest, .init(isDryRun: true, takesOver: takesOver))
+        let wanted: JSONValue
+        if predicts {
+            wanted = live.map { AKSTarget.predicted($0, manifest) } ?? manifest
+        } else {
+            wanted = try await client.apply(manifest, .init(isDryRun: true, takesOver: takesOver))
+        }
         return .init(
             kind: kind,
             name: name,
@@ -186,12 +193,16 @@ extension AKSTarget {
         let kinds: [ResourceKind] = [
             .deployment, .service, .ingress, .autoscaler, .disruptionBudget, .configMap, .secret,
         ]
+        // What is not applied and read all the same is no rest.
+        let read = items.flatMap { PodReferences($0.manifest).all }
         for kind in kinds {
             // Who may not look is told nothing.
             let found = (try? await client.list(kind, selection)) ?? []
             for object in found {
                 let name = object["metadata"]?["name"]?.string ?? ""
-                guard !items.contains(where: { $0.kind == kind && $0.name == name }) else { continue }
+                guard !items.contains(where: { $0.kind == kind && $0.name == name }),
+                    !read.contains(where: { $0.kind == kind && $0.name == name })
+                else { continue }
                 notes.append(
                     "\(kind)/\(name) is left from before: kubectl delete \(kind)/\(name) --namespace \(place ?? "default")"
                 )

@@ -132,17 +132,44 @@ struct NetworkFault {
         if cause.contains("EOF") || cause.contains("zeroReturn") {
             return fault(.handshake, "\(place): the server ended the connection when TLS was offered")
         }
-        if cause.contains("CERTIFICATE_REQUIRED") || cause.contains("BAD_CERTIFICATE") {
-            return fault(
-                .handshake,
-                "\(place): the server wants a certificate of ours, or does not accept the one it got"
-            )
-        }
+        if let fault = clientCertificate(cause) { return fault }
         let words = cause.split { !($0.isLetter || $0 == "_") }
             .filter { $0.contains("_") && $0 == $0.uppercased()[...] }
         let reason =
             words.last.map { $0.lowercased().split(separator: "_").joined(separator: " ") } ?? "no common ground"
         return fault(.handshake, "\(place): TLS could not be agreed on: \(Redaction.text(reason))")
+    }
+
+    /// What a server says of a certificate of ours; `nil` where it is something else that it says.
+    ///
+    /// Specification: RFC 8446, section 6.2. Servers of TLS 1.2 have no alert for one that is missing, and send
+    /// `bad_certificate` (Go) or `handshake_failure` (OpenSSL).
+    private func clientCertificate(_ cause: String) -> ServerError? {
+        let shown = settings.clientCertificates.first { url.isNamed($0.key) }?.value
+        guard let shown else {
+            guard cause.contains("ALERT_CERTIFICATE_REQUIRED") || cause.contains("ALERT_BAD_CERTIFICATE") else {
+                return nil
+            }
+            return fault(
+                .clientCertificate,
+                "\(place): the server wants to be shown a client certificate, and there is none for it",
+                settings.clientCertificateFolder
+                    .map { "put certificate and key (PEM) into \($0)/\(url.authority)/ as client.cert and client.key" }
+            )
+        }
+        let alerts = [
+            "BAD_CERTIFICATE", "UNSUPPORTED_CERTIFICATE", "CERTIFICATE_REVOKED", "CERTIFICATE_EXPIRED",
+            "CERTIFICATE_UNKNOWN", "UNKNOWN_CA", "ACCESS_DENIED", "DECRYPT_ERROR", "CERTIFICATE_REQUIRED",
+        ]
+        guard let alert = alerts.first(where: { cause.contains("ALERT_\($0)") }) else { return nil }
+        let reason = alert.lowercased().split(separator: "_").joined(separator: " ")
+        let file = shown.certificateFile
+        return fault(
+            .clientCertificate,
+            "\(place): the server does not accept the client certificate\(file.isEmpty ? "" : " \(file)"): \(reason)",
+            file.isEmpty
+                ? nil : "look whether it is the right one, and still valid: openssl x509 -noout -text -in \(file)"
+        )
     }
 
     static func seconds(_ duration: Duration) -> String {

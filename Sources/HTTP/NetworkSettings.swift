@@ -49,6 +49,8 @@ public struct NetworkSettings: Sendable {
     public var serverNames: [String: String] = [:]
     /// Our certificates by host: `HOST` or `HOST:PORT`.
     public var clientCertificates: [String: ClientCertificate] = [:]
+    /// The folder that has a folder for each host with our certificate for it, to be named in advice; `nil` for none.
+    public var clientCertificateFolder: String?
     /// Hosts whose certificates are not verified, and with which plain HTTP is spoken where they have no TLS: `HOST` or
     /// `HOST:PORT`.
     public var insecureHosts: Set<String> = []
@@ -69,6 +71,13 @@ public struct NetworkSettings: Sendable {
     public init(environment: [String: String] = [:]) {
         systemAuthorityFile = environment["SSL_CERT_FILE"].flatMap { $0.isEmpty ? nil : $0 }
         proxy = ProxySettings(environment: environment)
+    }
+
+    /// Reads the files of `--ca`, so that one which cannot be used is told before anything is done.
+    ///
+    /// - Throws: ``ServerError`` with the file, and what is wrong with it.
+    public func checkAuthorities() throws(ServerError) {
+        for file in authorityFiles { _ = try TrustSettings.authorities(file, "--ca") }
     }
 
     /// Whether a host was named as one whose certificate need not be verified.

@@ -12,6 +12,8 @@ public struct ServerError: Error, Sendable, CustomStringConvertible {
         public static let badAddress = Code(name: "bad address")
         /// Settings that cannot be used: a file with no certificate in it, a proxy of no known kind.
         public static let badSettings = Code(name: "bad settings")
+        /// Our own certificate, or its key, which a host is to be shown, cannot be read.
+        public static let badClientCertificate = Code(name: "bad client certificate")
         /// The host's name has no address.
         public static let unknownHost = Code(name: "unknown host")
         /// Nobody listens on the port, or no way leads there.
@@ -20,6 +22,8 @@ public struct ServerError: Error, Sendable, CustomStringConvertible {
         public static let timedOut = Code(name: "timed out")
         /// The server's certificate is not trusted, has expired, or is another host's.
         public static let certificate = Code(name: "certificate")
+        /// The server wants a certificate of ours, or does not accept the one it was shown.
+        public static let clientCertificate = Code(name: "client certificate")
         /// The server does not speak TLS, or none that we do.
         public static let handshake = Code(name: "handshake")
         /// The proxy refused.

@@ -28,6 +28,8 @@ public struct ClusterAccess: Sendable {
     public var clusterName = ""
     /// The user's name in the kubeconfig; empty where there is none.
     public var userName = ""
+    /// The files of the kubeconfig, for messages; empty where there is none.
+    public var source = ""
     /// What requests are shown to be from us with.
     public var credentials = Credentials.none
     /// Our certificate and its key; `nil` where there is none.

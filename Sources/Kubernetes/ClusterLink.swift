@@ -172,8 +172,9 @@ final class ClusterLink: Sendable {
 
     /// What kept us from the cluster, with what a kubeconfig has for it.
     private func network(_ error: ServerError) -> KubernetesError {
+        if let fault = setting(error) { return fault }
         var hint = error.hint
-        if error.code == .certificate || error.code == .handshake {
+        if [.certificate, .handshake, .clientCertificate].contains(error.code) {
             hint =
                 "az aks get-credentials --overwrite-existing, or kubectl config view --minify: server, "
                 + "certificate-authority-data, tls-server-name"
@@ -185,6 +186,33 @@ final class ClusterLink: Sendable {
                 + "whether it is the one"
         }
         return KubernetesError(.network, "the cluster \(access.summary): \(error.message)", hint: hint)
+    }
+}
+
+extension ClusterLink {
+    /// What is wrong with what the kubeconfig says; `nil` where it is not that.
+    private func setting(_ error: ServerError) -> KubernetesError? {
+        let file = access.source.isEmpty ? "" : access.source + ": "
+        let hint =
+            "az aks get-credentials --overwrite-existing, or kubectl config view --raw --minify shows what is there"
+        if error.code == .badClientCertificate {
+            let isGiven = access.certificate == nil
+            let user = access.userName.isEmpty ? "who we are" : "the user \(access.userName)"
+            return KubernetesError(
+                .credentials,
+                "\(file)\(user) has a client certificate\(isGiven ? " of its plug-in" : "") that cannot be used: "
+                    + error.message,
+                hint: hint
+            )
+        }
+        guard error.code == .badSettings, access.authority != nil, error.message.hasPrefix("the authority of") else {
+            return error.code == .badSettings ? KubernetesError(.settings, error.message, hint: error.hint) : nil
+        }
+        return KubernetesError(
+            .settings,
+            "\(file)the certificate-authority of the cluster \(access.clusterName) cannot be read (PEM)",
+            hint: hint
+        )
     }
 }
 

@@ -59,6 +59,7 @@ extension Kubeconfig {
         }
         var access = ClusterAccess(server: server, namespace: namespace ?? context.namespace ?? "default")
         (access.contextName, access.clusterName, access.userName) = (name, context.cluster, context.user)
+        access.source = files.joined(separator: ", ")
         if let content = cluster.authority {
             access.authority = try bytes(content, "the certificate-authority of the cluster \(context.cluster)")
         }

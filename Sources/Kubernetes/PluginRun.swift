@@ -126,9 +126,12 @@ private final class LineTeller: Sendable {
 /// Times as Kubernetes writes them.
 ///
 /// Specification: RFC 3339; fractions of seconds are dropped.
-enum Timestamp {
-    /// Seconds since 1970; `nil` for any other text.
-    static func seconds(_ text: String) -> Int64? {
+public enum Timestamp {
+    /// Reads a time.
+    ///
+    /// - Parameter text: For example `2026-01-31T12:00:00Z`.
+    /// - Returns: Seconds since 1970; `nil` for any other text.
+    public static func seconds(_ text: String) -> Int64? {
         let bytes = Array(text.utf8)
         func number(_ range: Range<Int>) -> Int? {
             guard range.upperBound <= bytes.count else { return nil }

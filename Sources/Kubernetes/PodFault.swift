@@ -83,8 +83,9 @@ struct PodFault: Hashable {
             hint = "coracle build --platform linux/ARCH, as kubectl get nodes -L kubernetes.io/arch says"
         } else if isRefused {
             let name = image.prefix { $0 != "/" && $0 != "." }
+            let host = image.prefix { $0 != "/" }
             hint =
-                image.contains(".azurecr.")
+                [".azurecr.io", ".azurecr.cn", ".azurecr.us"].contains { host.hasSuffix($0) }
                 ? "az aks update --resource-group GROUP --name CLUSTER --attach-acr \(name) lets the cluster pull"
                 : "--pull-with service-principal, user=NAME or secret=NAME gives the cluster a secret to pull with"
         } else if isAbsent {

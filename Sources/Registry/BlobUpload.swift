@@ -230,6 +230,8 @@ struct BlobUpload {
             // It was asked where to go on, and refuses that twice: it takes no chunks.
             if error.status == 416, offset == start, failures > 1 { return try await beginAgain(.single) }
         case .lost(let error):
+            // Sending bytes that are wrong here once more helps nobody.
+            if error.codes.contains("DIGEST_INVALID") { try await pass.verify() }
             try await wait(forgotten(error))
             if try await client.exists(blob, in: repository, for: .push) { return true }
             // An upload that was never more than begun is not lost twice in a row: there is no PATCH there.

@@ -93,19 +93,24 @@ public struct CredentialChain: CredentialProvider {
         -> Credentials?
     {
         if let repository, let found = try file.credential(for: host, ofRepository: repository) { return found }
-        if let (name, isOwn) = file.helper(for: host) {
-            let helper = CredentialHelper(name, environment: environment)
+        if let (helper, isOwn) = helper(for: host, in: file) {
             switch try await helper.find(host) {
             case .found(let credential): return credential
             case .none: break
             case .absent:
-                let fault =
-                    "\(helper.program), which \(file.path) names\(isOwn ? " for \(host.name)" : ""), is not in PATH"
-                guard !isOwn else { throw CredentialFault.helper(fault) }
-                warn("\(fault): going on without it")
+                guard !isOwn else { throw helper.absence(for: host) }
+                warn("\(helper.missing): going on without it")
             }
         }
         return try file.credential(for: host)
+    }
+
+    /// The helper that a file names for a host, and whether it is for that host alone.
+    private func helper(for host: RegistryHost, in file: DockerConfig) -> (CredentialHelper, isOwn: Bool)? {
+        guard let (name, isOwn) = file.helper(for: host) else { return nil }
+        let key = isOwn ? "credHelpers for \(host.name)" : "credsStore"
+        let source = CredentialHelper.Source(file: file.path, key: key)
+        return (CredentialHelper(name, environment: environment, source: source), isOwn)
     }
 
     /// What variables say of a host.
@@ -168,15 +173,13 @@ public struct CredentialChain: CredentialProvider {
     public func keep(_ credential: Credentials, for host: String) async throws -> Place {
         guard let path = value("REGISTRY_AUTH_FILE") ?? docker else { throw CredentialFault.noPlace }
         let host = RegistryHost(host)
-        if let (name, isOwn) = try DockerConfig(readingFrom: path)?.helper(for: host) {
-            let helper = CredentialHelper(name, environment: environment)
+        if let (helper, isOwn) = try DockerConfig(readingFrom: path).flatMap({ helper(for: host, in: $0) }) {
             if try await helper.keep(host, credential) {
                 try change(path) { $0.set(host, nil) }
                 return .helper(helper.program)
             }
-            let fault = "\(helper.program), which \(path) names, is not in PATH"
-            guard !isOwn else { throw CredentialFault.helper(fault) }
-            warn("\(fault): going on without it")
+            guard !isOwn else { throw helper.absence(for: host) }
+            warn("\(helper.missing): going on without it")
         }
         try change(path) { $0.set(host, credential) }
         return .file(path)
@@ -192,8 +195,7 @@ public struct CredentialChain: CredentialProvider {
         var places: [String] = []
         for path in paths {
             guard let file = try DockerConfig(readingFrom: path) else { continue }
-            if let (name, _) = file.helper(for: host) {
-                let helper = CredentialHelper(name, environment: environment)
+            if let (helper, _) = helper(for: host, in: file) {
                 if try await helper.forget(host) { places.append(helper.program) }
             }
             var copy = file

@@ -21,12 +21,13 @@ enum CredentialFault {
     }
 
     /// A helper that is not there, or does not do what it should.
-    static func helper(_ message: String) -> RegistryError {
-        RegistryError(
-            .auth,
-            message,
-            hint: "install the helper, or take it out of credHelpers and credsStore; \(others)"
-        )
+    static func helper(
+        _ message: String,
+        _ helper: CredentialHelper,
+        _ host: RegistryHost? = nil,
+        isAbsent: Bool = false
+    ) -> RegistryError {
+        RegistryError(.auth, message, hint: helper.advice(host, isAbsent: isAbsent))
     }
 
     /// One variable of two.

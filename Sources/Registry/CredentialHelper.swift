@@ -7,12 +7,23 @@ internal import OCI
 ///
 /// Specification: docker-credential-helpers, "Development".
 struct CredentialHelper: Sendable {
+    /// What names a helper.
+    struct Source: Sendable {
+        /// The file of settings.
+        let file: String
+        /// The key in it, as people find it there: `credsStore`, or `credHelpers` with the host.
+        let key: String
+    }
+
     /// The program.
     let program: String
+    private let source: Source?
+    private let patience: Int
     private let environment: [String: String]
 
-    init(_ name: String, environment: [String: String]) {
+    init(_ name: String, environment: [String: String], source: Source? = nil, patience: Int = 120) {
         program = "docker-credential-" + name
+        (self.source, self.patience) = (source, patience)
         // A helper has no use for the secrets of registries that it does not keep.
         self.environment = environment.filter { !$0.key.hasPrefix("CORACLE_REGISTRY_") }
     }
@@ -31,7 +42,7 @@ struct CredentialHelper: Sendable {
         guard let output = try await run("get", host.dockerKey, secret: nil) else { return .absent }
         guard !output.isEmpty else { return .none }
         guard let json = try? JSONValue(parsing: output), let secret = json["Secret"]?.string else {
-            throw fault("get", host, "its answer is not the JSON it should be")
+            throw fault("get", host, "its answer is not the JSON it should be: an object with Username and Secret")
         }
         let user = json["Username"]?.string ?? ""
         if user == "<token>" { return .found(.identityToken(secret)) }
@@ -62,7 +73,7 @@ struct CredentialHelper: Sendable {
     func list() async throws -> [String: String]? {
         guard let output = try await run("list", "", secret: nil) else { return nil }
         guard let hosts = try? JSONValue(parsing: output).strings else {
-            throw CredentialFault.helper("\(program) list: its answer is not the JSON it should be")
+            throw CredentialFault.helper("\(program) list: its answer is not the JSON it should be", self)
         }
         return hosts
     }
@@ -71,7 +82,12 @@ struct CredentialHelper: Sendable {
     private func run(_ verb: String, _ input: String, secret: String?, host: RegistryHost? = nil) async throws
         -> [UInt8]?
     {
-        switch await HelperProcess.run([program, verb], input: Array(input.utf8), environment: environment) {
+        switch await HelperProcess.run(
+            [program, verb],
+            input: Array(input.utf8),
+            environment: environment,
+            seconds: patience
+        ) {
         case .absent: return nil
         case .failed(let reason): throw fault(verb, host ?? RegistryHost(input), reason)
         case .ended(0, let output, _): return output
@@ -89,7 +105,26 @@ struct CredentialHelper: Sendable {
     }
 
     private func fault(_ verb: String, _ host: RegistryHost, _ reason: String) -> any Error {
-        CredentialFault.helper("\(program) \(verb) for \(host.name): \(reason)")
+        let named = source.map { ", which \($0.file) names in \($0.key)" } ?? ""
+        return CredentialFault.helper("\(program) \(verb) for \(host.name)\(named): \(reason)", self, host)
+    }
+
+    /// Why there is no answer: the program is not installed.
+    func absence(for host: RegistryHost) -> any Error { CredentialFault.helper(missing, self, host, isAbsent: true) }
+
+    /// The same in words.
+    var missing: String {
+        "\(program)\(source.map { ", which \($0.file) names in \($0.key)," } ?? "") is not in PATH"
+    }
+
+    /// What to type to go on, without the helper or with it.
+    func advice(_ host: RegistryHost?, isAbsent: Bool) -> String {
+        let out = source.map { "take it out of \($0.key) in \($0.file)" } ?? "take it out of credHelpers and credsStore"
+        let suffix = host.map { CredentialChain.variable($0) } ?? "<HOST>"
+        // What `list` prints are hosts and users, and no secrets.
+        return (isAbsent ? "install \(program)" : "look what \(program) list says") + ", or \(out); "
+            + "CORACLE_REGISTRY_USER_\(suffix) with CORACLE_REGISTRY_PASSWORD_\(suffix), and --username with "
+            + "--password-stdin, work without it"
     }
 
     /// The first line of an answer, without control characters, and at most 200 characters of it.

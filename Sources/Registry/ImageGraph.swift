@@ -69,7 +69,7 @@ public struct ImageGraph: Sendable {
     ///   - name: What messages call the image.
     ///   - read: Gives the bytes of a manifest or index, verified.
     /// - Returns: The manifest; the root itself where it is no index.
-    /// - Throws: ``ContentError`` where no part is for the platform; what `read` throws.
+    /// - Throws: ``RegistryError`` of kind `.wrongPlatform` where no part is for the platform; what `read` throws.
     public static func choose(
         _ root: Descriptor,
         _ platform: Platform,
@@ -93,8 +93,8 @@ public struct ImageGraph: Sendable {
     ///   - platform: What the image must run on.
     ///   - name: What messages call the image.
     /// - Returns: The part.
-    /// - Throws: ``ContentError`` with the platforms that there are.
-    public static func choose(in index: ImageIndex, _ platform: Platform, _ name: String) throws(ContentError)
+    /// - Throws: ``RegistryError`` of kind `.wrongPlatform`, with the platforms that there are.
+    public static func choose(in index: ImageIndex, _ platform: Platform, _ name: String) throws(RegistryError)
         -> Descriptor
     {
         if let same = index.manifests.first(where: { $0.platform == platform }) { return same }
@@ -102,8 +102,9 @@ public struct ImageGraph: Sendable {
         if index.manifests.count == 1, let only = index.manifests.first, only.platform == nil { return only }
         // Attestations are listed as for an unknown platform.
         let list = index.manifests.compactMap { $0.platform?.description }.filter { !$0.hasPrefix("unknown") }
-        throw ContentError(
-            message: "the image \(name) is not made for \(platform); it is for "
+        throw RegistryError(
+            .wrongPlatform,
+            "the image \(name) is not made for \(platform); it is for "
                 + (list.isEmpty ? "no platform that it names" : list.joined(separator: ", "))
         )
     }

@@ -4,7 +4,7 @@ internal import Synchronization
 
 /// Turns "so many bytes so far" into events of so many more; the lock holds what was told.
 public final class MovedBytes: Sendable {
-    private let told = Mutex<Int64>(0)
+    private let told: Mutex<Int64>
     private let blob: Descriptor
     private let events: @Sendable (TransferEvent) -> Void
 
@@ -12,9 +12,11 @@ public final class MovedBytes: Sendable {
     ///
     /// - Parameters:
     ///   - blob: The blob.
+    ///   - start: How many bytes of it need not be moved.
     ///   - events: Is told of its bytes.
-    public init(_ blob: Descriptor, _ events: @escaping @Sendable (TransferEvent) -> Void) {
+    public init(_ blob: Descriptor, from start: Int64 = 0, _ events: @escaping @Sendable (TransferEvent) -> Void) {
         (self.blob, self.events) = (blob, events)
+        told = Mutex(start)
     }
 
     /// Tells how far the blob is.

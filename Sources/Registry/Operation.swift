@@ -27,7 +27,7 @@ struct Operation: Sendable {
     func error(_ response: HTTPResponse, secrets: [String]) async -> RegistryError {
         let body = (try? await response.bytes(limit: 64 << 10)) ?? []
         let answer = RegistryAnswer(body, secrets: secrets)
-        let kind = Operation.kind(response.status, answer.codes)
+        let kind = answer.isReadOnly ? .readOnly : Operation.kind(response.status, answer.codes)
         var message = "\(what): " + (answer.text ?? "\(response.url.authority) answered \(response.status)")
         if let id = response.headers["x-ms-correlation-request-id"] {
             message += " (x-ms-correlation-request-id \(Redaction.text(id)))"
@@ -83,7 +83,8 @@ struct Operation: Sendable {
 
     /// What a failed connection means, in words for people.
     func error(_ cause: ServerError) -> RegistryError {
-        let kind: RegistryError.Kind = cause.code == .badSettings || cause.code == .badAddress ? .invalid : .network
+        let own: [ServerError.Code] = [.badSettings, .badClientCertificate, .badAddress]
+        let kind: RegistryError.Kind = own.contains(cause.code) ? .invalid : .network
         let usual = kind == .network ? "check the network between here and \(registry), and try again" : nil
         return RegistryError(kind, "\(what): \(cause.message)", hint: cause.hint ?? usual, cause: cause)
     }
@@ -97,6 +98,8 @@ struct Operation: Sendable {
 struct RegistryAnswer {
     private(set) var codes: [String] = []
     private(set) var text: String?
+    /// Whether a registry of ours says that it takes no changes.
+    private(set) var isReadOnly = false
 
     init(_ body: [UInt8], secrets: [String]) {
         guard let json = try? JSONValue(parsing: body) else {
@@ -109,6 +112,7 @@ struct RegistryAnswer {
         for error in json["errors"]?.array ?? [] {
             let code = error["code"]?.string ?? ""
             if !code.isEmpty { codes.append(Redaction.text(code, secrets: secrets)) }
+            if error["detail"]?["readOnly"]?.bool == true { isReadOnly = true }
             var part = error["message"]?.string ?? ""
             if let detail = error["detail"]?.string, !detail.isEmpty, detail != part { part += ": \(detail)" }
             parts.append(part.isEmpty ? code : code.isEmpty ? part : "\(part) (\(code))")

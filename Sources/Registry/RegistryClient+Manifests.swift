@@ -176,7 +176,8 @@ extension RegistryClient {
         }
         guard response.isSuccess else {
             let error = await operation.error(response, secrets: state.secrets)
-            guard response.status == 405 || error.codes.contains("UNSUPPORTED") else { throw error }
+            let isUnsupported = response.status == 405 || error.codes.contains("UNSUPPORTED")
+            guard isUnsupported, error.kind != .readOnly else { throw error }
             throw RegistryError(
                 .invalid,
                 error.message,

@@ -52,8 +52,9 @@ extension RegistryClient {
         } catch is ServerError where failure == nil {
             // It was slow, and is no server of plain HTTP: all the patience there is.
             return try await probe(operation, secure)
-        } catch let error as RegistryError where failure == nil && error.status == 400 {
+        } catch let error as RegistryError where error.status == 400 {
             // So a server that wants TLS answers who speaks plain HTTP to it.
+            if let failure { throw failure }
             return try await probe(operation, secure)
         }
     }

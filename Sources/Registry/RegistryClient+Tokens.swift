@@ -244,7 +244,8 @@ extension RegistryClient {
         return token
     }
 
-    static func basic(_ user: String, _ password: String) -> String {
+    /// A name and a password as the field `Authorization` has them (RFC 7617).
+    package static func basic(_ user: String, _ password: String) -> String {
         "Basic \(Base64.encode(Array("\(user):\(password)".utf8)))"
     }
 }

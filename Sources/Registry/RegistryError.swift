@@ -22,6 +22,12 @@ public struct RegistryError: Error, Sendable, CustomStringConvertible {
         public static let server = Kind(name: "server")
         /// The registry refused what it was sent, or sent what cannot be read: a malformed answer.
         public static let invalid = Kind(name: "invalid")
+        /// The registry is read-only: it says so in a way that ours and no other has.
+        public static let readOnly = Kind(name: "read-only")
+        /// The image is there, for other platforms than the one that is wanted.
+        public static let wrongPlatform = Kind(name: "wrong platform")
+        /// What was to be sent is not what its digest says: nothing is wrong with the registry.
+        public static let damagedSource = Kind(name: "damaged source")
     }
 
     /// What callers branch on.

@@ -8,6 +8,7 @@ public struct RegistryTarget: ImageTarget {
     /// What the image is called there; by its digest alone where this is empty.
     private let tags: [String]
     private let mounts: @Sendable (Descriptor) -> [Repository]
+    private let onHeld: @Sendable (Descriptor) -> Void
 
     /// Describes where an image goes.
     ///
@@ -16,13 +17,16 @@ public struct RegistryTarget: ImageTarget {
     ///   - repository: The repository.
     ///   - tags: What the image is called there; may be empty.
     ///   - mounts: Repositories of the same registry that may have a blob, the likeliest first.
+    ///   - onHeld: Is told of each blob that the repository has, or has got, from any thread.
     public init(
         _ client: RegistryClient,
         _ repository: Repository,
         tags: [String],
-        mounts: @escaping @Sendable (Descriptor) -> [Repository] = { _ in [] }
+        mounts: @escaping @Sendable (Descriptor) -> [Repository] = { _ in [] },
+        onHeld: @escaping @Sendable (Descriptor) -> Void = { _ in }
     ) {
         (self.client, self.repository, self.tags, self.mounts) = (client, repository, tags, mounts)
+        self.onHeld = onHeld
     }
 
     /// Asks the registry for a blob.
@@ -31,7 +35,9 @@ public struct RegistryTarget: ImageTarget {
     /// - Returns: Whether it is there.
     /// - Throws: ``RegistryError``.
     public func holds(_ blob: Descriptor) async throws -> Bool {
-        try await client.exists(blob, in: repository, for: .push)
+        guard try await client.exists(blob, in: repository, for: .push) else { return false }
+        onHeld(blob)
+        return true
     }
 
     /// Mounts a blob from another repository, or sends it.
@@ -49,6 +55,7 @@ public struct RegistryTarget: ImageTarget {
         let places = mounts(blob).filter { $0.registry == repository.registry && $0 != repository }
         // The last place is asked together with the upload, which saves a request.
         for place in places.dropLast() where try await client.mount(blob, from: place, to: repository) {
+            onHeld(blob)
             return events(.mounted(blob, from: place.name))
         }
         let count = MovedBytes(blob, events)
@@ -59,6 +66,7 @@ public struct RegistryTarget: ImageTarget {
             mounting: places.last,
             onProgress: { count.reach($0) }
         )
+        onHeld(blob)
         switch outcome {
         case .mounted: events(.mounted(blob, from: places.last?.name ?? ""))
         case .existed: events(.present(blob))

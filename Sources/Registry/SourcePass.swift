@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Archive
 internal import OCI
 internal import Synchronization
 
@@ -23,6 +24,20 @@ final class SourcePass: Sendable {
         }
         if let found, found.offset == offset { return found }
         return SourceCursor(try await source.open(blob, from: offset), blob, offset)
+    }
+
+    /// Refuses a source whose bytes are not those of the blob; reads all of them.
+    func verify() async throws {
+        var hash = SHA256()
+        let chunks = try await source.open(blob, from: 0)
+        while let chunk = try await chunks.next() { hash.update(chunk) }
+        let found = Digest(sha256: hash.finish())
+        guard found != blob.digest else { return }
+        throw RegistryError(
+            .damagedSource,
+            "blob \(blob.digest) is damaged where it is read from: its bytes have the digest \(found)",
+            hint: "build or pull the image again"
+        )
     }
 
     /// Keeps a pass for the next chunk.
@@ -53,7 +68,7 @@ final class SourceCursor: @unchecked Sendable {
         if rest.isEmpty {
             guard let chunk = try await chunks.next() else {
                 throw RegistryError(
-                    .invalid,
+                    .damagedSource,
                     "blob \(blob.digest): its source ends after \(offset) of \(blob.size) bytes"
                 )
             }

@@ -22,6 +22,23 @@ struct UploadJournal: Sendable {
     init(_ folder: String) {
         self.folder = folder
         mkdir(folder, 0o700)
+        sweep()
+    }
+
+    /// Removes what killed processes were writing or reading: `HEX.json.PID.new` and `HEX.json.PID.taken`.
+    private func sweep() {
+        guard let listing = opendir(folder) else { return }
+        defer { closedir(listing) }
+        while let entry = readdir(listing) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: Int(NAME_MAX) + 1) { String(cString: $0) }
+            }
+            let parts = name.split(separator: ".")
+            guard parts.count == 4, parts[1] == "json", ["new", "taken"].contains(parts[3]),
+                let process = pid_t(parts[2]), process > 0, kill(process, 0) != 0, errno == ESRCH
+            else { continue }
+            unlink("\(folder)/\(name)")
+        }
     }
 
     private func path(_ blob: Descriptor, _ repository: Repository) -> String {

@@ -7,6 +7,7 @@ package import Logging
 package import NIOCore
 internal import NIOPosix
 internal import NIOSSL
+internal import Store
 
 /// One address that is listened on.
 package enum Listener {
@@ -97,16 +98,37 @@ package enum Listener {
     }
 
     private static func tls(_ files: (chain: String, key: String)) throws -> TLSConfiguration {
-        do {
-            let chain = try NIOSSLCertificate.fromPEMFile(files.chain).map { NIOSSLCertificateSource.certificate($0) }
-            let key = try NIOSSLPrivateKey(file: files.key, format: .pem)
-            return TLSConfiguration.makeServerConfiguration(certificateChain: chain, privateKey: .privateKey(key))
-        } catch {
-            throw RegistryServerError(
-                message: "reading the certificate \(files.chain) and its key \(files.key): \(error)",
-                isAboutOptions: true
-            )
+        let fault = { (reason: String) in RegistryServerError(message: reason, isAboutOptions: true) }
+        let (chainText, keyText) = (try pem(files.chain, "certificate"), try pem(files.key, "key"))
+        guard let chain = try? NIOSSLCertificate.fromPEMBytes(chainText), !chain.isEmpty else {
+            throw fault("\(files.chain) holds no certificate in PEM")
         }
+        guard let key = try? NIOSSLPrivateKey(bytes: keyText, format: .pem) else {
+            throw fault("\(files.key) holds no key in PEM, or one with a password")
+        }
+        let configuration = TLSConfiguration.makeServerConfiguration(
+            certificateChain: chain.map { .certificate($0) },
+            privateKey: .privateKey(key)
+        )
+        // Whether they belong together is found out before anybody connects.
+        guard (try? NIOSSLContext(configuration: configuration)) != nil else {
+            throw fault("\(files.key) is not the key of the certificate \(files.chain)")
+        }
+        return configuration
+    }
+
+    private static func pem(_ path: String, _ what: String) throws -> [UInt8] {
+        let fault = { (reason: String) in
+            RegistryServerError(message: "reading the \(what) \(path): \(reason)", isAboutOptions: true)
+        }
+        let bytes: [UInt8]?
+        do {
+            bytes = try DiskFile.read(path, limit: 1 << 20)
+        } catch {
+            throw RegistryServerError(message: "the \(what): \(error.message)", isAboutOptions: true)
+        }
+        guard let bytes else { throw fault("there is no such file") }
+        return bytes
     }
 
     private static func running<Channel: ServerChildChannel>(

@@ -17,7 +17,7 @@ public struct RequestRecord: Hashable, Sendable {
     public var user: String?
     /// Whether the request had an `Authorization` header.
     public var isAuthorized = false
-    /// What the registry could not do, as it told the client; `nil` where nothing was its own fault.
+    /// What the registry could not do, with files of this machine that clients do not hear of; `nil` where nothing was its own fault.
     public var problem: String?
     /// From the request's head to the answer's end, in microseconds.
     public var microseconds: Int64 = 0

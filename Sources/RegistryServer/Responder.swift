@@ -52,6 +52,7 @@ struct Responder: Sendable {
         var answer: Answer
         switch await attempt({ try await DiskExecutor.run { try admit(exchange) } }) {
         case .failure(let other): answer = other
+        case .fault(let problem): answer = fail(problem, &record)
         case .success(let admitted):
             record.user = admitted.caller.user
             if exchange.headers[.expect]?.lowercased() == "100-continue" {
@@ -61,6 +62,7 @@ struct Responder: Sendable {
             switch await attempt({ try await DiskExecutor.run { try await perform(admitted, exchange) } }) {
             case .success(let done): answer = done
             case .failure(let other): answer = other
+            case .fault(let problem): answer = fail(problem, &record)
             }
         }
         // The registry stops, and the client may hold the connection for ever.
@@ -70,7 +72,7 @@ struct Responder: Sendable {
         guard !plan.isCut, !exchange.body.isCut else { return try await cut(channel) }
         try await exchange.body.drain(limit: Responder.drainLimit)
         record.status = answer.status.code
-        if record.status >= 500, case .bytes(let text) = answer.body {
+        if record.status >= 500, record.problem == nil, case .bytes(let text) = answer.body {
             record.problem = String(decoding: text, as: UTF8.self)
         }
         record.bytesOut = try await plan.send(answer, writer, channel)
@@ -87,6 +89,14 @@ struct Responder: Sendable {
     private enum Attempt<Value> {
         case success(Value)
         case failure(Answer)
+        /// What is wrong with this machine, which names its files.
+        case fault(String)
+    }
+
+    /// What a client hears of a fault of this machine; the log has the rest.
+    private func fail(_ problem: String, _ record: inout RequestRecord) -> Answer {
+        record.problem = problem
+        return Refusal(.internalServerError, .unknown, "this registry cannot do that now; its log says why").answer
     }
 
     private func attempt<Value>(_ work: () async throws -> Value) async -> Attempt<Value> {
@@ -95,12 +105,12 @@ struct Responder: Sendable {
         } catch let refusal as Refusal {
             return .failure(refusal.answer)
         } catch let error as StoreError {
-            return .failure(Refusal(.internalServerError, .unknown, error.message).answer)
+            return .fault(error.message)
         } catch is CutConnection {
             // The client is gone, so nobody reads this.
             return .failure(Refusal(.badRequest, .unknown, "the request ended early").answer)
         } catch {
-            return .failure(Refusal(.internalServerError, .unknown, "\(error)").answer)
+            return .fault("\(error)")
         }
     }
 
@@ -120,7 +130,8 @@ struct Responder: Sendable {
         let caller = try gate.admit(exchange, need(route, exchange.method), origin(exchange))
         let isChange = exchange.method != .get && exchange.method != .head
         if isChange, options.isReadOnly {
-            throw Refusal(.methodNotAllowed, .unsupported, "this registry is read-only")
+            // The specification has no code for it; our client knows it by the detail.
+            throw Refusal(.methodNotAllowed, .unsupported, "this registry is read-only", detail: ["readOnly": true])
         }
         return Admitted(route: route, caller: caller)
     }

@@ -73,13 +73,13 @@ public struct DiskTree: Sendable {
         _ place: FolderPath,
         _ relative: [UInt8],
         _ visibility: (@Sendable ([UInt8]) -> Visibility)?
-    ) throws -> [[UInt8]: FileNode] {
+    ) throws -> [FileNode.Child] {
         guard let folder = CName(place.bytes).with({ opendir($0) }) else {
             throw StoreError("reading the folder \(String(decoding: place.bytes, as: UTF8.self))", errno: errno)
         }
         defer { closedir(folder) }
         node.attributes = DiskTree.attributes(of: dirfd(folder))
-        var nodes: [[UInt8]: FileNode] = [:]
+        var nodes: [FileNode.Child] = []
         while let entry = readdir(folder) {
             // The name is looked at where it is: there may be a hundred thousand of them.
             let node = try withUnsafePointer(to: &entry.pointee.d_name) { pointer in
@@ -87,7 +87,7 @@ public struct DiskTree: Sendable {
                     try self.node(text, in: place, dirfd(folder), relative, visibility)
                 }
             }
-            if let node { nodes[node.name] = node.node }
+            if let node { nodes.append(node) }
         }
         return nodes
     }
@@ -98,7 +98,7 @@ public struct DiskTree: Sendable {
         _ folder: Int32,
         _ relative: [UInt8],
         _ visibility: (@Sendable ([UInt8]) -> Visibility)?
-    ) throws -> (name: [UInt8], node: FileNode)? {
+    ) throws -> FileNode.Child? {
         let name = Array(UnsafeRawBufferPointer(start: text, count: strlen(text)))
         let dot = UInt8(ascii: ".")
         if name[0] == dot, name.count == 1 || (name.count == 2 && name[1] == dot) { return nil }
@@ -127,14 +127,7 @@ public struct DiskTree: Sendable {
             node = FileNode(.file, mode: status.st_mode & 0o7777)
             node.size = Int64(status.st_size)
             node.isShared = status.st_nlink > 1
-            let stamp = FileIndex.Stamp(
-                inode: UInt64(status.st_ino),
-                size: Int64(status.st_size),
-                // After the year 2262 this wraps around, which is as good for telling two times apart.
-                mtime: Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec),
-                ctime: Int64(status.st_ctim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_ctim.tv_nsec)
-            )
-            node.content = .disk(place, name: name, stamp)
+            node.content = .disk(place, name: name, FileIndex.Stamp(status))
         case S_IFLNK:
             node = FileNode(.symlink, mode: 0o777)
             node.target = try DiskTree.link(place.appending(name))

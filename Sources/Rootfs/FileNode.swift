@@ -48,10 +48,44 @@ public final class FileNode {
         var attributes: [TarEntry.Attribute] = []
     }
 
+    /// A name in a folder and what it names.
+    public typealias Child = (name: [UInt8], node: FileNode)
+
+    /// What is in a folder: sorted as long as it is as it was found, by name once something changed.
+    private enum Children {
+        case sorted([Child])
+        case named([[UInt8]: FileNode])
+
+        subscript(name: [UInt8]) -> FileNode? {
+            switch self {
+            case .named(let children): return children[name]
+            case .sorted(let children):
+                var (low, high) = (0, children.count)
+                while low < high {
+                    let middle = (low + high) / 2
+                    if children[middle].name.lexicographicallyPrecedes(name) { low = middle + 1 } else { high = middle }
+                }
+                return low < children.count && children[low].name == name ? children[low].node : nil
+            }
+        }
+
+        mutating func set(_ name: [UInt8], _ node: FileNode?) {
+            var named: [[UInt8]: FileNode] = [:]
+            switch consume self {
+            case .named(let children): named = children
+            case .sorted(let children): named = Dictionary(children.map { ($0.name, $0.node) }) { $1 }
+            }
+            // Held once, so that it is changed where it is.
+            self = .sorted([])
+            named[name] = node
+            self = .named(named)
+        }
+    }
+
     /// What folders have.
     private final class Folder {
-        var children: [[UInt8]: FileNode] = [:]
-        var loader: ((FileNode) throws -> [[UInt8]: FileNode])?
+        var children = Children.sorted([])
+        var loader: ((FileNode) throws -> [Child])?
     }
 
     private final class Box {
@@ -102,8 +136,8 @@ public final class FileNode {
     ///
     /// - Parameters:
     ///   - mode: Permissions.
-    ///   - loader: Finds what is in the folder, and what it says of itself besides.
-    public init(mode: UInt32, loader: @escaping (FileNode) throws -> [[UInt8]: FileNode]) {
+    ///   - loader: Finds what is in the folder, in any order, and what it says of itself besides.
+    public init(mode: UInt32, loader: @escaping (FileNode) throws -> [Child]) {
         (kind, self.mode, folder) = (.directory, mode, Folder())
         folder?.loader = loader
     }
@@ -123,7 +157,12 @@ public final class FileNode {
 
     private func loaded() throws -> Folder? {
         guard let folder, let loader = folder.loader else { return folder }
-        folder.children = try loader(self)
+        var found = try loader(self).sorted { $0.name.lexicographicallyPrecedes($1.name) }
+        // A folder that changes while it is read may name a file twice.
+        for index in found.indices.dropFirst().reversed() where found[index].name == found[index - 1].name {
+            found.remove(at: index)
+        }
+        folder.children = .sorted(found)
         folder.loader = nil
         return folder
     }
@@ -141,9 +180,13 @@ public final class FileNode {
     ///
     /// - Returns: Names and nodes.
     /// - Throws: Where the folder cannot be read.
-    public func sortedChildren() throws -> [(name: [UInt8], node: FileNode)] {
-        guard let folder = try loaded() else { return [] }
-        return folder.children.map { ($0.key, $0.value) }.sorted { $0.0.lexicographicallyPrecedes($1.0) }
+    public func sortedChildren() throws -> [Child] {
+        switch try loaded()?.children {
+        case .none: return []
+        case .sorted(let children): return children
+        case .named(let children):
+            return children.map { ($0.key, $0.value) }.sorted { $0.0.lexicographicallyPrecedes($1.0) }
+        }
     }
 
     /// Looks at a folder unless that was done; its attributes are known after it only.
@@ -153,7 +196,11 @@ public final class FileNode {
 
     /// The folders in a folder, in no order.
     func folders() throws -> [FileNode] {
-        try loaded()?.children.values.filter(\.isDirectory) ?? []
+        switch try loaded()?.children {
+        case .none: return []
+        case .sorted(let children): return children.lazy.map(\.node).filter(\.isDirectory)
+        case .named(let children): return children.values.filter(\.isDirectory)
+        }
     }
 
     /// Puts a node under a name, in place of another, or removes the name.
@@ -163,13 +210,13 @@ public final class FileNode {
     ///   - node: The node; `nil` to remove.
     /// - Throws: Where the folder cannot be read.
     public func set(_ name: [UInt8], _ node: FileNode?) throws {
-        try loaded()?.children[name] = node
+        try loaded()?.children.set(name, node)
         isDirty = true
     }
 
     /// Removes everything from a folder.
     public func removeChildren() {
-        folder?.children = [:]
+        folder?.children = .sorted([])
         folder?.loader = nil
     }
 

@@ -88,6 +88,16 @@ public enum LayerIndex {
         try entries.finish(at: path(layer, store))
     }
 
+    /// Forgets what was learnt of a layer whose bytes were damaged.
+    ///
+    /// - Parameters:
+    ///   - layer: The layer's digest.
+    ///   - store: The store.
+    public static func forget(_ layer: Digest, in store: ImageStore) {
+        unlink(path(layer, store) + ".diff")
+        unlink(path(layer, store))
+    }
+
     /// Reads a layer from its beginning, as far as it is of interest.
     ///
     /// - Parameters:

@@ -3,9 +3,9 @@
 /// Rights that root has in parts.
 ///
 /// Specification: `capabilities(7)`; the set is the one Docker gives (moby, `oci/caps/defaults.go`).
-enum Capabilities {
+public enum Capabilities {
     /// Names by number, as `linux/capability.h` has them.
-    static let names = [
+    public static let names = [
         "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
         "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER",
         "SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE",

@@ -46,6 +46,16 @@ public enum DiskFile {
     /// - Throws: ``StoreError`` where it cannot be written; then the old file is still there.
     public static func write(_ bytes: [UInt8], to path: String, isSynced: Bool) throws(StoreError) {
         let temporary = "\(path).\(getpid()).\(UInt32.random(in: 0...UInt32.max))"
+        try write(bytes, to: path, by: temporary, isSynced: isSynced)
+    }
+
+    /// Writes a file as a whole, by way of another on the same disk.
+    static func write(
+        _ bytes: [UInt8],
+        to path: String,
+        by temporary: String,
+        isSynced: Bool
+    ) throws(StoreError) {
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw StoreError("writing \(path)", errno: errno) }
         var failure: Int32 = 0

@@ -15,6 +15,13 @@ public struct ImageLayout: Sendable {
         self.root = root
     }
 
+    /// A folder that is a layout, or is to become one.
+    ///
+    /// - Parameter path: The folder, without a slash at its end.
+    public init(unchecked path: String) {
+        root = path
+    }
+
     /// Opens a layout.
     ///
     /// - Parameter path: The folder.
@@ -49,7 +56,7 @@ public struct ImageLayout: Sendable {
             throw StoreError("the store \(root) lacks the blob \(digest)")
         }
         guard SHA256.digest(bytes) == digest else {
-            throw StoreError("the blob \(path(of: digest)) is damaged: remove it, and build or pull again")
+            throw StoreError("the blob \(path(of: digest)) is damaged: build or pull again, which writes it anew")
         }
         return bytes
     }

@@ -85,7 +85,11 @@ public struct ImageStore: Sendable {
     /// - Throws: ``StoreError`` where it cannot be written.
     public func put(_ bytes: [UInt8], _ mediaType: MediaType) throws(StoreError) -> Descriptor {
         let blob = Descriptor(mediaType: mediaType, digest: SHA256.digest(bytes), size: Int64(bytes.count))
-        if !has(blob) { try DiskFile.write(bytes, to: path(of: blob.digest), isSynced: true) }
+        // One that was damaged is written anew.
+        if has(blob), (try? read(blob.digest)) != nil { return blob }
+        // Beside the blobs there is never anything that is none, also after a crash.
+        let temporary = "\(root)/tmp/blob-\(getpid())-\(UInt64.random(in: 0...UInt64.max))"
+        try DiskFile.write(bytes, to: path(of: blob.digest), by: temporary, isSynced: true)
         return blob
     }
 
@@ -94,6 +98,15 @@ public struct ImageStore: Sendable {
     /// - Returns: A file to write into.
     /// - Throws: ``StoreError`` where none can be made.
     public func ingest() throws(StoreError) -> Ingest { try Ingest(self) }
+
+    /// Goes on with a blob that an earlier process began to fetch, or begins it so that a later one can go on.
+    ///
+    /// - Parameter blob: The blob.
+    /// - Returns: A file to write the rest into; `nil` where somebody else writes it now.
+    /// - Throws: ``StoreError`` where none can be made.
+    public func ingest(continuing blob: Descriptor) throws(StoreError) -> Ingest? {
+        try Ingest(self, continuing: blob)
+    }
 
     /// A folder of its own for files that are needed for a while; the caller removes it.
     ///
@@ -156,49 +169,5 @@ public struct ImageStore: Sendable {
             images.removeAll { $0.annotations[ImageStore.nameAnnotation] == name.familiar }
             images.append(image)
         }
-    }
-}
-
-/// A blob on its way into a store: a file that gets its name when its digest is known.
-public final class Ingest {
-    /// The open file.
-    public let descriptor: Int32
-    /// Where it is for now.
-    public let path: String
-    private let store: ImageStore
-    private var isCommitted = false
-
-    init(_ store: ImageStore) throws(StoreError) {
-        self.store = store
-        path = "\(store.root)/tmp/blob-\(getpid())-\(UInt64.random(in: 0...UInt64.max))"
-        descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw StoreError("creating \(path)", errno: errno) }
-    }
-
-    deinit {
-        if descriptor >= 0 { close(descriptor) }
-        if !isCommitted { unlink(path) }
-    }
-
-    /// Moves what is no blob to a place beside the blobs; a crash may lose it.
-    ///
-    /// - Parameter path: The place.
-    /// - Throws: ``StoreError`` where the disk fails.
-    public func move(to path: String) throws(StoreError) {
-        guard rename(self.path, path) == 0 else { throw StoreError("writing \(path)", errno: errno) }
-        isCommitted = true
-    }
-
-    /// Leaves the file to who has moved it.
-    func leave() { isCommitted = true }
-
-    /// Moves the blob to its place.
-    ///
-    /// - Parameter digest: The digest of what was written.
-    /// - Throws: ``StoreError`` where the disk fails.
-    public func commit(_ digest: Digest) throws(StoreError) {
-        guard fsync(descriptor) == 0 else { throw StoreError("writing \(path)", errno: errno) }
-        guard rename(path, store.path(of: digest)) == 0 else { throw StoreError("renaming \(path)", errno: errno) }
-        isCommitted = true
     }
 }

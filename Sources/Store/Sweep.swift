@@ -38,7 +38,7 @@ struct Sweep {
     /// Build contexts that were not built for so many seconds are forgotten.
     private static let contextAge: Int64 = 30 * 86400
     /// A process that writes one file for longer is not the one that began it.
-    private static let leftoverAge: Int64 = 86400
+    static let leftoverAge: Int64 = 86400
 
     /// What commands wrote is read soon or never.
     private static let logAge: Int64 = 7 * 86400
@@ -141,6 +141,8 @@ struct Sweep {
         }
         let process: Int32?
         if item.area == .temporary {
+            // Nobody fetches anything now; what was fetched in part is of no use to an image.
+            if item.name.hasPrefix(Ingest.partial) { return true }
             // What a command or a container changes is there for as long as it runs.
             let lock = "\(store.root)/locks/\(item.name)"
             if DiskFile.exists(lock) { return !FileLock.isHeld(lock) }

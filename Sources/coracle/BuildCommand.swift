@@ -27,7 +27,20 @@ struct BuildCommand: AsyncParsableCommand {
 
     @OptionGroup(title: "Commands") var runFlags: RunFlags
 
-    @Option(name: .shortAndLong, help: "Where the image goes besides the store: type=oci|docker|tar|local,dest=PATH.")
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp(
+            "Where the image goes besides the store: type=TYPE,dest=PATH; may be given several times.",
+            discussion:
+                "oci is an OCI image layout, docker what docker load takes, each in an archive; tar=false writes a folder. "
+                + "tar is an archive of the image's files, local a folder of them. FOLDER alone is type=local, and - "
+                + "type=tar to standard output; dest=- is standard output too. image is the store alone, registry or "
+                + "image,name=NAME,push=true pushes, cacheonly makes no image. Of the image in all of them: "
+                + "oci-mediatypes=false has manifests in Docker's words, compression=, compression-level= and "
+                + "annotation.NAME=value do what the flags do.",
+            valueName: "output"
+        )
+    )
     var output: [String] = []
 
     @Option(help: "Write the image's digest to a file.")
@@ -36,8 +49,8 @@ struct BuildCommand: AsyncParsableCommand {
     @Option(name: .customLong("metadata-file"), help: "Write what was built to a file, as JSON.")
     var metadataFile: String?
 
-    @Option(help: "How to show progress: auto, plain, tty or json.")
-    var progress = ProgressStyle.auto
+    @Option(help: "How to show progress: auto, plain, tty, json or quiet.", transform: BuildProgressStyle.init(_:))
+    var progress = BuildProgressStyle()
 
     @Flag(name: .shortAndLong, help: "Print the digest and nothing else.")
     var quiet = false
@@ -45,16 +58,15 @@ struct BuildCommand: AsyncParsableCommand {
     @Flag(help: "Check the Dockerfile, and build nothing.")
     var check = false
 
+    @OptionGroup(title: "Of docker build") var docker: DockerFlags
+
     @Option(help: "The folder of the store; $CORACLE_STORE or ~/.local/share/coracle by default.")
     var store: String?
 
     mutating func run() async throws {
         let environment = Environment.all
-        if check {
-            var command = try CheckCommand.parse([path] + (file.map { ["--file", $0] } ?? []))
-            try command.run()
-            return
-        }
+        let method = try docker.method(checks: check)
+        if method != .build { return try call(method) }
         var build = Build(
             DockerfileInput(file: file, path: path),
             store: try Workspace(store: store, environment: environment).path
@@ -62,17 +74,36 @@ struct BuildCommand: AsyncParsableCommand {
         flags.apply(to: &build)
         runFlags.apply(to: &build)
         (build.tags, build.outputs) = (tag, output)
-        let view = progress.view(isQuiet: quiet)
+        let isQuiet = quiet || progress.isQuiet
+        let view = progress.style.view(isQuiet: isQuiet)
         build.registries = registry.settings(base.settings(try access.access(azure))) { view.show($0) }
+        try BuildReport.prepare(iidfile: iidfile, metadata: metadataFile)
         let outcome = try await BuildCommand.run(build, environment, view)
         switch outcome {
-        case .failed(let text, let code):
-            Output.raw(text)
-            throw ExitReason(code, "")
+        case .failed(let text, let code): throw Output.failure(text, code)
         case .built(let report):
             try report.write(iidfile: iidfile, metadata: metadataFile)
-            if !quiet, !report.names.isEmpty { Output.note("built \(report.names.joined(separator: ", "))") }
+            if !isQuiet { view.show(report) }
             if !report.isStandardOutputTaken { try Output.result("\(report.digest)\n") }
+        }
+    }
+
+    /// Says something of the Dockerfile instead of building.
+    private func call(_ method: BuildCall) throws {
+        switch method {
+        case .build: return
+        case .check(let format):
+            var command = try CheckCommand.parse([path] + (file.map { ["--file", $0] } ?? []))
+            command.format = format
+            command.flags.target = flags.target
+            command.flags.buildArguments = flags.buildArguments
+            command.flags.buildContexts = flags.buildContexts
+            try command.run()
+        case .targets(let format):
+            switch try ListTargets(DockerfileInput(file: file, path: path)).run(format) {
+            case .listed(let text): try Output.result(text)
+            case .failed(let text): throw Output.failure(text, .usage)
+            }
         }
     }
 
@@ -99,7 +130,12 @@ struct BuildFlags: ParsableArguments {
 
     @Option(
         name: .customLong("build-context"),
-        help: "A further context, NAME=FOLDER or NAME=oci-layout://FOLDER[:TAG]."
+        help: ArgumentHelp(
+            "A further context for FROM, COPY --from and mounts, NAME=LOCATION.",
+            discussion:
+                "A folder, a tar archive, a git URL, the URL of an archive or file, oci-layout://FOLDER[:TAG] or "
+                + "docker-image://REFERENCE."
+        )
     )
     var buildContexts: [String] = []
 
@@ -108,6 +144,9 @@ struct BuildFlags: ParsableArguments {
 
     @Option(help: "A label of the image, NAME=value.")
     var label: [String] = []
+
+    @Option(name: .customLong("label-file"), help: "A file with labels, NAME=value on each line.")
+    var labelFile: [String] = []
 
     @Option(
         help:
@@ -134,6 +173,7 @@ struct BuildFlags: ParsableArguments {
         (build.settings.target, build.settings.buildArguments) = (target, buildArguments)
         (build.settings.buildContexts, build.platforms) = (buildContexts, platform)
         (build.labels, build.annotations, build.compression) = (label, annotation, compression)
+        build.labelFiles = labelFile
         build.unpackLimit = unpackLimit
         (build.ignoresCache, build.ignoredStages) = (ignoresCache, ignoredStages)
     }

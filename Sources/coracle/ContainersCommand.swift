@@ -31,6 +31,7 @@ struct ContainersCommand: AsyncParsableCommand {
     @OptionGroup(title: "Deployments") var deployment: DeploymentFlags
 
     mutating func run() async throws {
+        try refuseIdle()
         let manage = try deployment.manage
         if format == .json, !local, !quiet, !manage.isElsewhere, try manage.isNamed() {
             // What programs read is one document.
@@ -45,5 +46,24 @@ struct ContainersCommand: AsyncParsableCommand {
         guard !local, !quiet || manage.isElsewhere, try manage.isNamed() else { return }
         if quiet { return try Output.result(await manage.names()) }
         try Output.result(await manage.list(format))
+    }
+
+    /// Refuses flags that others leave nothing to do.
+    private func refuseIdle() throws(ExitReason) {
+        try deployment.refuseContainer("all containers of a deployment are listed")
+        if local, let flag = deployment.placeFlag {
+            throw ExitReason(
+                .usage,
+                "--local and \(flag) are given both",
+                hint: "--local for containers of this machine, \(flag) for deployments"
+            )
+        }
+        if quiet, format != .text {
+            throw ExitReason(
+                .usage,
+                "--quiet and --format are given both",
+                hint: "--quiet for names, a line each; --format json for all there is to know"
+            )
+        }
     }
 }

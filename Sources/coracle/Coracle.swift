@@ -12,10 +12,32 @@ enum Program {
         Task { Glibc.exit(await Coracle.run()) }
         dispatchMain()
     }
+
+    /// Arguments with `--dry-run=VALUE` of deployments, and `--push=true` and the like of builds, as flags: a flag that
+    /// may have a value would take the word after it.
+    static func arguments(_ words: [String]) throws(ExitReason) -> [String] {
+        if let first = words.first { try CommandName.check(first) }
+        if words.first == "build" { return try BooleanFlags.plain(words) }
+        guard let first = words.first, ["up", "deploy", "diff"].contains(first) else { return words }
+        let end = words.firstIndex(of: "--") ?? words.endIndex
+        var result: [String] = []
+        for word in words[..<end] {
+            guard word.hasPrefix("--dry-run=") else {
+                result.append(word)
+                continue
+            }
+            switch word.dropFirst("--dry-run=".count) {
+            case "client", "server": result.append(word.replacing("=", with: "-"))
+            case "none": continue
+            case let value: throw ExitReason(.usage, "--dry-run \"\(value)\" is none of client, server, none")
+            }
+        }
+        return result + words[end...]
+    }
 }
 
 /// Builds, pushes and launches container images without a Docker daemon.
-struct Coracle: AsyncParsableCommand {
+struct Coracle: CommandGroup {
     static let configuration = CommandConfiguration(
         commandName: "coracle",
         abstract: "Container images without a daemon.",
@@ -38,7 +60,7 @@ struct Coracle: AsyncParsableCommand {
     /// Runs the command that the arguments name, and gives its exit code.
     static func run() async -> Int32 {
         do {
-            var command = try parseAsRoot()
+            var command = try parseAsRoot(try Program.arguments(Array(CommandLine.arguments.dropFirst())))
             if var waiting = command as? any AsyncParsableCommand {
                 try await waiting.run()
             } else {
@@ -73,5 +95,30 @@ struct Coracle: AsyncParsableCommand {
         guard code == .validationFailure else { return code.rawValue }
         // Any other code may be that of a program that ran.
         return CommandLine.arguments.dropFirst().first == "run" ? RunCommand.failure : ExitReason.Code.usage.rawValue
+    }
+}
+
+/// The names of commands, and what is nearly one.
+enum CommandName {
+    /// Refuses a first word that can only be a command and is none.
+    static func check(_ word: String) throws(ExitReason) {
+        let commands = Coracle.configuration.subcommands
+        let names = commands.flatMap { [$0.configuration.commandName ?? ""] + $0.configuration.aliases } + ["help"]
+        guard !word.hasPrefix("-"), !names.contains(word) else { return }
+        throw ExitReason(
+            .usage,
+            "there is no command \"\(word)\"\(Near.phrase(for: word, among: names))",
+            hint: "coracle --help lists all of them"
+        )
+    }
+}
+
+/// A command that only has others: alone it says which, and that one of them is missing.
+protocol CommandGroup: AsyncParsableCommand {}
+
+extension CommandGroup {
+    mutating func run() async throws {
+        Output.note(Coracle.helpMessage(for: Self.self))
+        throw ExitCode(ExitReason.Code.usage.rawValue)
     }
 }

@@ -4,7 +4,7 @@ internal import CoracleKit
 internal import Glibc
 
 /// `coracle deploy`.
-struct DeployCommand: AsyncParsableCommand {
+struct DeployCommand: CommandGroup {
     static let configuration = CommandConfiguration(
         commandName: "deploy",
         abstract: "Run an image on Azure.",
@@ -33,21 +33,25 @@ struct DeployACICommand: AsyncParsableCommand {
     var image: String
 
     @OptionGroup(title: "Group") var place: DeployPlaceFlags
-    @OptionGroup(title: "Container") var container: DeployContainerFlags
+    @OptionGroup(title: "Container") var container: DeployContainerFlags<GroupWords>
     @OptionGroup(title: "Container") var group: DeployGroupFlags
-    @OptionGroup var mode: DeployModeFlags
+    @OptionGroup var mode: DeployModeFlags<GroupWords>
     @OptionGroup var store: StoreFlags
     @OptionGroup var registries: RegistryFlags
     @OptionGroup(title: "Azure") var azure: AzureFlags
 
     mutating func run() async throws {
-        let deploy = try mode.deploy(store, registries.access(azure)) { deploy in
+        try await mode.show { [self] in try await prepared().run($0) }
+    }
+
+    /// What flags say.
+    private func prepared() throws -> DeployImage {
+        try mode.deploy(store, registries.access(azure)) { deploy in
             place.apply(to: &deploy)
             container.apply(to: &deploy.options)
             group.apply(to: &deploy)
             if DeployImage.isContext(image) { deploy.options.context = image } else { deploy.options.image = image }
         }
-        try await mode.show { try await deploy.run($0) }
     }
 }
 
@@ -75,15 +79,20 @@ struct DeployAKSCommand: AsyncParsableCommand {
 
     @OptionGroup(title: "Deployment") var place: ClusterPlaceFlags
     @OptionGroup(title: "Cluster") var access: ClusterAccessFlags
-    @OptionGroup(title: "Container") var container: DeployContainerFlags
+    @OptionGroup(title: "Container") var container: DeployContainerFlags<ClusterWords>
     @OptionGroup(title: "Kubernetes") var cluster: ClusterFlags
-    @OptionGroup var mode: DeployModeFlags
+    @OptionGroup var mode: DeployModeFlags<ClusterWords>
     @OptionGroup var store: StoreFlags
     @OptionGroup var registries: RegistryFlags
     @OptionGroup(title: "Azure") var azure: AzureFlags
 
     mutating func run() async throws {
-        let deploy = try mode.deploy(store, registries.access(azure)) { deploy in
+        try await mode.show { [self] in try await prepared().run($0) }
+    }
+
+    /// What flags say.
+    private func prepared() throws -> DeployImage {
+        try mode.deploy(store, registries.access(azure)) { deploy in
             place.apply(to: &deploy.options)
             access.apply(to: &deploy.options)
             container.apply(to: &deploy.options)
@@ -91,7 +100,6 @@ struct DeployAKSCommand: AsyncParsableCommand {
             deploy.options.target = "aks"
             if DeployImage.isContext(image) { deploy.options.context = image } else { deploy.options.image = image }
         }
-        try await mode.show { try await deploy.run($0) }
     }
 }
 
@@ -101,8 +109,8 @@ struct UpCommand: AsyncParsableCommand {
         commandName: "up",
         abstract: "From a Dockerfile to a running URL: build, push, deploy.",
         discussion: """
-            The flags are those of coracle deploy aci and, with --target aks, coracle deploy aks. What they say is kept in coracle.yaml in the current folder, so \
-            that the next coracle up needs none; never a secret: of --secure-env it keeps where the value comes from.
+            The flags are those of coracle deploy aci and, with --target aks, coracle deploy aks. What they say is kept in \
+            coracle.yaml in the current folder, so that the next coracle up needs none; never a secret: of --secure-env it keeps where the value comes from.
 
               coracle up -g demo --registry myacr
               coracle up --target aks -g demo --cluster shop --registry myacr
@@ -132,18 +140,17 @@ struct UpCommand: AsyncParsableCommand {
 
     @OptionGroup(title: "Several services") var compose: ComposeFlags
     @OptionGroup(title: "Group") var place: DeployPlaceFlags
-    @OptionGroup(title: "Container") var container: DeployContainerFlags
+    @OptionGroup(title: "Container") var container: DeployContainerFlags<EveryWords>
     @OptionGroup(title: "Container") var group: DeployGroupFlags
     @OptionGroup(title: "Cluster") var access: ClusterAccessFlags
     @OptionGroup(title: "Kubernetes") var cluster: ClusterFlags
-    @OptionGroup var mode: DeployModeFlags
+    @OptionGroup var mode: DeployModeFlags<EveryWords>
     @OptionGroup var store: StoreFlags
     @OptionGroup var registries: RegistryFlags
     @OptionGroup(title: "Azure") var azure: AzureFlags
 
     mutating func run() async throws {
-        let up = try prepared()
-        try await mode.show { try await up.run($0) }
+        try await mode.show { [self] in try await prepared().run($0) }
     }
 
     /// What flags say.
@@ -178,23 +185,34 @@ struct DiffCommand: AsyncParsableCommand {
             The flags are those of coracle up. On a cluster it is asked what it would make of the manifests, and what would \
             be different is shown line by line; secrets never are. What would be built is built, and not pushed.
 
+            It ends with 0 where all is as it should be, with 1 where something would change, and with more than 1 where \
+            that could not be found out, as kubectl diff does.
+
               coracle diff
-              coracle diff --exit-code --quiet || coracle up
+              coracle diff --quiet; [ $? -ne 1 ] || coracle up
             """
     )
 
-    @Flag(help: "End with 1 where something would change.")
+    // It does so without, as kubectl's; git's needs it.
+    @Flag(help: ArgumentHelp("End with 1 where something would change, as always.", visibility: .hidden))
     var exitCode = false
 
     @OptionGroup var up: UpCommand
 
     mutating func run() async throws {
-        guard !up.mode.dryRun, up.mode.emit == nil else {
-            throw ExitReason(.usage, "coracle diff changes nothing, with --dry-run and --emit or without")
+        let outcome = try await up.mode.show { [up] watcher in
+            guard up.mode.dryRun == nil, up.mode.emit == nil else {
+                throw ExitReason(.usage, "coracle diff changes nothing, with --dry-run and --emit or without")
+            }
+            do {
+                var prepared = try up.prepared()
+                prepared.deploy.mode = .diff
+                return try await prepared.run(watcher)
+            } catch let reason as ExitReason where reason.code == .step {
+                // 1 is a difference, and nothing else.
+                throw ExitReason(.usage, reason.message, hint: reason.hint)
+            }
         }
-        var prepared = try up.prepared()
-        prepared.deploy.mode = .diff
-        let outcome = try await up.mode.show { [prepared] in try await prepared.run($0) }
-        if exitCode, outcome.hasChanges { throw ExitCode(1) }
+        if outcome.hasChanges { throw ExitCode(1) }
     }
 }

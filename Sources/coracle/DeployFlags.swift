@@ -77,15 +77,8 @@ struct DeployPlaceFlags: ParsableArguments {
 }
 
 /// What runs, and how.
-struct DeployContainerFlags: ParsableArguments {
-    @Option(
-        name: .shortAndLong,
-        help: ArgumentHelp(
-            "A port that it listens on, PORT[/udp]; those of EXPOSE by default.",
-            discussion: "On Kubernetes SERVICE:PORT has another number at the Service.",
-            valueName: "port"
-        )
-    )
+struct DeployContainerFlags<Words: TargetWords>: ParsableArguments {
+    @Option(name: .shortAndLong, help: Words.port)
     var port: [String] = []
 
     @Option(
@@ -97,13 +90,11 @@ struct DeployContainerFlags: ParsableArguments {
     @Option(help: ArgumentHelp("A file with a variable in each line.", valueName: "file"))
     var envFile: [String] = []
 
-    @Option(
-        help: ArgumentHelp(
-            "A variable that nobody can read again: NAME (from here), NAME=env:VARIABLE, NAME=file:PATH, NAME=value.",
-            valueName: "variable"
-        )
-    )
+    @Option(help: ArgumentHelp(Words.secureEnv, valueName: "variable"))
     var secureEnv: [String] = []
+
+    @Option(help: Words.envRm)
+    var envRm: [String] = []
 
     @Option(
         help: ArgumentHelp(
@@ -113,45 +104,22 @@ struct DeployContainerFlags: ParsableArguments {
     )
     var command: String?
 
-    @Option(help: "Processors that are kept for it; 1 by default, on Kubernetes 100m.")
+    @Option(help: Words.cpu)
     var cpu: String?
 
-    @Option(
-        help: ArgumentHelp(
-            "Gigabytes of memory that are kept for it; 1.5 by default, on Kubernetes 128Mi.",
-            discussion: "On Kubernetes also 512Mi; it is the limit too, unless --memory-limit says another."
-        )
-    )
+    @Option(help: Words.memory)
     var memory: String?
 
     @Option(help: "The most processors that it may use.")
     var cpuLimit: String?
 
-    @Option(help: "The most gigabytes of memory that it may use.")
+    @Option(help: Words.memoryLimit)
     var memoryLimit: String?
 
-    @Option(
-        help: ArgumentHelp(
-            "A volume: NAME:PATH[:ro], or type=TYPE,name=NAME,target=PATH[,readonly],….",
-            discussion:
-                "azureFile has share=, account=, key=env:VARIABLE; secret has FILE=file:PATH or FILE=env:VARIABLE; "
-                + "emptyDir has nothing more. On Container Instances gitRepo has repository=, directory=, revision=. On "
-                + "Kubernetes configMap is as secret, claim has size=, class=, access=; secret=NAME, config=NAME and "
-                + "claim=NAME are of what is there.",
-            valueName: "volume"
-        )
-    )
+    @Option(help: Words.volume)
     var volume: [String] = []
 
-    @Option(
-        help: ArgumentHelp(
-            "How to see that it works: http:PORT/PATH, exec:COMMAND or none; HEALTHCHECK by default.",
-            discussion:
-                "On Kubernetes also tcp:PORT and grpc:PORT. ,delay=SECONDS ,period= ,timeout= and ,failures= may "
-                + "follow.",
-            valueName: "probe"
-        )
-    )
+    @Option(help: Words.liveness)
     var liveness: String?
 
     @Option(help: ArgumentHelp("How to see that it is ready, as --liveness.", valueName: "probe"))
@@ -167,7 +135,7 @@ struct DeployContainerFlags: ParsableArguments {
 
     func apply(to options: inout DeployOptions) {
         (options.ports, options.environment, options.environmentFiles) = (port, env, envFile)
-        (options.secureEnvironment, options.command) = (secureEnv, command)
+        (options.secureEnvironment, options.removedVariables, options.command) = (secureEnv, envRm, command)
         (options.cpu, options.memory, options.cpuLimit, options.memoryLimit) = (cpu, memory, cpuLimit, memoryLimit)
         (options.volumes, options.liveness) = (volume, liveness)
         (options.readiness, options.containers) = (readiness, container)
@@ -176,9 +144,6 @@ struct DeployContainerFlags: ParsableArguments {
 
 /// What only containers of Container Instances have.
 struct DeployGroupFlags: ParsableArguments {
-    @Option(help: ArgumentHelp("A variable that goes.", valueName: "name"))
-    var envRm: [String] = []
-
     @Option(help: "Always, OnFailure or Never.")
     var restartPolicy: String?
 
@@ -205,18 +170,34 @@ struct DeployGroupFlags: ParsableArguments {
     }
 
     private func apply(to options: inout DeployOptions) {
-        (options.removedVariables, options.restartPolicy) = (envRm, restartPolicy)
+        options.restartPolicy = restartPolicy
         (options.containerName, options.removedContainers) = (containerName, containerRm)
         options.secretSources = secretSource
     }
 }
 
+/// `--dry-run`, as kubectl has it; its values are made flags of their own by ``Program/arguments(_:)``.
+enum DryRun: String, EnumerableFlag {
+    case plain
+    case client
+    case server
+
+    static func name(for value: DryRun) -> NameSpecification {
+        .customLong(value == .plain ? "dry-run" : "dry-run-\(value.rawValue)")
+    }
+
+    static func help(for value: DryRun) -> ArgumentHelp? {
+        guard value == .plain else { return .private }
+        return ArgumentHelp(
+            "Say what would be done, and do nothing; what is built is not pushed. A cluster is asked what it would make of "
+                + "it; with --dry-run=client it is only read."
+        )
+    }
+}
+
 /// What is done in the end, and how it is shown.
-struct DeployModeFlags: ParsableArguments {
-    @Option(
-        name: .shortAndLong,
-        help: "The Dockerfile; Dockerfile in the context by default. Of coracle up also compose files."
-    )
+struct DeployModeFlags<Words: TargetWords>: ParsableArguments {
+    @Option(name: .shortAndLong, help: Words.file)
     var file: [String] = []
 
     @Option(help: ArgumentHelp("The stage to build; the last one by default.", valueName: "stage"))
@@ -230,26 +211,15 @@ struct DeployModeFlags: ParsableArguments {
     )
     var buildContext: [String] = []
 
-    @Option(
-        help: ArgumentHelp(
-            "Where what is built goes: a host, or the name of one of Azure's; the group's by default.",
-            valueName: "registry"
-        )
-    )
+    @Option(help: ArgumentHelp(Words.registry, valueName: "registry"))
     var registry: String?
 
     @Option(help: ArgumentHelp("What it is called there; the deployment's name by default.", valueName: "name"))
     var repository: String?
 
-    @Flag(help: "Say what would be done, and do nothing; what is built is not pushed.")
-    var dryRun = false
+    @Flag(exclusivity: .exclusive) var dryRun: DryRun?
 
-    @Option(
-        help: ArgumentHelp(
-            "Write it as a template without secrets: arm, bicep, az for a script, or k8s for manifests.",
-            valueName: "form"
-        )
-    )
+    @Option(help: ArgumentHelp(Words.emit, valueName: "form"))
     var emit: String?
 
     @Flag(help: "Leave what does not work as it is; do not go back to what did.")
@@ -270,7 +240,7 @@ struct DeployModeFlags: ParsableArguments {
         _ access: RegistryAccess,
         _ apply: (inout DeployImage) throws -> Void
     ) throws -> DeployImage {
-        guard !dryRun || emit == nil else { throw ExitReason(.usage, "--dry-run and --emit are given both") }
+        guard dryRun == nil || emit == nil else { throw ExitReason(.usage, "--dry-run and --emit are given both") }
         var deploy = DeployImage(try store.workspace, environment: Environment.all)
         let files = file.filter { !ComposeFiles.isCompose($0) }
         guard files.count < 2 else {
@@ -283,7 +253,8 @@ struct DeployModeFlags: ParsableArguments {
         (deploy.options.registry, deploy.options.repository) = (registry, repository)
         deploy.access = access
         deploy.options.subscription = deploy.access.azure.subscription
-        deploy.mode = emit.map { .emit($0) } ?? (dryRun ? .dryRun : .apply)
+        deploy.mode = emit.map { .emit($0) } ?? (dryRun == nil ? .apply : .dryRun)
+        deploy.predicts = dryRun == .client
         deploy.keepsFailed = keepFailed
         if Prompt.isPossible { deploy.ask = { Prompt.secret($0) } }
         try apply(&deploy)
@@ -294,6 +265,7 @@ struct DeployModeFlags: ParsableArguments {
                 hint: "coracle up -f \(compose), for its services"
             )
         }
+        try deploy.checkFlags()
         return deploy
     }
 

@@ -30,8 +30,27 @@ struct DeploymentFlags: ParsableArguments {
     @Option(help: ArgumentHelp("Trust the certificates in this file too.", valueName: "file"))
     var ca: [String] = []
 
+    @Option(help: ArgumentHelp("Do not verify the certificate of this host.", valueName: "host"))
+    var insecure: [String] = []
+
     @OptionGroup(title: "Cluster") var access: ClusterAccessFlags
     @OptionGroup(title: "Azure") var azure: AzureFlags
+
+    /// The first flag that says which deployment is meant; `nil` where none does.
+    var placeFlag: String? {
+        let said: [(String, String?)] = [
+            ("--resource-group", resourceGroup), ("--name", deployment), ("--cluster", access.cluster),
+            ("--kubeconfig", access.kubeconfig), ("--kube-context", access.kubeContext),
+            ("--namespace", access.namespace),
+        ]
+        return said.first { $0.1 != nil }?.0
+    }
+
+    /// Refuses `--container` where it chooses nothing.
+    func refuseContainer(_ hint: String) throws(ExitReason) {
+        guard container != nil else { return }
+        throw ExitReason(.usage, "--container is of coracle logs and coracle exec of a deployment", hint: hint)
+    }
 
     var manage: ManageDeployment {
         get throws {
@@ -41,7 +60,10 @@ struct DeploymentFlags: ParsableArguments {
             (manage.cluster, manage.isAdministrator) = (access.cluster, access.admin)
             (manage.kubeconfig, manage.kubeContext) = (access.kubeconfig, access.kubeContext)
             manage.namespace = access.namespace
+            try manage.checkAdministrator()
             (manage.access.azure, manage.access.authorityFiles) = (try azure.access, ca)
+            manage.access.insecureHosts = insecure
+            try manage.access.check()
             return manage
         }
     }
@@ -56,9 +78,17 @@ struct StartCommand: AsyncParsableCommand {
             "On Container Instances its images are pulled anew, and its address may be another. Its URL goes to standard output."
     )
 
+    @Argument(help: "The deployment's name, as --name.")
+    var name: String?
+
     @OptionGroup var deployment: DeploymentFlags
 
-    mutating func run() async throws { try Output.result(await deployment.manage.start()) }
+    mutating func run() async throws {
+        try deployment.refuseContainer("all containers of a deployment start together")
+        var manage = try deployment.manage
+        try manage.choose(name)
+        try Output.result(await manage.start())
+    }
 }
 
 /// `coracle down`.
@@ -72,7 +102,15 @@ struct DownCommand: AsyncParsableCommand {
             """
     )
 
+    @Argument(help: "The deployment's name, as --name.")
+    var name: String?
+
     @OptionGroup var deployment: DeploymentFlags
 
-    mutating func run() async throws { try Output.result(await deployment.manage.down()) }
+    mutating func run() async throws {
+        try deployment.refuseContainer("coracle deploy aci … --container-rm NAME takes one of several away")
+        var manage = try deployment.manage
+        try manage.choose(name)
+        try Output.result(await manage.down())
+    }
 }

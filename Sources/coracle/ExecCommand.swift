@@ -16,6 +16,8 @@ struct ExecCommand: AsyncParsableCommand {
 
               coracle exec
               coracle exec --container proxy cat /etc/nginx/nginx.conf
+              coracle exec -i tar -x -C /srv < site.tar
+              coracle exec -it python3
             """
     )
 
@@ -23,6 +25,15 @@ struct ExecCommand: AsyncParsableCommand {
 
     @Option(help: "The shell, where there is no command.")
     var shell = "/bin/sh"
+
+    @Flag(
+        name: [.customShort("i"), .customLong("interactive"), .customLong("stdin")],
+        help: "Pass standard input on to the command."
+    )
+    var interactive = false
+
+    @Flag(name: [.customShort("t"), .customLong("tty")], help: "Give the command a terminal.")
+    var terminal = false
 
     @Argument(parsing: .captureForPassthrough, help: "The command and its arguments.")
     var command: [String] = []
@@ -43,7 +54,9 @@ struct ExecCommand: AsyncParsableCommand {
             if code != 0 { throw ExitCode(code) }
             return
         }
-        let code = try await manage.execute(words) { Output.piece($1, isError: $0) }
+        var connection = ExecConnection()
+        (connection.passesInput, connection.hasTerminal) = (interactive, terminal)
+        let code = try await manage.execute(words, connection) { Output.piece($1, isError: $0) }
         if code != 0 { throw ExitCode(code) }
     }
 }

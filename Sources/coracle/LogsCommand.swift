@@ -28,17 +28,26 @@ struct LogsCommand: AsyncParsableCommand {
     @Flag(name: .shortAndLong, help: "Show when each line was written.")
     var timestamps = false
 
+    @Flag(name: .shortAndLong, help: "On a cluster: what was written before the container was started again.")
+    var previous = false
+
     @OptionGroup(title: "Deployments") var deployment: DeploymentFlags
 
     mutating func run() async throws {
         var manage = try deployment.manage
         try manage.take(name)
         if let name, try manage.meaning(of: name, in: flags.workspace) == .local {
+            try deployment.refuseContainer("\(name) is a container of this machine, and has no others in it")
+            guard !previous else {
+                throw ExitReason(.usage, "--previous is of clusters, and \(name) is a container of this machine")
+            }
             var logs = ShowLogs(try flags.workspace)
             (logs.follows, logs.tail, logs.hasTimes) = (follow, tail, timestamps)
             return try logs.run(name) { Output.piece($1, isError: $0 == .errors) }
         }
         _ = try manage.meaning(of: name, in: flags.workspace)
-        try await manage.logs(follows: follow, tail: tail, hasTimes: timestamps) { Output.piece($0, isError: false) }
+        try await manage.logs(follows: follow, tail: tail, hasTimes: timestamps, isPrevious: previous) {
+            Output.piece($0, isError: false)
+        }
     }
 }

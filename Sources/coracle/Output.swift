@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CoracleKit
 internal import Glibc
+internal import Synchronization
 
 /// Standard output for results, standard error for everything else.
 enum Output {
-    /// Writes a line to standard error.
+    private static let isJSON = Mutex(false)
+
+    /// From now on standard error is a line of JSON for each event, errors included.
+    static func speakJSON() { isJSON.withLock { $0 = true } }
+
+    /// Writes a line to standard error, which a terminal shows and does not obey.
     static func note(_ line: String) {
-        _ = write(line + "\n", to: 2)
+        _ = write(DiagnosticText.message(line) + "\n", to: 2)
     }
 
     /// Writes to standard error, as it is.
@@ -16,8 +22,19 @@ enum Output {
 
     /// Writes why a command ends, unless everything was said already.
     static func note(_ reason: ExitReason) {
+        if isJSON.withLock({ $0 }) {
+            if !reason.message.isEmpty { note(reason.json) }
+            return
+        }
         if !reason.message.isEmpty { note("coracle: error: \(reason.message)") }
         if let hint = reason.hint { note("   hint: \(hint)") }
+    }
+
+    /// Writes what is wrong with a Dockerfile or a step, in lines for people, and gives the end that says no more.
+    static func failure(_ text: String, _ code: ExitReason.Code) -> ExitReason {
+        if isJSON.withLock({ $0 }) { return ExitReason(code, text.hasSuffix("\n") ? String(text.dropLast()) : text) }
+        raw(text)
+        return ExitReason(code, "")
     }
 
     /// Writes a result to standard output, as it is.

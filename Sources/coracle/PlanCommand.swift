@@ -53,7 +53,7 @@ struct PlanCommand: AsyncParsableCommand {
             : try await show.run(environment: environment)
         guard let plan = outcome.plan else {
             Output.raw(CheckFormat.text.write(outcome.errors))
-            throw ExitReason(.usage, "")
+            throw ExitReason(outcome.code, "")
         }
         try Output.result(format.write(plan, of: outcome.source, warnings: outcome.warnings))
         if format != .json { Output.raw(outcome.summary) }

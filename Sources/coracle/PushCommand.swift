@@ -24,7 +24,7 @@ struct PushCommand: AsyncParsableCommand {
     @Option(help: "Push the image for one platform only, for example linux/arm64.")
     var platform: String?
 
-    @Argument(help: "The image: a name, or sha256: and its digest.")
+    @Argument(help: "The image: a name, or its digest: whole, or the first 12 digits or more.")
     var image: String
 
     @Argument(help: "Its name in the registry, HOST/PATH[:TAG]; its own name by default.")

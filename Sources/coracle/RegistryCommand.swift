@@ -2,7 +2,7 @@
 internal import ArgumentParser
 
 /// `coracle registry`.
-struct RegistryCommand: AsyncParsableCommand {
+struct RegistryCommand: CommandGroup {
     static let configuration = CommandConfiguration(
         commandName: "registry",
         abstract: "Look into registries, and be one.",

@@ -75,7 +75,8 @@ struct RegistryRemoveCommand: AsyncParsableCommand {
     var names: [String]
 
     mutating func run() async throws {
-        try Output.result(await registry.content(azure).remove(names, removesImage: image))
+        try await registry.content(azure)
+            .remove(names, removesImage: image) { try Output.result($0 + "\n") }
     }
 }
 

@@ -19,7 +19,14 @@ struct RegistryFlags: ParsableArguments {
     )
     var ca: [String] = []
 
-    @Option(name: .shortAndLong, help: "Who we are at the registry; else what coracle login or docker login kept.")
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp(
+            "Who we are at the registry that is named, or pushed to; else what coracle login or docker login kept.",
+            discussion:
+                "No other registry is shown it: mirrors, caches and base images elsewhere are asked as coracle login has it."
+        )
+    )
     var username: String?
 
     @Flag(name: .customLong("password-stdin"), help: "Read the password from standard input.")
@@ -29,6 +36,7 @@ struct RegistryFlags: ParsableArguments {
         var access = RegistryAccess()
         access.azure = try azure.access
         (access.insecureHosts, access.authorityFiles, access.user) = (insecure, ca, username)
+        try access.check()
         if passwordStdin { access.password = try Prompt.password() }
         return access
     }

@@ -4,7 +4,14 @@ internal import CoracleKit
 
 /// What commands of a build are given, and what they are allowed.
 struct RunFlags: ParsableArguments {
-    @Option(help: "A secret for RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VARIABLE.")
+    @Option(
+        help: ArgumentHelp(
+            "A secret for RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VARIABLE.",
+            discussion:
+                "GIT_AUTH_TOKEN and GIT_AUTH_HEADER are shown to git servers over HTTP, as git contexts and ADD need them; "
+                + "GIT_AUTH_TOKEN.HOST to that host only."
+        )
+    )
     var secret: [String] = []
 
     @Option(help: "An SSH agent for RUN --mount=type=ssh: ID, ID=SOCKET or ID=KEYFILE.")
@@ -16,7 +23,16 @@ struct RunFlags: ParsableArguments {
     @Option(name: .customLong("add-host"), help: "A further name in /etc/hosts: NAME:ADDRESS or NAME:host-gateway.")
     var hosts: [String] = []
 
-    @Option(help: "Allow what is refused otherwise: security.insecure or network.host.")
+    @Option(
+        help: ArgumentHelp(
+            "Allow what is refused otherwise: security.insecure or network.host; may be given several times.",
+            discussion:
+                "security.insecure lets RUN --security=insecure have every right that you have, without the filter of "
+                + "system calls. network.host is taken as docker build takes it, and changes nothing: commands are in this "
+                + "machine's network unless they say RUN --network=none.",
+            valueName: "right"
+        )
+    )
     var allow: [String] = []
 
     @Option(name: .customLong("shm-size"), help: "The size of /dev/shm, for example 128MiB.")

@@ -21,8 +21,8 @@ struct StopCommand: AsyncParsableCommand {
     @Argument(help: "Names, or numbers or the beginnings of them.")
     var names: [String] = []
 
-    @Option(name: .shortAndLong, help: "The seconds until it is killed; 0 kills at once.")
-    var time = 10
+    @Option(name: .shortAndLong, help: "The seconds until it is killed; 10 by default, 0 kills at once.")
+    var time: Int?
 
     @Flag(help: "All containers of this machine.")
     var all = false
@@ -33,14 +33,22 @@ struct StopCommand: AsyncParsableCommand {
     @OptionGroup(title: "Deployments") var deployment: DeploymentFlags
 
     mutating func run() async throws {
+        try deployment.refuseContainer("all containers of a deployment are stopped together")
         var manage = try deployment.manage
+        if remove || time != nil, let flag = deployment.placeFlag {
+            throw ExitReason(
+                .usage,
+                "\(remove ? "--rm" : "--time") is of containers of this machine, and \(flag) of deployments",
+                hint: remove ? "coracle down, which deletes a deployment" : "Azure and clusters have times of their own"
+            )
+        }
         guard !manage.isElsewhere || (!all && names.count <= 1) else {
             throw ExitReason(.usage, "of deployments one is stopped at a time", hint: "coracle stop NAME, for each")
         }
         if names.count == 1 { try manage.take(names.first) }
         if !all, names.count <= 1, try isDeployed(manage) { return try Output.result(await manage.stop()) }
         var stop = StopContainers(try flags.workspace)
-        (stop.seconds, stop.all, stop.removes) = (time, all, remove)
+        (stop.seconds, stop.all, stop.removes) = (time ?? 10, all, remove)
         try Output.result(stop.run(names))
     }
 

@@ -20,7 +20,7 @@ struct TagCommand: AsyncParsableCommand {
     @Flag(help: "Give the name in the registry, whatever the store has.")
     var remote = false
 
-    @Argument(help: "The image: a name, or sha256: and its digest.")
+    @Argument(help: "The image: a name, or its digest: whole, or the first 12 digits or more.")
     var source: String
 
     @Argument(help: "The name: [HOST[:PORT]/]PATH[:TAG].")

@@ -89,6 +89,21 @@ import Testing
         #expect(layer.count < bytes.count + bytes.count / 5000)
     }
 
+    @Test func whatIsRandomInABlockIsStoredAndTheRestSqueezed() throws {
+        let random = noise(300_000)
+        let layer = try write(Self.text(400_000) + random + Self.text(Self.block - 700_000)).layer
+        // Two stored parts may have text at their edges.
+        #expect(layer.count < random.count + 131_072 + 350_000)
+        // The edges of deflate's stored blocks are 65,535 bytes apart: one of two neighbours is whole.
+        let pieces = [random[150_000..<150_100], random[150_100..<150_200]]
+        #expect(pieces.contains { Data(layer).range(of: Data($0)) != nil })
+    }
+
+    @Test func whatOnlyLooksRandomIsSqueezed() throws {
+        let counters = (0..<Self.block).map { UInt8(truncatingIfNeeded: $0) }
+        #expect(try write(counters).layer.count < 50_000)
+    }
+
     @Test func randomDataAmongTextDoesNotStopSqueezing() throws {
         let bytes = noise(100_000) + Self.text(Self.block - 100_000)
         #expect(try write(bytes).layer.count < 500_000)

@@ -12,10 +12,10 @@ final class Clustering: Sendable {
     private let token: String
     private let authority: URL
 
-    init(_ flags: [String] = [], cluster: String = "web") async throws {
+    init(_ flags: [String] = [], cluster: String = "web", launcher: [String] = []) async throws {
         var all = ["--cluster", cluster] + flags
         if let folder = Specifications.folder { all += ["--specs", folder] }
-        azure = try await Emulating(all)
+        azure = try await Emulating(all, launcher: launcher)
         let name = cluster.prefix { $0 != "," }
         let line = azure.log.split(whereSeparator: \.isNewline).first { $0.hasPrefix("KUBECONFIG_\(name)=") }
         kubeconfig = String(try #require(line).dropFirst("KUBECONFIG_\(name)=".count))

@@ -7,6 +7,7 @@ import Testing
 @Suite(
     "Container groups that run",
     .serialized,
+    .waiting,
     .enabled(if: ShellImage.canRun, "no busybox, or not root")
 )
 struct ContainerGroupTests {

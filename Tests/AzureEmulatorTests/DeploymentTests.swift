@@ -6,7 +6,7 @@ import Testing
 
 @testable import AzureEmulator
 
-@Suite("Templates", .serialized)
+@Suite("Templates", .serialized, .waiting)
 struct DeploymentTests {
     private func template(
         _ resources: String,

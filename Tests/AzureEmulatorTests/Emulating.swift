@@ -16,11 +16,12 @@ final class Emulating: Sendable {
     let files: TemporaryFolder
     private let process: ServerProcess
 
-    init(_ flags: [String] = []) async throws {
+    /// Starts one; a launcher is what runs it.
+    init(_ flags: [String] = [], launcher: [String] = []) async throws {
         files = try TemporaryFolder()
         let program = Program.coracle.deletingLastPathComponent().appending(path: "coracle-azure-emulator")
         process = try await ServerProcess(
-            [program.path, "--plain-http", "--folder", files.url.appending(path: "azure").path] + flags,
+            launcher + [program.path, "--plain-http", "--folder", files.url.appending(path: "azure").path] + flags,
             readyAt: "AZURE_AUTHORITY_HOST="
         )
         port = try process.port(after: "http://")

@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("Signing in", .serialized)
+@Suite("Signing in", .serialized, .waiting)
 struct EntraTests {
     private static let scope = "https://management.azure.com/.default"
 

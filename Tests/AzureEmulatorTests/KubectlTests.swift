@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("kubectl and the emulated cluster", .serialized, .enabled(if: Kubectl.program != nil, "no kubectl"))
+@Suite("kubectl and the emulated cluster", .serialized, .waiting, .enabled(if: Kubectl.program != nil, "no kubectl"))
 struct KubectlTests {
     private func manifests(_ words: String) -> String {
         "\(Manifest.service("web"))\n\(Manifest.server("web", words, replicas: 2))\n"

@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("The emulated Kubernetes API", .serialized)
+@Suite("The emulated Kubernetes API", .serialized, .waiting)
 struct KubernetesAPITests {
     private let deployments = "/apis/apps/v1/namespaces/default/deployments"
     private let web = Manifest.deployment("web", "sleep 100")

@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("Pods that run", .serialized, .enabled(if: ShellImage.canRun, "no busybox, or not root"))
+@Suite("Pods that run", .serialized, .waiting, .enabled(if: ShellImage.canRun, "no busybox, or not root"))
 struct KubernetesPodTests {
     private let space = "/api/v1/namespaces/default"
     private let apps = "/apis/apps/v1/namespaces/default"

@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("Registries", .serialized, .enabled(if: ShellImage.program != nil, "no busybox"))
+@Suite("Registries", .serialized, .waiting, .enabled(if: ShellImage.program != nil, "no busybox"))
 struct RegistryTests {
     private static let id = "Microsoft.ContainerRegistry/registries/testregistry"
 

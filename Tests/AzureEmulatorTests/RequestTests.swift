@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("What the resource manager refuses", .serialized)
+@Suite("What the resource manager refuses", .serialized, .waiting)
 struct RequestTests {
     private let good = ShellImage.group([ShellImage.container("web", "true")])
 

@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("What the emulator does not have, and what it has late", .serialized)
+@Suite("What the emulator does not have, and what it has late", .serialized, .waiting)
 struct UnemulatedTests {
     /// What is added to the container, what to the group, and what the refusal names.
     static let parts: [(String, String, String)] = [

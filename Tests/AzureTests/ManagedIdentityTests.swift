@@ -180,7 +180,7 @@ struct ManagedIdentityTests {
         defer {
             kill(server.processIdentifier, SIGKILL)
         }
-        while (try? Wire(port: port)) == nil { try await Task.sleep(for: .milliseconds(20)) }
+        try await Waiting.until("the server") { (try? Wire(port: port)) != nil }
         var environment = [
             "IDENTITY_ENDPOINT": "https://127.0.0.1:\(port)/metadata", "IDENTITY_HEADER": "sf-s3cret",
             "IDENTITY_SERVER_THUMBPRINT": thumbprint,

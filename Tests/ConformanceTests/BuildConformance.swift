@@ -36,6 +36,11 @@ extension Conformance {
             ]
         }()
 
+        /// Files in which a step writes the day on which it runs, which is no longer that of the record.
+        static let dated: [String: Set<String>] = [
+            "kaniko/Dockerfile_test_user_home": ["fs /etc/shadow", "fs /etc/shadow-"]
+        ]
+
         @Test("Builds make the recorded images")
         func builds() throws {
             try compare("builds", cases: try #require(ConformanceData.folder), in: TemporaryFolder())
@@ -90,12 +95,21 @@ extension Conformance {
                     exceptions.remove(name)
                     counts.skip()
                 } else {
-                    counts.check(name) { item["status"].string == "pass" ? nil : item["reason"].string ?? "?" }
+                    counts.check(name) {
+                        item["status"].string == "pass" || isOfAnotherDay(item) ? nil : item["reason"].string ?? "?"
+                    }
                 }
             }
             counts.report()
             #expect(counts.failed == [])
             #expect(exceptions == [], "these pass, and are no exceptions any more")
+        }
+
+        /// Whether nothing differs but files in which the day is written.
+        private func isOfAnotherDay(_ item: JSON) -> Bool {
+            let files = BuildConformance.dated[item["case"].string ?? ""] ?? []
+            let differing = item["diffs"].array.map { String(($0.string ?? "").prefix { $0 != ":" }) }
+            return !differing.isEmpty && files.isSuperset(of: differing)
         }
 
         /// What builds a case; the bases come by the names and tags that the cases use.

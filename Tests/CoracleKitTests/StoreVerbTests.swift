@@ -20,7 +20,12 @@ import Testing
     }
 
     /// An image of one layer for a platform.
-    private func image(_ architecture: String = "amd64", layer: UInt8 = 1) throws -> Descriptor {
+    private func image(
+        _ architecture: String = "amd64",
+        layer: UInt8 = 1,
+        created: String = "1970-01-01T00:00:00Z",
+        labels: [String: String] = [:]
+    ) throws -> Descriptor {
         let blob = try store.put([UInt8](repeating: layer, count: 2000), .layerGzip)
         var config = ImageConfig(platform: Platform(os: "linux", architecture: architecture))
         config.diffIDs = [SHA256.digest([layer])]
@@ -28,7 +33,8 @@ import Testing
             ImageConfig.History(createdBy: "ENV A=1", comment: "", isEmptyLayer: true),
             ImageConfig.History(createdBy: "COPY \(layer) /\u{1B}[31m", comment: "", isEmptyLayer: false),
         ]
-        (config.created, config.command, config.environment) = ("1970-01-01T00:00:00Z", ["/x"], ["A=1"])
+        (config.created, config.command, config.environment) = (created, ["/x"], ["A=1"])
+        config.labels = labels
         let manifest = Manifest(config: try store.put(config.document, .config), layers: [blob])
         return try store.put(manifest.document, .manifest)
     }
@@ -41,6 +47,48 @@ import Testing
 
     private func names() throws -> [String] {
         try JSON(parsing: ListImages(workspace).run(.json))["images"].array.compactMap { $0["name"].string }
+    }
+
+    @Test(
+        "Filters are those of docker images",
+        arguments: [
+            (["dangling=false"], "app:1 host/team/web:2 old:1"), (["dangling=true"], ""),
+            (["label=tier"], "app:1 host/team/web:2"), (["label=tier=web"], "host/team/web:2"),
+            (["label=tier", "label=x=1"], "app:1"), (["reference=app"], "app:1"), (["reference=*:1"], "app:1 old:1"),
+            (["reference=host/*/web", "reference=old:*"], "host/team/web:2 old:1"), (["reference=*"], "app:1 old:1"),
+            (["before=app:1"], "old:1"), (["since=old:1"], "app:1 host/team/web:2"),
+            (["since=old:1", "before=host/team/web:2"], "app:1"),
+        ]
+    )
+    func filters(filters: [String], names: String) throws {
+        try tag(try image(created: "2026-01-01T00:00:00Z", labels: ["tier": "back", "x": "1"]), "app:1")
+        try tag(try image(layer: 2, created: "2026-01-01T01:00:00+00:30", labels: ["tier": "web"]), "host/team/web:2")
+        try tag(try image(layer: 3, created: "2025-01-01T00:00:00.5Z"), "old:1")
+        var list = ListImages(workspace)
+        list.filters = filters
+
+        let found = try JSON(parsing: list.run(.json))["images"].array.map { $0["name"].string ?? "-" }.sorted()
+
+        #expect(found.joined(separator: " ") == names)
+    }
+
+    @Test(
+        "A filter that means nothing is refused",
+        arguments: [
+            ("dangling", "is not NAME=value; expected dangling=true|false"), ("dangling=x", "neither true nor false"),
+            ("lable=x", "--filter has no \"lable\", did you mean \"label\"?"),
+            ("before=nosuch", "--filter before=nosuch: no image is called"),
+            ("reference=[a", "--filter reference=[a: "),
+        ]
+    )
+    func filterFaults(filter: String, message: String) throws {
+        try tag(try image(), "app")
+        var list = ListImages(workspace)
+        list.filters = [filter]
+
+        let reason = try fault { _ = try list.run(.text) }
+
+        #expect(reason.code == .usage && reason.message.contains(message), "\(reason.message)")
     }
 
     @Test func imagesAreListedByName() throws {

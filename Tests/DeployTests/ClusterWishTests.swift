@@ -67,7 +67,7 @@ struct ClusterWishTests {
     @Test(
         "What the other target has is refused, not dropped",
         arguments: [
-            ("aks", "--sku"), ("aks", "--restart-policy"), ("aks", "--env-rm"), ("aks", "--zone"),
+            ("aks", "--sku"), ("aks", "--restart-policy"), ("aks", "--container-rm"), ("aks", "--zone"),
             ("aci", "--replicas"),
             ("aci", "--ingress"),
         ]
@@ -77,7 +77,7 @@ struct ClusterWishTests {
         switch flag {
         case "--sku": options.sku = "Standard"
         case "--restart-policy": options.restartPolicy = "Never"
-        case "--env-rm": options.removedVariables = ["A"]
+        case "--container-rm": options.removedContainers = ["a"]
         case "--zone": options.zones = ["1"]
         case "--replicas": options.replicas = "2"
         default: options.ingress = ["a.example.com"]
@@ -357,9 +357,41 @@ struct ImageDefaultsTests {
         return all
     }
 
-    @Test("Manifests of every sample with every flag match the published schema")
+    /// All manifests of all samples with any two of the flags, where these go together.
+    static func pairs() throws -> [(name: String, manifests: [ObjectManifest])] {
+        var all: [(name: String, manifests: [ObjectManifest])] = []
+        for (sample, config) in try samples() {
+            let facts = try Self.facts { $0 = config }
+            for (first, one) in flags.enumerated() {
+                for other in flags[(first + 1)...] {
+                    var options = DeployOptions()
+                    options.name = "web"
+                    one.change(&options)
+                    other.change(&options)
+                    // What does not go together is said to whoever types it.
+                    guard var workload = try? ClusterWish(options, ["SECRET": "s3cret"]).workload() else { continue }
+                    for index in workload.containers.indices {
+                        let reference = try ImageReference("r.azurecr.io/web:1.4")
+                        ImageDefaults(facts: facts, rights: rights[2], reference: reference)
+                            .fill(&workload, container: index)
+                    }
+                    if workload.servicePorts.isEmpty { (workload.service, workload.ingress) = (nil, nil) }
+                    workload.configMaps.append(.init("web-env", files: ["A": Array("1".utf8), "B": [0xFF]]))
+                    workload.containers[0].environmentSources.append(.init(.config, "web-env"))
+                    workload.pullSecrets.append("web-pull")
+                    workload.secrets.append(.init(pulling: "web-pull", from: "r.io", user: "u", password: "p"))
+                    all.append(("\(sample), \(one.name) and \(other.name)", try workload.manifests()))
+                }
+            }
+        }
+        return all
+    }
+
+    @Test("Manifests of every sample with every flag, and any two, match the published schema")
     func schema() throws {
-        let all = try Self.all()
+        let pairs = try Self.pairs()
+        #expect(pairs.count > 500)
+        let all = try Self.all() + pairs
         #expect(all.count > 200)
         // Equal manifests are looked at once.
         var seen: Set<JSONValue> = []

@@ -157,7 +157,10 @@ struct ComposeWorkloadTests {
                 mem_reservation: 1000
                 deploy: {resources: {reservations: {cpus: 0.1}}}
             """
-        for manifest in try manifests(shop) + manifests(ComposeCase(more)) {
+        let sample = ConformanceData.projectRoot.appending(path: "samples/compose/compose.yaml")
+        let samples = try manifests(ComposeCase(String(contentsOf: sample, encoding: .utf8)))
+        #expect(samples.contains { $0.kind == "Deployment" })
+        for manifest in try manifests(shop) + manifests(ComposeCase(more)) + samples {
             let pointer = "/$defs/io.k8s.api.\(groups[manifest.kind] ?? "core.v1").\(manifest.kind)"
             let faults = try schema.faults(of: manifest.json.canonical, at: pointer)
             #expect(faults == [], "\(manifest)")

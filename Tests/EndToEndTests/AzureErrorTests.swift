@@ -18,7 +18,7 @@ struct AzureRefusal: Sendable, CustomTestStringConvertible {
 
 /// Every error of Azure that users are known to meet, through the program: one sentence that keeps Azure's code and the
 /// correlation id, and what to type next.
-@Suite("Azure's errors, through the program", .serialized)
+@Suite("Azure's errors, through the program", .serialized, .waiting)
 struct AzureErrorTests {
     private static let identity =
         "/subscriptions/s1/resourceGroups/r1/providers/Microsoft.ManagedIdentity/userAssignedIdentities/pull"

@@ -205,6 +205,30 @@ import Testing
         for line in lines {
             #expect(try JSON(parsing: String(line))["event"].string != nil, "\(line)")
         }
+        #expect(try JSON(parsing: String(#require(lines.last)))["event"].string == "built")
+    }
+
+    @Test(
+        "What ends a build is the last event of --progress json, with its exit code",
+        arguments: [
+            ("FRM x\n", [], 2, "Dockerfile:1:1: error: unknown instruction"),
+            ("FROM scratch\nCOPY nosuch /\n", [], 1, "Dockerfile:2:1: error: "),
+            ("FROM 127.0.0.1:9/none\n", [], 4, "127.0.0.1 port 9"),
+            ("FROM scratch\nCOPY Dockerfile /\n", ["--output", "type=oci"], 2, "--output"),
+            ("FROM scratch\nCOPY Dockerfile /\n", ["-t", "127.0.0.1:9/x", "--push"], 4, "127.0.0.1 port 9"),
+        ]
+    )
+    func lastEvent(dockerfile: String, flags: [String], status: Int32, message: String) throws {
+        let result = try BuildPlace(dockerfile).build(["--progress", "json"] + flags)
+
+        #expect(result.status == status, "\(result.errors)")
+        #expect(result.output == "")
+        let events = try result.errors.split(separator: "\n").map { try JSON(parsing: String($0)) }
+        let last = try #require(events.last)
+        #expect(last["event"].string == "error")
+        #expect(last["exitCode"].int == Int(status))
+        #expect(last["message"].string?.contains(message) ?? false, "\(result.errors)")
+        #expect(!events.dropLast().contains { $0["event"].string == "error" })
     }
 
     @Test(

@@ -6,6 +6,9 @@ import Testing
 
 /// Files that are large, and files that change while they are read.
 @Suite(.serialized) struct ChangingFilesTests {
+    /// Images are compared, and what one build made is found by the next, only where this is the same.
+    private static let epoch = ["SOURCE_DATE_EPOCH": "0"]
+
     /// A context whose first file takes long to read.
     private func place(size: Int64) throws -> BuildPlace {
         let place = try BuildPlace("FROM scratch\nCOPY d /d/\n")
@@ -16,11 +19,14 @@ import Testing
     }
 
     /// Builds, and does something once the first file is being read.
-    private func build(_ place: BuildPlace, meanwhile body: () throws -> Void) throws -> (status: Int32, errors: String)
-    {
+    private func build(
+        _ place: BuildPlace,
+        meanwhile body: () throws -> Void
+    ) throws -> (status: Int32, errors: String, wasRunning: Bool) {
         let process = Process()
         process.executableURL = Program.coracle
         process.arguments = ["build", "--store", place.store.path, place.context.path]
+        process.environment = ProcessInfo.processInfo.environment.merging(Self.epoch) { $1 }
         let errors = place.root.appending(path: "errors")
         try Data().write(to: errors)
         process.standardError = try FileHandle(forWritingTo: errors)
@@ -36,9 +42,10 @@ import Testing
             usleep(1000)
         }
         try body()
+        let wasRunning = process.isRunning
         process.waitUntilExit()
         let text = try String(contentsOf: errors, encoding: .utf8)
-        return (process.terminationStatus, text)
+        return (process.terminationStatus, text, wasRunning)
     }
 
     private func check(_ place: BuildPlace) throws {
@@ -96,11 +103,86 @@ import Testing
         let place = try place(size: 512 << 20)
 
         let first = try build(place) { try place.write("d/b", "small and more") }
-        let warm = try place.build(["--quiet"], environment: ["SOURCE_DATE_EPOCH": "0"])
-        let rebuilt = try place.build(["--quiet", "--no-cache"], environment: ["SOURCE_DATE_EPOCH": "0"])
+        let warm = try place.build(["--quiet"], environment: Self.epoch)
+        let rebuilt = try place.build(["--quiet", "--no-cache"], environment: Self.epoch)
 
         #expect(first.status == 0, "\(first.errors)")
         #expect(warm.output == rebuilt.output)
+    }
+
+    /// Builds twice, the second time with another file, while something changes; puts that back, and builds again: with
+    /// and without the cache must be the same.
+    private func restores(
+        _ place: BuildPlace,
+        other: String,
+        change: () throws -> Void,
+        back: () throws -> Void
+    ) throws {
+        // What changed just now is not remembered.
+        usleep(100_000)
+        let known = try place.build(environment: Self.epoch)
+        try place.write(other, "other")
+
+        let torn = try build(place, meanwhile: change)
+        try back()
+        let restored = try place.build(["--quiet"], environment: Self.epoch)
+        let rebuilt = try place.build(["--quiet", "--no-cache"], environment: Self.epoch)
+
+        #expect(known.status == 0 && torn.status == 0, "\(known.errors)\(torn.errors)")
+        #expect(torn.wasRunning)
+        #expect(restored.output == rebuilt.output)
+    }
+
+    /// Writes a byte into a file without making it longer.
+    private func set(_ byte: UInt8, at place: UInt64, of path: URL) throws {
+        let file = try FileHandle(forUpdating: path)
+        try file.seek(toOffset: place)
+        try file.write(contentsOf: [byte])
+        try file.close()
+    }
+
+    @Test("A known file that changes while it is read, and is then as it was, is not taken from the cache")
+    func changesAndIsRestored() throws {
+        let place = try place(size: 512 << 20)
+        let file = place.context.appending(path: "d/a")
+        let end: UInt64 = (512 << 20) - 1
+
+        try restores(place, other: "d/b") {
+            try set(1, at: end, of: file)
+        } back: {
+            try set(0, at: end, of: file)
+        }
+    }
+
+    @Test("A known file that was written anew before it was read, and is then as it was, is not taken from the cache")
+    func growsAndIsRestored() throws {
+        let place = try place(size: 512 << 20)
+
+        try restores(place, other: "d/c") {
+            try place.write("d/b", "small and more")
+        } back: {
+            try place.write("d/b", "small")
+        }
+    }
+
+    @Test("An archive that changes while ADD unpacks it, and is then as it was, is not taken from the cache")
+    func archiveChanges() throws {
+        let place = try BuildPlace("FROM scratch\nADD d/a.tar d/b /d/\n")
+        let large = place.root.appending(path: "large")
+        try Data().write(to: large)
+        try #require(truncate(large.path, 512 << 20) == 0)
+        try place.write("d/b", "1")
+        let archive = place.context.appending(path: "d/a.tar")
+        let command = ["-cf", archive.path, "-C", place.root.path, "large"]
+        let made = try Program.run(command, of: #require(Program.named("tar")))
+        try #require(made.status == 0, "\(made.errors)")
+
+        // The file's last bytes: a header of 512 bytes is before it.
+        try restores(place, other: "d/b") {
+            try set(1, at: 512 << 20, of: archive)
+        } back: {
+            try set(0, at: 512 << 20, of: archive)
+        }
     }
 
     @Test(

@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("Deploying to an emulated cluster", .serialized, .enabled(if: Containers.canRun))
+@Suite("Deploying to an emulated cluster", .serialized, .waiting, .enabled(if: Containers.canRun))
 struct ClusterVerbTests {
     private static let cluster = ["--cluster", "shop", "-g", "demo"]
     private static let pull = ["--pull-with", "service-principal"]

@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("Several services on an emulated Azure", .serialized, .enabled(if: Containers.canRun))
+@Suite("Several services on an emulated Azure", .serialized, .waiting, .enabled(if: Containers.canRun))
 struct ComposeVerbTests {
     /// Two services of one Dockerfile, and one that runs before them.
     private func write(_ place: AzurePlace, greeting: String, more: String = "", isOpen: Bool = true) throws {

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Each cloud of Azure, whose hosts a proxy brings to an emulator that has their names in its certificate.
-@Suite("Deploying to each cloud", .serialized, .enabled(if: Containers.canRun))
+@Suite("Deploying to each cloud", .serialized, .waiting, .enabled(if: Containers.canRun))
 struct DeployCloudTests {
     /// What the cloud is called, and where its tokens and its resource manager are.
     static let clouds: [(String, String, String)] = [
@@ -52,88 +52,45 @@ struct DeployCloudTests {
 
 /// A proxy that brings every host to one port of this machine, and remembers the hosts.
 final class Tunnel: Sendable {
-    let port: Int
-    private let listener: Int32
-    private let target: Int
-    private let asked = Mutex<Set<String>>([])
+    private let listener: LoopbackListener
+    private let asked: Asked
 
+    private final class Asked: Sendable {
+        let hosts = Mutex<Set<String>>([])
+    }
+
+    var port: Int { listener.port }
     /// The hosts that it was asked for, each with its port.
-    var hosts: Set<String> { asked.withLock { $0 } }
+    var hosts: Set<String> { asked.hosts.withLock { $0 } }
 
     init(to target: Int) throws {
-        self.target = target
-        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        self.listener = listener
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = inet_addr("127.0.0.1")
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let isBound = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                bind(listener, pointer, length) == 0 && listen(listener, 64) == 0
-                    && getsockname(listener, pointer, &length) == 0
+        let asked = Asked()
+        self.asked = asked
+        listener = try LoopbackListener { client in
+            defer { client.end() }
+            var head: [UInt8] = []
+            while !head.suffix(4).elementsEqual([13, 10, 13, 10]) {
+                guard head.count < 16 << 10, let byte = client.receive(1) else { return }
+                head += byte
             }
-        }
-        guard isBound else { throw POSIXError(.EADDRNOTAVAIL) }
-        port = Int(UInt16(bigEndian: address.sin_port))
-        Thread.detachNewThread { [weak self] in
-            while true {
-                let client = accept(listener, nil, nil)
-                guard client >= 0 else { return }
-                guard let self else {
-                    close(client)
-                    return
-                }
-                Thread.detachNewThread { self.serve(client) }
-            }
+            let words = String(decoding: head, as: UTF8.self).split(separator: " ").map(String.init)
+            guard words.count > 2, words[0] == "CONNECT" else { return }
+            asked.hosts.withLock { _ = $0.insert(words[1]) }
+            let server = LoopbackConnection(to: target)
+            defer { server.end() }
+            guard client.send(Array("HTTP/1.1 200 Here\r\n\r\n".utf8)) else { return }
+            Tunnel.join(client, server)
         }
     }
 
-    deinit {
-        shutdown(listener, Int32(SHUT_RDWR))
-        close(listener)
-    }
-
-    private func serve(_ client: Int32) {
-        defer { close(client) }
-        var head: [UInt8] = []
-        var byte: UInt8 = 0
-        while !head.suffix(4).elementsEqual([13, 10, 13, 10]) {
-            guard head.count < 16 << 10, recv(client, &byte, 1, 0) == 1 else { return }
-            head.append(byte)
-        }
-        let words = String(decoding: head, as: UTF8.self).split(separator: " ").map(String.init)
-        guard words.count > 2, words[0] == "CONNECT" else { return }
-        asked.withLock { _ = $0.insert(words[1]) }
-        let server = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(server) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = UInt16(target).bigEndian
-        address.sin_addr.s_addr = inet_addr("127.0.0.1")
-        let result = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(server, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
-        guard result == 0, Self.send(Array("HTTP/1.1 200 Here\r\n\r\n".utf8), client) else { return }
-        var ends = [client, server].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-        var buffer = [UInt8](repeating: 0, count: 64 << 10)
+    /// Hands on what either side sends until one of them ends.
+    private static func join(_ client: LoopbackConnection, _ server: LoopbackConnection) {
+        var ends = [client, server].map { pollfd(fd: $0.descriptor, events: Int16(POLLIN), revents: 0) }
         while poll(&ends, 2, -1) > 0 || errno == EINTR {
-            for index in 0..<2 where ends[index].revents != 0 {
-                let count = recv(ends[index].fd, &buffer, buffer.count, 0)
-                guard count > 0, Self.send(Array(buffer[..<count]), ends[1 - index].fd) else { return }
+            for (index, (from, to)) in [(client, server), (server, client)].enumerated() where ends[index].revents != 0
+            {
+                guard let bytes = from.receive(), to.send(bytes) else { return }
             }
         }
-    }
-
-    private static func send(_ bytes: [UInt8], _ socket: Int32) -> Bool {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
-            guard count > 0 else { return false }
-            rest = rest.dropFirst(count)
-        }
-        return true
     }
 }

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What goes wrong while something is deployed, and what becomes of what ran before.
-@Suite("Trouble while deploying", .serialized, .enabled(if: Containers.canRun))
+@Suite("Trouble while deploying", .serialized, .waiting, .enabled(if: Containers.canRun))
 struct DeployTroubleTests {
     private static let start =
         ["deploy", "aci", "./site", "--registry", "testacr", "-g", "demo", "-n", "web"] + ShellBase.flags

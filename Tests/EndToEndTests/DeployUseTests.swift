@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// What is done with deployments besides making them: at a terminal, by other identities, as templates, in other clouds.
-@Suite("Using what is deployed", .serialized, .enabled(if: Containers.canRun))
+@Suite("Using what is deployed", .serialized, .waiting, .enabled(if: Containers.canRun))
 struct DeployUseTests {
     private static let start =
         ["deploy", "aci", "./site", "--registry", "testacr", "-g", "demo", "-n", "web"] + ShellBase.flags

@@ -13,7 +13,7 @@ enum Containers {
     }()
 }
 
-@Suite("Deploying to an emulated Azure", .serialized, .enabled(if: Containers.canRun))
+@Suite("Deploying to an emulated Azure", .serialized, .waiting, .enabled(if: Containers.canRun))
 struct DeployVerbTests {
     @Test("From a Dockerfile to a page, to the next, back from one that does not work, and down")
     func whole() async throws {

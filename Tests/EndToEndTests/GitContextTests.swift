@@ -86,6 +86,25 @@ import Testing
         #expect(try host.output("f") == "one\n")
     }
 
+    @Test("A context by name is a repository, too, or a folder of one")
+    func named() throws {
+        guard let host = try GitHost() else { return }
+        try host.commit("r", ["Dockerfile": "FROM scratch\nCOPY --from=other . /in/\n"])
+        try host.commit("data", ["f": "one\n", "sub/g": "old\n"])
+        try host.git(["tag", "v1"], in: "data")
+        try host.commit("data", ["sub/g": "new\n"])
+
+        let whole = try host.build("r", ["--build-context", "other=git://test/data"])
+        #expect(whole.status == 0, "\(whole.errors)")
+        #expect(try host.output("in/f") == "one\n" && host.output("in/sub/g") == "new\n")
+        let part = try host.build("r", ["--build-context", "other=git://test/data#v1:sub"])
+        #expect(part.status == 0, "\(part.errors)")
+        #expect(try host.output("in/g") == "old\n")
+        let missing = try host.build("r", ["--build-context", "other=git://test/data#nosuch"])
+        #expect(missing.status == 1)
+        #expect(missing.errors.contains("--build-context other: git://test/data has no branch"), "\(missing.errors)")
+    }
+
     @Test(
         "A name means what it names exactly: a branch, then a tag and its commit",
         arguments: [

@@ -16,8 +16,7 @@ import Testing
         let name = "localhost/big:1"
         try await offPool {
             let dockerfile = try folder.write("context/Dockerfile", "FROM scratch\nCOPY file /file\n")
-            let numbers = (0..<5_000_000).map { _ in UInt64.random(in: 0...UInt64.max) }
-            try numbers.withUnsafeBytes { Data($0) }
+            try Data(randomBytes(40_000_000))
                 .write(to: dockerfile.deletingLastPathComponent().appending(path: "file"))
             let build = try Self.coracle(["build", "-t", name, folder.url.path + "/context"], folder)
             try #require(build.status == 0, "\(build.errors)")
@@ -29,11 +28,19 @@ import Testing
             let target = "\(registry.host)/team/app:1"
             let push = try Self.start(["push", name, target], folder)
             // The first chunk has come, and the second is on its way.
-            while Self.patches(registry).isEmpty { try await Task.sleep(for: .milliseconds(1)) }
+            try await Waiting.until("the first part", upTo: 600) {
+                try #require(push.isRunning, "it ended before: \(Self.errors(folder))")
+                return !Self.patches(registry).isEmpty
+            }
             kill(push.processIdentifier, SIGKILL)
             try await offPool { push.waitUntilExit() }
             #expect(push.terminationReason == .uncaughtSignal, "it was killed in time")
             #expect(try await Wire.ask("GET", "/v2/team/app/manifests/1", port: registry.port).status == 404)
+            // As if it had been killed while it wrote its note, and the one before while it read.
+            let uploads = folder.url.path + "/store/uploads"
+            for name in ["new", "taken"] {
+                try Data().write(to: URL(filePath: "\(uploads)/half.json.\(push.processIdentifier).\(name)"))
+            }
             if isForgotten { registry.faults.add(Fault(.forgottenUpload, method: "GET")) }
 
             let again = try await offPool { try Self.coracle(["push", name, target], folder) }
@@ -44,8 +51,7 @@ import Testing
             let sent = Self.patches(registry).reduce(0) { $0 + $1.bytesIn }
             #expect(isForgotten ? sent > size : sent == size, "\(sent) of \(size) bytes were sent")
             #expect(registry.faults.waiting == [], "the second push asked for the upload of the first")
-            let notes = try? FileManager.default.contentsOfDirectory(atPath: folder.url.path + "/store/uploads")
-            #expect(notes ?? [] == [])
+            #expect(try FileManager.default.contentsOfDirectory(atPath: uploads) == [])
         }
     }
 
@@ -66,8 +72,14 @@ import Testing
         (process.executableURL, process.arguments) = (Program.coracle, arguments)
         process.environment = ProcessInfo.processInfo.environment.merging(environment(folder)) { $1 }
         process.standardInput = FileHandle.nullDevice
-        (process.standardOutput, process.standardError) = (FileHandle.nullDevice, FileHandle.nullDevice)
+        process.standardOutput = FileHandle.nullDevice
+        try Data().write(to: folder.url.appending(path: "errors"))
+        process.standardError = try FileHandle(forWritingTo: folder.url.appending(path: "errors"))
         try process.run()
         return process
+    }
+
+    private static func errors(_ folder: TemporaryFolder) -> String {
+        (try? String(contentsOf: folder.url.appending(path: "errors"), encoding: .utf8)) ?? ""
     }
 }

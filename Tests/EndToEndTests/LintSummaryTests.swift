@@ -114,7 +114,7 @@ struct LintSummaryTests {
             "\(files.errors)"
         )
         #expect(plan.status == 0 && plan.errors.contains(rule), "\(plan.errors)")
-        #expect(refused.status == 2 && refused.errors.contains("Dockerfile:3:1: error: base image other:latest"))
+        #expect(refused.status == 2 && refused.errors.contains("Dockerfile:3:13: error: base image other:latest"))
     }
 
     @Test("A plan tells them beside itself, and as JSON within")

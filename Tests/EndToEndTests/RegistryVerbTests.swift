@@ -82,6 +82,20 @@ struct RegistryVerbTests {
         #expect(registry.requests.count - before <= 2 + 2, "\(registry.requests.dropFirst(before))")
     }
 
+    @Test func whatWasPushedOnceIsMountedElsewhereInTheRegistry() async throws {
+        let registry = try await TestRegistry()
+        try result("build", "-t", "\(registry.host)/app:1", "--push", place.context.path)
+        try result("push", "\(registry.host)/app:1", "\(registry.host)/staging/app:1")
+
+        let pushed = try coracle([
+            "push", "\(registry.host)/app:1", "\(registry.host)/live/app:1", "--progress", "plain",
+        ])
+
+        #expect(pushed.status == 0, "\(pushed.errors)")
+        #expect(pushed.errors.contains("mounted from staging/app"), "the latest place first: \(pushed.errors)")
+        #expect(try digest("\(registry.host)/live/app:1") == digest("\(registry.host)/app:1"))
+    }
+
     @Test func whatWasPulledIsTheSameAndIsFetchedOnce() async throws {
         let registry = try await TestRegistry()
         let name = "\(registry.host)/app:1"
@@ -242,6 +256,22 @@ struct RegistryVerbTests {
         try result("registry", "rm", "--image", "\(registry.host)/moved/app:1")
         let gone = try coracle(["pull", "\(registry.host)/moved/app:1"])
         #expect(gone.status == 4 && gone.output == "", "\(gone.errors)")
+    }
+
+    @Test func oneImageThatCannotBeRemovedHoldsOffNoOther() async throws {
+        let registry = try await TestRegistry()
+        for name in ["a", "d"] {
+            try result("build", "-t", "\(registry.host)/\(name):1", "--push", place.context.path)
+        }
+        let names = ["a", "b", "c", "d"].map { "\(registry.host)/\($0):1" }
+
+        let remove = try coracle(["registry", "rm", "--image"] + names)
+
+        #expect(remove.status == 4, "\(remove.errors)")
+        #expect(remove.output == "\(names[0])\n\(names[3])\n")
+        #expect(
+            remove.errors.contains("2 of 4") && remove.errors.contains(names[1]) && remove.errors.contains(names[2])
+        )
     }
 
     // MARK: Credentials

@@ -25,7 +25,7 @@ struct RunEndingTests {
                 ["build", "--store", place.store.path, "--progress", "plain"] + ShellBase.flags + [place.context.path]
             process.standardError = FileHandle(forWritingAtPath: "/dev/null")
             try process.run()
-            while !isSleeping { usleep(20_000) }
+            try Waiting.blocking(until: "the command") { isSleeping }
         }
 
         /// Whether the command is there, by its arguments.
@@ -72,9 +72,8 @@ struct RunEndingTests {
         kill(sleeper.process.processIdentifier, SIGKILL)
         sleeper.process.waitUntilExit()
         // The kernel ends the command with the process that started it, which takes it a moment.
-        for _ in 0..<500 where sleeper.isSleeping { usleep(10_000) }
+        try Waiting.blocking(until: "the end of the command") { !sleeper.isSleeping }
 
-        #expect(!sleeper.isSleeping)
         #expect(!sleeper.mounts)
         // The root, what is the step's own beside it, and the files of the context.
         #expect(sleeper.leftovers.count == 3)

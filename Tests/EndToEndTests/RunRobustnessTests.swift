@@ -67,20 +67,21 @@ struct RunRobustnessTests {
             }
         defer { for build in builds where build.isRunning { kill(build.processIdentifier, SIGKILL) } }
         try builds[0].run()
-        while try Program.run(["-f", "^sleep \(mark)"], of: #require(Program.named("pgrep"))).status != 0 {
-            usleep(20_000)
+        let pgrep = try #require(Program.named("pgrep"))
+        try Waiting.blocking(until: "the first build's command") {
+            try Program.run(["-f", "^sleep \(mark)"], of: pgrep).status == 0
         }
         try builds[1].run()
         // Its own folder in tmp says that it is at work.
-        let mine = "\(builds[1].processIdentifier)-"
-        while !(try FileManager.default.contentsOfDirectory(atPath: place.store.path + "/tmp"))
-            .contains(where: { $0.contains(mine) })
-        { usleep(20_000) }
+        let mine = "-\(builds[1].processIdentifier)-"
+        try Waiting.blocking(until: "the second build's folder") {
+            try FileManager.default.contentsOfDirectory(atPath: place.store.path + "/tmp")
+                .contains { $0.contains(mine) }
+        }
 
         kill(builds[1].processIdentifier, SIGINT)
 
-        for _ in 0..<1000 where builds[1].isRunning { usleep(20_000) }
-        #expect(!builds[1].isRunning)
+        try Waiting.blocking(until: "the second build's end") { !builds[1].isRunning }
         #expect(builds[0].isRunning)
     }
 

@@ -56,19 +56,19 @@ final class ContainerPlace {
     /// Starts a verb, and does not wait for it; its output goes to a file.
     func start(_ verb: String, _ arguments: [String], output: URL) throws -> Process {
         try Data().write(to: output)
+        return try start(verb, arguments, to: FileHandle(forWritingTo: output))
+    }
+
+    /// Starts a verb, and does not wait for it; its output goes where it is told.
+    func start(_ verb: String, _ arguments: [String], to output: FileHandle) throws -> Process {
         let process = Process()
         (process.executableURL, process.currentDirectoryURL) = (Program.coracle, root)
         process.arguments = [verb, "--store", store.path] + arguments
         process.standardInput = FileHandle.nullDevice
-        process.standardOutput = try FileHandle(forWritingTo: output)
+        process.standardOutput = output
         process.standardError = FileHandle.nullDevice
         try process.run()
         return process
-    }
-
-    /// Asks again until something is so; a test that waits for ever is ended by the machine that runs it.
-    static func wait(until isSo: () throws -> Bool) throws {
-        while try !isSo() { usleep(20_000) }
     }
 
     /// The status of a container, as `ps` has it for programs.
@@ -249,7 +249,7 @@ struct RunVerbTests {
         let script = "trap 'exit 9' USR1; trap 'exit 5' HUP; echo ready; while :; do sleep 0.05; done"
 
         let process = try place.start("run", ["made", "sh", "-c", script], output: output)
-        try ContainerPlace.wait { try String(contentsOf: output, encoding: .utf8) == "ready\n" }
+        try Waiting.blocking(until: "the command") { try String(contentsOf: output, encoding: .utf8) == "ready\n" }
         kill(process.processIdentifier, number)
         process.waitUntilExit()
 
@@ -269,6 +269,18 @@ struct RunVerbTests {
         )
 
         #expect(result.output == "y\n141\n", "\(result.errors)")
+    }
+
+    @Test("A reader that is gone before the program writes anything ends it, too", arguments: 0..<4)
+    func brokenPipe(attempt: Int) throws {
+        let place = try ContainerPlace()
+        let pipe = Pipe()
+        try pipe.fileHandleForReading.close()
+
+        let process = try place.start("run", [ContainerPlace.image, "yes"], to: pipe.fileHandleForWriting)
+        try Waiting.blocking(until: "the end of run") { !process.isRunning }
+
+        #expect(process.terminationStatus == 128 + SIGPIPE)
     }
 
     @Test("With a terminal, keys, their signals and the size go through", .enabled(if: Program.named("python3") != nil))
@@ -322,7 +334,7 @@ struct DetachedTests {
         let started = try place.container(["-d", "--name", "one"], ["sh", "-c", script])
         #expect(started.output == "one\n", "\(started.errors)")
         #expect(try place.status("one")["status"].string == "running")
-        try ContainerPlace.wait { try place.run("logs", ["one"]).output == "out\nhalf" }
+        try Waiting.blocking(until: "both lines") { try place.run("logs", ["one"]).output == "out\nhalf" }
         #expect(try place.run("logs", ["one"]).errors == "err\n")
         let followed = place.root.appending(path: "followed")
         let follower = try place.start("logs", ["-f", "one"], output: followed)
@@ -349,7 +361,7 @@ struct DetachedTests {
         let place = try ContainerPlace()
         let script = "for i in $(seq 1 5000); do echo $i; done; printf part; printf ial; echo; echo last >&2"
         #expect(try place.container(["-d", "--name", "one"], ["sh", "-c", script]).status == 0)
-        try ContainerPlace.wait { try place.status("one")["status"].string == "exited" }
+        try Waiting.blocking(until: "the end of the container") { try place.status("one")["status"].string == "exited" }
 
         let all = try place.run("logs", ["one"])
         let last = try place.run("logs", ["--tail", "3", "one"])
@@ -368,7 +380,7 @@ struct DetachedTests {
         let ignoring = ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done"]
         #expect(try place.container(["-d", "--name", "deaf"], ignoring).status == 0)
         #expect(try place.container(["-d", "--name", "plain"], ["sleep", "600"]).status == 0)
-        try ContainerPlace.wait { try place.run("logs", ["deaf"]).output == "ready\n" }
+        try Waiting.blocking(until: "the command") { try place.run("logs", ["deaf"]).output == "ready\n" }
 
         #expect(try place.run("stop", ["-t", "1", "--all"]).status == 0)
 
@@ -384,7 +396,7 @@ struct DetachedTests {
 
         kill(try place.keeper("one"), SIGKILL)
 
-        try ContainerPlace.wait { kill(Int32(process), 0) != 0 }
+        try Waiting.blocking(until: "the end of the command") { kill(Int32(process), 0) != 0 }
         #expect(try place.status("one")["status"].string == "killed")
         #expect(try place.run("ps", ["-a"]).output.contains("its keeper was killed"))
         #expect(try place.run("ps", ["-q"]).output == "")
@@ -403,7 +415,7 @@ struct DetachedTests {
 
         #expect(pruned.status == 0, "\(pruned.errors)")
         let before = try place.run("logs", ["one"]).output.count
-        try ContainerPlace.wait { try place.run("logs", ["one"]).output.count > before + 20 }
+        try Waiting.blocking(until: "more lines") { try place.run("logs", ["one"]).output.count > before + 20 }
         #expect(try !place.run("logs", ["one"]).output.contains("gone"))
         #expect(try place.run("stop", ["one"]).status == 0)
         #expect(try place.run("prune", ["--all"]).output.contains("unpacked layer"))
@@ -425,7 +437,7 @@ struct DetachedTests {
         #expect(started.errors.contains("listens: \(port)/tcp"))
         let fetch = ["wget", "-q", "-O", "-", "http://127.0.0.1:\(port)/"]
         let busybox = try #require(ShellBase.program)
-        try ContainerPlace.wait { try Program.run(fetch, of: busybox).status == 0 }
+        try Waiting.blocking(until: "the server") { try Program.run(fetch, of: busybox).status == 0 }
         #expect(try Program.run(fetch, of: busybox).output == "from inside\n")
         let taken = try place.container(["-p", "\(port):\(port)"], ["true"])
         #expect(taken.errors.contains("port \(port) is in use on this machine"))

@@ -43,6 +43,21 @@ import Testing
         #expect(try await wait(process) == 0)
     }
 
+    @Test func aRegistryThatTakesNoChangesSaysSo() async throws {
+        let (process, port) = try await serve("--read-only")
+        defer { process.terminate() }
+
+        let result = try await offPool {
+            try Program.run(
+                ["registry", "rm", "127.0.0.1:\(port)/app:1"],
+                environment: ["HOME": folder.url.path, "CORACLE_STORE": folder.url.path + "/other"]
+            )
+        }
+
+        #expect(result.status == 4, "\(result.errors)")
+        #expect(result.errors.contains("127.0.0.1:\(port) is read-only: 127.0.0.1:\(port)/app:1 stays"))
+    }
+
     @Test(arguments: [false, true]) func tokensAreGoodAfterARestart(withFile: Bool) async throws {
         let users = try folder.write(
             "users",

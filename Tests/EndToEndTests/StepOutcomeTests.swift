@@ -65,7 +65,7 @@ struct StepOutcomeTests {
         process.standardOutput = FileHandle.nullDevice
         let said = { try String(contentsOf: errors, encoding: .utf8) }
         try process.run()
-        while try !said().contains(" begun\n"), process.isRunning { usleep(20_000) }
+        try Waiting.blocking(until: "the command") { try said().contains(" begun\n") || !process.isRunning }
 
         kill(process.processIdentifier, SIGINT)
         process.waitUntilExit()

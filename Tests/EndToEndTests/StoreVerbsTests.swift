@@ -86,6 +86,26 @@ import Testing
         #expect(try Program.run(["images", "--store", store.root]).output.contains("app:latest"))
     }
 
+    @Test func aStoreThatIsNotThereIsSaid() throws {
+        let list = try coracle("images", "--store", "/not/there")
+
+        #expect(list.status == 0 && list.errors == "coracle: there is no store at /not/there\n")
+        #expect(!FileManager.default.fileExists(atPath: "/not"))
+    }
+
+    @Test func quietListsDigestsForOtherCommands() throws {
+        try image("app")
+        try image("other")
+
+        let short = try coracle("images", "-q").output.split(separator: "\n")
+        let whole = try coracle("images", "-q", "--digests").output.split(separator: "\n")
+
+        #expect(short.count == 2 && short.allSatisfy { $0.count == 12 })
+        #expect(whole.allSatisfy { $0.hasPrefix("sha256:") && $0.count == 71 })
+        #expect(try coracle("inspect", String(short[0])).status == 0)
+        #expect(try coracle("images", "-q", "--format", "json").status == 2)
+    }
+
     @Test(.enabled(if: Program.named("skopeo") != nil))
     func otherToolsKnowTheNames() throws {
         try image("app:v1")

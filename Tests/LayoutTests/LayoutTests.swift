@@ -143,6 +143,28 @@ import Testing
         }
     }
 
+    /// The suites of a file that run in turns, with their target, as `swift test --filter` names them.
+    static func suitesInTurns(_ text: String, of path: String) -> [String] {
+        let target = path.split(separator: "/")[1]
+        return text.matches(of: /@Suite\([^{]*?\.inTurns[^{]*?struct (\w+)/).map { "\(target).\($0.1)" }
+    }
+
+    @Test func whatHasAServerInItsProcessRunsApart() throws {
+        let makefile = try String(contentsOf: ConformanceData.projectRoot.appending(path: "Makefile"), encoding: .utf8)
+        let served = try Regex(String(#require(makefile.firstMatch(of: /\nSERVED = (.+)\n/)).1))
+        var count = 0
+        for (path, text) in try Self.files("Tests") where !path.hasPrefix("Tests/LayoutTests/") {
+            let suites = Self.suitesInTurns(text, of: path)
+            count += suites.count
+            for suite in suites where try served.firstMatch(in: suite) == nil {
+                Issue.record("\(suite) would run among tests that leave its server no thread: see SERVED in Makefile")
+            }
+            guard text.contains("EmbeddedRegistry.run"), text.contains("@Suite") else { continue }
+            #expect(!suites.isEmpty, "\(path) has a server in its process, and is not .inTurns")
+        }
+        #expect(count > 30)
+    }
+
     @Test func linksOfTheReadmeLeadSomewhere() throws {
         let root = ConformanceData.projectRoot
         for page in ["README.md", "CONTRIBUTING.md", "samples/README.md"] {

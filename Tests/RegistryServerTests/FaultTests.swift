@@ -80,7 +80,7 @@ import Testing
 
             #expect(try await serving.ask("GET", "/v2/team/app/blobs/\(digest)").body == bytes)
             // The request is noted after its answer went out. Half a second is the least it takes at that speed.
-            while serving.registry.requests.last?.method != "GET" { try await Task.sleep(for: .milliseconds(5)) }
+            try await Waiting.until("the request") { serving.registry.requests.last?.method == "GET" }
             #expect((serving.registry.requests.last?.microseconds ?? 0) > 400_000)
         }
     }

@@ -35,6 +35,33 @@ import Testing
         }
     }
 
+    /// The program that `go build` makes of the folder `conformance` of opencontainers/distribution-spec.
+    private static let suite: URL? = {
+        let named = ProcessInfo.processInfo.environment["CORACLE_OCI_CONFORMANCE"].map { URL(filePath: $0) }
+        if named == nil {
+            print("SKIPPED the suite of the distribution-spec: CORACLE_OCI_CONFORMANCE names no program")
+        }
+        return named
+    }()
+
+    @Test(.enabled(if: suite != nil, "CORACLE_OCI_CONFORMANCE names no program"), arguments: ["1.1", "dev"])
+    func theSuiteOfTheSpecificationFindsNothing(version: String) async throws {
+        let suite = try #require(PeerTests.suite)
+        try await Serving.run { serving in
+            let environment = [
+                "OCI_REGISTRY": serving.registry.host, "OCI_TLS": "disabled", "OCI_VERSION": version,
+                "OCI_RESULTS_DIR": serving.folder.url.path + "/results", "OCI_API_BLOBS_UPLOAD_CANCEL": "true",
+                "OCI_API_MANIFESTS_TAG_PARAM": "true", "OCI_API_MANIFESTS_DIGEST_HEADER": "true",
+                "OCI_API_BLOBS_DIGEST_HEADER": "true",
+            ]
+            let result = try await offPool { try Program.run([], of: suite, environment: environment) }
+
+            #expect(result.status == 0, "\(result.output)\(result.errors)")
+            #expect(result.output.contains("OCI Conformance Test: Pass"))
+            #expect(result.output.firstMatch(of: /FAIL\.*: +0\n/) != nil, "\(result.output)")
+        }
+    }
+
     @Test(.enabled(if: Program.named("skopeo") != nil))
     func skopeoPushesInspectsListsPullsAndDeletes() async throws {
         try await Serving.run { serving in

@@ -203,6 +203,21 @@ import Testing
         )
     }
 
+    @Test func credentialsOfVariablesThatAreRefusedAreToldFromLogins() async throws {
+        let variables = ["CORACLE_REGISTRY_USER_R_EXAMPLE": "u", "CORACLE_REGISTRY_PASSWORD_R_EXAMPLE": "hidden"]
+        let advise = { (user: String, login: CredentialChain.Login?) in
+            let who = Credentials.basic(user: user, password: "hidden")
+            let access = MissingAccess(registry: "r.example", repository: "app", actions: ["pull"], credentials: who)
+            return await chain(variables, login: login).advice(on: access)?.hint
+        }
+
+        let hint = await advise("u", nil)
+        #expect(hint?.contains("CORACLE_REGISTRY_USER_R_EXAMPLE and CORACLE_REGISTRY_PASSWORD_R_EXAMPLE") ?? false)
+        #expect(hint?.contains("hidden") == false)
+        #expect(await advise("somebody else", nil) == nil)
+        #expect(await advise("u", CredentialChain.Login(user: "u", password: "hidden", host: "r.example")) == nil)
+    }
+
     @Test(arguments: [
         ("{", "malformed JSON at byte 1: a member has no name"), ("[]", "expected a JSON object"),
         (#"{"auths":[]}"#, "\"auths\" should be an object"),
@@ -257,24 +272,55 @@ import Testing
         try helper("bad", "#!/bin/sh\nread -r x; echo 'the keyring is locked'; echo more; exit 3")
         try helper("odd", "#!/bin/sh\nread -r x; echo 'hello'")
         try helper("rude", "#!/bin/sh\nx=$(cat); echo \"cannot keep $x\"; exit 1")
-        try config(#"{"credHelpers":{"a.example":"bad","b.example":"odd","c.example":"gone","d.example":"rude"}}"#)
-        let message = { (host: String) in
-            await #expect(throws: RegistryError.self) { try await find(host) }?.message ?? ""
+        try helper("all", "#!/bin/sh\nexit 1")
+        try config(
+            #"{"credsStore":"all","credHelpers":{"a.example":"bad","b.example":"odd","c.example":"gone","d.example":"rude"}}"#
+        )
+        let file = "\(home)/.docker/config.json"
+        let fault = { (host: String) in
+            let error = await #expect(throws: RegistryError.self) { try await find(host) }
+            return (error?.message ?? "", error?.hint ?? "")
         }
-        #expect(await message("a.example") == "docker-credential-bad get for a.example: the keyring is locked (exit 3)")
+        let (bad, afterBad) = await fault("a.example")
         #expect(
-            await message("b.example")
-                == "docker-credential-odd get for b.example: its answer is not the JSON it should be"
+            bad == "docker-credential-bad get for a.example, which \(file) names in credHelpers for a.example: "
+                + "the keyring is locked (exit 3)"
         )
         #expect(
-            await message("c.example")
-                == "docker-credential-gone, which \(home)/.docker/config.json names for c.example, is not in PATH"
+            afterBad.hasPrefix(
+                "look what docker-credential-bad list says, or take it out of credHelpers for a.example in \(file); "
+                    + "CORACLE_REGISTRY_USER_A_EXAMPLE with CORACLE_REGISTRY_PASSWORD_A_EXAMPLE"
+            )
+        )
+        let (odd, _) = await fault("b.example")
+        #expect(odd.hasSuffix("its answer is not the JSON it should be: an object with Username and Secret"))
+        let (gone, afterGone) = await fault("c.example")
+        #expect(gone == "docker-credential-gone, which \(file) names in credHelpers for c.example, is not in PATH")
+        #expect(afterGone.hasPrefix("install docker-credential-gone, or take it out of credHelpers for c.example in"))
+        let (silent, _) = await fault("e.example:5000")
+        #expect(
+            silent == "docker-credential-all get for e.example:5000, which \(file) names in credsStore: "
+                + "it says nothing (exit 1)"
         )
         let error = await #expect(throws: RegistryError.self) {
             try await chain().keep(.basic(user: "u", password: "s3cret"), for: "d.example")
         }
         #expect(error?.message.contains("cannot keep") ?? false)
         #expect(!(error?.message.contains("s3cret") ?? true))
+    }
+
+    @Test func aHelperThatDoesNotAnswerIsEndedAndNamed() async throws {
+        try helper("slow", "#!/bin/sh\nexec sleep 600")
+        let source = CredentialHelper.Source(file: "/etc/config.json", key: "credsStore")
+        let slow = CredentialHelper("slow", environment: chain().environment, source: source, patience: 1)
+
+        let error = await #expect(throws: RegistryError.self) { try await slow.find(RegistryHost("r.example")) }
+
+        #expect(
+            error?.message == "docker-credential-slow get for r.example, which /etc/config.json names in credsStore: "
+                + "it did not answer in 1 s"
+        )
+        #expect(error?.hint?.contains("look what docker-credential-slow list says") == true)
     }
 
     @Test func aStoreThatIsNotInstalledIsToldAndGoneWithout() async throws {
@@ -286,7 +332,8 @@ import Testing
         #expect(found == .basic(user: "u", password: "p"))
         #expect(
             warnings.lines == [
-                "docker-credential-desktop, which \(home)/.docker/config.json names, is not in PATH: going on without it"
+                "docker-credential-desktop, which \(home)/.docker/config.json names in credsStore, is not in PATH: "
+                    + "going on without it"
             ]
         )
     }

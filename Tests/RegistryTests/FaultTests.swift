@@ -311,7 +311,7 @@ struct FaultTests {
     func wrongSource() async throws {
         try await Self.with({ _ in .forward }) { client, spoilt, _, direct in
             let memory = Memory()
-            let (real, other) = (memory.random(5000), memory.add([UInt8](repeating: 1, count: 5008)))
+            let (real, other) = (memory.random(5000), memory.add([UInt8](repeating: 1, count: 5000)))
             let lying = Descriptor(mediaType: .layerGzip, digest: real.digest, size: other.size)
             struct Swapped: BlobSource {
                 let memory: Memory
@@ -323,8 +323,8 @@ struct FaultTests {
                 try await client.upload(lying, from: Swapped(memory: memory, blob: other), to: spoilt)
             }
 
-            #expect(error.kind == .invalid)
-            #expect(error.message.contains("the registry received other bytes than those of the digest"))
+            #expect(error.kind == .damagedSource)
+            #expect(error.message.contains("is damaged where it is read from"))
             #expect(try await !client.exists(lying, in: direct))
         }
     }

@@ -38,9 +38,7 @@ final class Memory: BlobSource, BlobSink {
     }
 
     /// Bytes that are not all the same, whose order matters.
-    func random(_ count: Int) -> Descriptor {
-        add((0..<count / 8 + 1).flatMap { _ in withUnsafeBytes(of: UInt64.random(in: 0...UInt64.max)) { Array($0) } })
-    }
+    func random(_ count: Int) -> Descriptor { add(randomBytes(count)) }
 
     func open(_ blob: Descriptor, from offset: Int64) -> BlobChunks {
         let rest = Rest((self[blob] ?? []).dropFirst(Int(offset)))

@@ -115,9 +115,10 @@ import Testing
         let read: @Sendable (Descriptor) async throws -> [UInt8] = { documents[$0.digest] ?? [] }
         let arm = try await ImageGraph(graph.root, .platform(Platform("linux/arm64")), name: "test", read: read)
         #expect(arm.root.digest == (try Self.digest(101)) && arm.blobs.count == 4 && arm.documents.count == 1)
-        let error = await #expect(throws: ContentError.self) {
+        let error = await #expect(throws: RegistryError.self) {
             try await ImageGraph(graph.root, .platform(Platform("linux/s390x")), name: "test", read: read)
         }
+        #expect(error?.kind == .wrongPlatform)
         #expect(error?.message == "the image test is not made for linux/s390x; it is for linux/amd64, linux/arm64")
     }
 

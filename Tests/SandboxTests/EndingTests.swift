@@ -26,7 +26,7 @@ struct EndingTests {
         let (spec, _) = try place.spec("sleep \(mark) & sleep \(mark) & echo ready; sleep \(mark)", isolation)
         let written = Written()
         let process = try SandboxedProcess.start(spec, isolation: isolation, output: written.add)
-        written.wait(for: "ready")
+        try written.wait(for: "ready")
 
         process.terminate()
 
@@ -39,7 +39,7 @@ struct EndingTests {
         let (spec, _) = try place.spec("trap 'echo bye; exit 3' TERM; echo ready; while :; do sleep 0.01; done")
         let written = Written()
         let process = try SandboxedProcess.start(spec, isolation: .namespaces, output: written.add)
-        written.wait(for: "ready")
+        try written.wait(for: "ready")
 
         process.terminate(grace: 60)
 
@@ -74,17 +74,14 @@ struct EndingTests {
         process.arguments = [place.folder.url.path + "/probe", busybox, text]
         process.standardError = FileHandle.nullDevice
         try process.run()
-        while Self.processes(with: "sleep\0\(mark)").isEmpty, process.isRunning { usleep(1_000) }
+        try Waiting.blocking(until: "the command") {
+            !Self.processes(with: "sleep\0\(mark)").isEmpty || !process.isRunning
+        }
 
         kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
 
-        var attempts = 1_000
-        while !Self.processes(with: "sleep\0\(mark)").isEmpty, attempts > 0 {
-            attempts -= 1
-            usleep(10_000)
-        }
-        #expect(Self.processes(with: "sleep\0\(mark)") == [])
+        try Waiting.blocking(until: "the end of what it started") { Self.processes(with: "sleep\0\(mark)").isEmpty }
         let mounts = try String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)
         #expect(!mounts.contains(place.folder.url.path))
     }

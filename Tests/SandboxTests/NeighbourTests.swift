@@ -23,7 +23,7 @@ struct NeighbourTests {
         let (first, second) = (Written(), Written())
         let process = try SandboxedProcess.start(spec, isolation: isolation, output: first.add)
         defer { process.terminate(grace: 0) }
-        first.wait(for: "ready")
+        try first.wait(for: "ready")
 
         let neighbour = try process.startBeside(beside("cat /tmp/file; exit 4"), output: second.add)
 
@@ -36,9 +36,9 @@ struct NeighbourTests {
         let (spec, _) = try place.spec("echo ready; sleep 1000; true")
         let (first, second) = (Written(), Written())
         let process = try SandboxedProcess.start(spec, isolation: .namespaces, output: first.add)
-        first.wait(for: "ready")
+        try first.wait(for: "ready")
         let neighbour = try process.startBeside(beside("echo $$; sleep 1000; true"), output: second.add)
-        second.wait(for: "\n")
+        try second.wait(for: "\n")
 
         process.terminate(grace: 0)
 
@@ -52,7 +52,7 @@ struct NeighbourTests {
         let (first, second) = (Written(), Written())
         let process = try SandboxedProcess.start(spec, isolation: .namespaces, output: first.add)
         defer { process.terminate(grace: 0) }
-        first.wait(for: "ready")
+        try first.wait(for: "ready")
         var ends: [Int32] = [-1, -1]
         try #require(pipe(&ends) == 0)
         defer { close(ends[1]) }
@@ -76,7 +76,7 @@ struct NeighbourTests {
         let written = Written()
         let process = try SandboxedProcess.start(spec, isolation: isolation, output: written.add)
         defer { process.terminate(grace: 0) }
-        written.wait(for: "ready")
+        try written.wait(for: "ready")
 
         let error = #expect(throws: SandboxError.self) { try process.startBeside(beside("true")) { _, _ in } }
 
@@ -96,7 +96,7 @@ struct NeighbourTests {
         let written = Written()
         let server = try network.run { try SandboxedProcess.start(spec, isolation: .namespaces, output: written.add) }
         defer { server.terminate(grace: 0) }
-        written.wait(for: "ready")
+        try written.wait(for: "ready")
 
         let fetch = "busybox wget -q -O /dev/null http://127.0.0.1:4711/file"
         #expect(try run("for i in $(seq 100); do \(fetch) && exit 0; sleep 0.05; done; exit 1", in: network).isSuccess)
@@ -117,7 +117,7 @@ struct NeighbourTests {
             servers.append(
                 try network.run { try SandboxedProcess.start(spec, isolation: .namespaces, output: written.add) }
             )
-            written.wait(for: "ready")
+            try written.wait(for: "ready")
         }
 
         for (address, words) in [("127.77.9.9", "there"), ("127.77.1.1", "here"), ("127.0.0.1", "here")] {

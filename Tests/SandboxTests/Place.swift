@@ -115,7 +115,7 @@ final class Written: Sendable {
     }
 
     /// Waits until a process has written something.
-    func wait(for text: String) {
-        while !self.text(.output).contains(text) { usleep(1_000) }
+    func wait(for text: String) throws {
+        try Waiting.blocking(until: "\(text) on standard output") { self.text(.output).contains(text) }
     }
 }

@@ -133,7 +133,7 @@ struct SandboxTests {
         let (spec, _) = try place.spec("echo ready; sleep 100")
         let written = Written()
         let process = try SandboxedProcess.start(spec, isolation: .namespaces, output: written.add)
-        written.wait(for: "ready")
+        try written.wait(for: "ready")
 
         process.send(signal: SIGKILL)
 

@@ -38,6 +38,28 @@ import Testing
         #expect(FileIndex(store, folder: "b")[stamps[0]] == nil)
     }
 
+    @Test(
+        "Inodes far apart and close together are told apart, and a file has one record",
+        arguments: [1, 3, 1 << 20, 1 << 33]
+    )
+    func manyInodes(apart: UInt64) throws {
+        var index = FileIndex(store, folder: "a")
+        let (old, new) = (
+            (1...3000).map { stamp(age: 60, inode: $0 * apart) }, (1...3000).map { stamp(age: 50, inode: $0 * apart) }
+        )
+        for stamp in old { index.remember(Self.hash, of: stamp) }
+        for (number, stamp) in new.enumerated() { index.remember(FileIndex.Hash(repeating: UInt64(number)), of: stamp) }
+        try index.save()
+
+        for index in [index, FileIndex(store, folder: "a")] {
+            for (number, stamp) in new.enumerated() {
+                #expect(index[stamp] == FileIndex.Hash(repeating: UInt64(number)))
+            }
+            #expect(old.allSatisfy { index[$0] == nil })
+            #expect(index[stamp(age: 50, inode: 3001 * apart)] == nil)
+        }
+    }
+
     @Test func aChangedFileIsReadAgain() throws {
         var index = FileIndex(store, folder: "a")
         let stamp = stamp(age: 60)

@@ -96,7 +96,7 @@ import Testing
 
         let message = try fault { _ = try store.read(blob.digest) }
 
-        #expect(message.contains("is damaged: remove it, and build or pull again"))
+        #expect(message.contains("is damaged: build or pull again, which writes it anew"))
         try Data("hell".utf8).write(to: URL(filePath: store.path(of: blob.digest)))
         #expect(!store.has(blob), "its size is wrong")
     }

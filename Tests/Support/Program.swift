@@ -11,8 +11,12 @@ public struct Program: Sendable {
     public let errors: String
 
     /// `coracle`, as this test run built it.
-    public static let coracle = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
-        .deletingLastPathComponent().appending(path: "coracle")
+    public static let coracle: URL = {
+        // A run in the background ignores interrupts, and what it starts does, too: no test could send one.
+        signal(SIGINT, SIG_DFL)
+        return URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
+            .deletingLastPathComponent().appending(path: "coracle")
+    }()
 
     /// Runs a program and waits for it.
     ///

@@ -14,7 +14,7 @@ public final class ServerProcess: @unchecked Sendable {
     /// - Parameters:
     ///   - command: The program, found as a shell finds it, and its arguments.
     ///   - mark: What it prints when it is ready; the port follows later on the same line, after the last colon or space.
-    /// - Throws: Where it does not get ready in 20 seconds, with what it printed.
+    /// - Throws: Where it does not get ready in a minute, with what it printed.
     public init(_ command: [String], readyAt mark: String) async throws {
         folder = try TemporaryFolder()
         log = folder.url.appending(path: "log")
@@ -26,7 +26,7 @@ public final class ServerProcess: @unchecked Sendable {
         let output = try FileHandle(forWritingTo: log)
         (process.standardOutput, process.standardError) = (output, output)
         try process.run()
-        for _ in 0..<1000 {
+        for _ in 0..<3000 {
             if text.contains(mark) { return }
             try await Task.sleep(for: .milliseconds(20))
         }

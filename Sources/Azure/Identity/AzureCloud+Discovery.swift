@@ -27,7 +27,7 @@ extension AzureCloud {
             }
             answer = try JSONValue(parsing: bytes)
         } catch let error as ServerError {
-            throw AzureError(.network, "\(what): \(error.message)", hint: error.hint)
+            throw AzureError(AzureError.Kind(error), "\(what): \(error.message)", hint: error.hint)
         } catch let error as ContentError {
             throw AzureError(.network, "\(what): \(error.message)")
         }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import HTTP
 
 /// No token: there is no such identity here, or Azure did not accept it.
 public struct AzureError: Error, Sendable, CustomStringConvertible {
@@ -54,4 +55,9 @@ public struct AzureError: Error, Sendable, CustomStringConvertible {
         (self.kind, self.message, self.hint, self.code) = (kind, message, hint, code)
         (self.correlationID, self.trace) = (correlationID, trace)
     }
+}
+
+extension AzureError.Kind {
+    /// What kept us from a server: a file of ours that cannot be used, or the network.
+    init(_ error: ServerError) { self = error.code == .badSettings ? .usage : .network }
 }

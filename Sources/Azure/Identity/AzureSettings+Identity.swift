@@ -45,7 +45,12 @@ extension AzureSettings {
         var names = ["AZURE_CLIENT_ID": client, "AZURE_TENANT_ID": tenant]
         names.merge(proof) { $1 }
         let absent = names.filter { $0.value == nil }.keys.sorted()
-        return AzureError(.usage, "\(what) needs \(absent.joined(separator: ", and "))", hint: "set these")
+        let exports = absent.compactMap { name in name.split { " ,".contains($0) }.first.map { "\($0)=…" } }
+        return AzureError(
+            .usage,
+            "\(what) needs \(absent.joined(separator: ", and "))",
+            hint: "export \(exports.joined(separator: " ")); or --azure auto, for whatever identity is here"
+        )
     }
 
     private func application(_ cloud: AzureCloud, _ network: AzureNetwork) throws(AzureError) -> ServicePrincipal? {

@@ -67,7 +67,7 @@ struct EntraClient: Sendable {
             bytes = try await response.bytes(limit: 1 << 20)
         } catch let error as ServerError {
             throw AzureError(
-                .network,
+                AzureError.Kind(error),
                 "sign in as \(who): \(error.message)",
                 hint: error.hint ?? "check the network between here and \(cloud.authority.authority), and try again"
             )

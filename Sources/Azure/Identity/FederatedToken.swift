@@ -103,7 +103,11 @@ public struct FederatedToken: Sendable {
                     : "give the step \"env: SYSTEM_ACCESSTOKEN: $(System.AccessToken)\""
             )
         } catch let error as ServerError {
-            throw AzureError(.network, "fetch a token of \(who) from \(host): \(error.message)", hint: error.hint)
+            throw AzureError(
+                AzureError.Kind(error),
+                "fetch a token of \(who) from \(host): \(error.message)",
+                hint: error.hint
+            )
         }
     }
 }

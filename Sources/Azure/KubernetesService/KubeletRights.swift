@@ -43,9 +43,9 @@ extension ARMClient {
     /// - Returns: What is known; nothing is thrown, since what cannot be looked at may be as it should.
     public func pullRights(of cluster: AKSCluster, at server: String, in subscriptions: [String]) async -> KubeletRights
     {
-        let name = String(server.prefix { $0 != "." })
-        let attach =
-            "az aks update --resource-group \(cluster.resourceGroup) --name \(cluster.name) --attach-acr \(name)"
+        let update = "az aks update --resource-group \(cluster.resourceGroup) --name \(cluster.name) --attach-acr "
+        // Only of a registry's own host the first label is its name.
+        var attach = update + (AzureCloud(ofRegistry: server) == nil ? "REGISTRY" : String(server.prefix { $0 != "." }))
         guard let kubelet = cluster.kubelet else {
             let reason = "the cluster \(cluster.name) has no kubelet identity"
             return KubeletRights(verdict: .unknown(reason), server: server, remedy: attach)
@@ -58,6 +58,8 @@ extension ARMClient {
                     remedy: attach
                 )
             }
+            // It may be reached by a name of somebody's own.
+            attach = update + registry.name
             let path = "\(registry.id)/providers/Microsoft.Authorization/roleAssignments"
             let filter = "?$filter=principalId%20eq%20'\(kubelet)'"
             let roles = try await list(path + filter, apiVersion: "2022-04-01")

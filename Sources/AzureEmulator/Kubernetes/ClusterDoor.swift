@@ -55,6 +55,8 @@ final class ClusterDoor: Sendable {
             let pipeline = channel.pipeline.syncOperations
             try pipeline.addHandler(NIOSSLServerHandler(context: context))
             let upgrader = NIOWebSocketServerUpgrader(
+                // What kubectl sends at once is more than NIO takes by default.
+                maxFrameSize: 1 << 20,
                 shouldUpgrade: { channel, head in
                     let protocols = PodExecSession.protocols(head)
                     guard let chosen = protocols, (try? PodExecSession.target(cluster, head)) != nil,

@@ -151,9 +151,14 @@ struct Controllers {
         let subsets = ServiceEndpoints.subsets(of: service, cluster)
         let isPublic = service.text("spec", "type") == "LoadBalancer"
         cluster.store.withLock { store in
-            if isPublic, var current = store.get(.services, ObjectKey(service)) {
+            if var current = store.get(.services, ObjectKey(service)),
+                isPublic || current.at("status", "loadBalancer", "ingress") != nil
+            {
                 // The address of a load balancer is the service's own: both are of this machine.
-                let status: JSONValue = ["loadBalancer": ["ingress": [["ip": current.at("spec", "clusterIP") ?? ""]]]]
+                var status: JSONValue = ["loadBalancer": [:]]
+                if isPublic {
+                    status = ["loadBalancer": ["ingress": [["ip": current.at("spec", "clusterIP") ?? ""]]]]
+                }
                 if current["status"] != status {
                     current["status"] = status
                     store.put(.services, current)

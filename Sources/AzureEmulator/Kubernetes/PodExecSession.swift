@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Dispatch
 internal import Glibc
 internal import NIOCore
 internal import NIOHTTP1
@@ -71,7 +72,7 @@ final class PodExecHandler: ChannelInboundHandler {
     typealias OutboundOut = WebSocketFrame
 
     private let session: PodExecSession
-    private var input: Int32 = -1
+    private var input: InputPipe?
     private var process: SandboxedProcess?
     private var message: [UInt8] = []
 
@@ -85,8 +86,8 @@ final class PodExecHandler: ChannelInboundHandler {
     }
 
     private func closeInput() {
-        if input >= 0 { Glibc.close(input) }
-        input = -1
+        input?.end()
+        input = nil
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -113,8 +114,7 @@ final class PodExecHandler: ChannelInboundHandler {
         switch stream {
         case 0:
             let rest = Array(bytes.dropFirst())
-            guard input >= 0, !rest.isEmpty else { return }
-            rest.withUnsafeBytes { _ = Descriptors.write($0, to: input) }
+            if !rest.isEmpty { input?.write(rest) }
         case 255 where bytes.count > 1 && bytes[1] == 0: closeInput()
         default: break
         }
@@ -124,14 +124,12 @@ final class PodExecHandler: ChannelInboundHandler {
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else { return }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-        // What a program does not read must not hold up the others.
-        _ = fcntl(ends[1], F_SETFL, O_NONBLOCK)
         defer { Glibc.close(ends[0]) }
         do {
             let process = try session.start(input: ends[0], size: (24, 80)) { stream, bytes in
                 PodExecHandler.send(channel, stream == .errors ? 2 : 1, Array(bytes))
             }
-            (self.process, input) = (process, ends[1])
+            (self.process, input) = (process, InputPipe(ends[1], channel))
             if !session.hasInput, !session.hasTerminal { closeInput() }
             Thread.start {
                 let code = (try? process.wait().code) ?? 255
@@ -175,4 +173,42 @@ final class PodExecHandler: ChannelInboundHandler {
         channel.writeAndFlush(WebSocketFrame(fin: true, opcode: .connectionClose, data: data))
             .whenComplete { _ in channel.close(promise: nil) }
     }
+}
+
+/// What a command reads, written on a thread of its own, as a program that reads slowly must not hold up the others.
+///
+/// A lock guards how much waits; where that is much, no more is taken off the connection.
+private final class InputPipe: Sendable {
+    private static let limit = 1 << 20
+    private let descriptor: Int32
+    private let channel: any Channel
+    private let queue = DispatchQueue(label: "coracle.azure-emulator.input")
+    private let waiting = Mutex(0)
+
+    init(_ descriptor: Int32, _ channel: any Channel) { (self.descriptor, self.channel) = (descriptor, channel) }
+
+    func write(_ bytes: [UInt8]) {
+        if count(bytes.count) > Self.limit { reads(false) }
+        queue.async { [self] in
+            // A program that has ended reads nothing more.
+            bytes.withUnsafeBytes { _ = Descriptors.write($0, to: descriptor) }
+            if count(-bytes.count) <= Self.limit { reads(true) }
+        }
+    }
+
+    func end() {
+        queue.async { [self] in
+            Glibc.close(descriptor)
+            reads(true)
+        }
+    }
+
+    private func count(_ change: Int) -> Int {
+        waiting.withLock { waiting in
+            waiting += change
+            return waiting
+        }
+    }
+
+    private func reads(_ isOn: Bool) { channel.setOption(.autoRead, value: isOn).whenComplete { _ in } }
 }

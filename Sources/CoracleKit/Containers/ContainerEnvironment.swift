@@ -5,6 +5,8 @@ internal import Glibc
 struct ContainerEnvironment {
     /// `NAME=value`, in order.
     private(set) var list: [String]
+    /// Names that were to have the caller's value, who has none.
+    private(set) var absent: [String] = []
 
     /// Starts with what every container has.
     init(hostname: String, hasTerminal: Bool) {
@@ -32,6 +34,7 @@ struct ContainerEnvironment {
     mutating func set(flag: String, caller: [String: String]) throws(ExitReason) {
         let (name, value) = PlanSettings.split(flag)
         guard !name.isEmpty else { throw ExitReason(.usage, "-e \"\(flag)\" has no name: NAME=value") }
+        if value == nil, caller[name] == nil { absent.append(name) }
         set(value == nil ? caller[name].map { "\(name)=\($0)" } ?? name : flag)
     }
 
@@ -54,6 +57,8 @@ struct ContainerEnvironment {
                 set(String(text))
             } else if let given = caller[name] {
                 set("\(name)=\(given)")
+            } else {
+                absent.append(name)
             }
         }
     }

@@ -24,26 +24,20 @@ struct ContainerKeeper {
     func runInForeground(_ note: @escaping (String) -> Void) throws -> Int32 {
         // A reader that goes away ends the container, not us before we have cleaned up.
         signal(SIGPIPE, SIG_IGN)
-        let fault = Mutex<Int32>(0)
-        let signals = Mutex<ContainerSignals?>(nil)
+        let fault = OutputFault()
         let input: ProcessSpec.Input = plan.run.isInteractive ? .descriptor(0) : .null
         let code = try run(
             input: input,
             output: { stream, bytes in
-                if fault.withLock({ $0 }) != 0 { return }
-                let code = StandardStream.write(bytes, to: stream == .output ? 1 : 2)
-                if code == 0 { return }
-                fault.withLock { $0 = code }
-                signals.withLock { $0 }?.breakPipe()
+                if fault.number != 0 { return }
+                fault.take(StandardStream.write(bytes, to: stream == .output ? 1 : 2))
             },
             began: { relay, notes in
-                signals.withLock { $0 = relay }
-                // The reader may have gone before there was anybody to tell.
-                if fault.withLock({ $0 }) != 0 { relay.breakPipe() }
+                fault.attach { relay.breakPipe() }
                 for text in notes { note(text) }
             }
         )
-        switch fault.withLock({ $0 }) {
+        switch fault.number {
         case 0: return code
         case EPIPE: return 128 + SIGPIPE
         case let number:
@@ -79,7 +73,9 @@ struct ContainerKeeper {
     ) throws -> Int32 {
         let choice = try IsolationChoice.probe(.init(plan.run.options.isolation), scratch: store.root + "/tmp")
         let snapshots = try Snapshots(store, limit: ContainerKeeper.unpackLimit)
-        let folders = try snapshots.directories(of: image.layers, cores: Build.cores)
+        let folders = try ExitReason.blaming(image.layers.map(\.descriptor), in: store) {
+            try snapshots.directories(of: image.layers, cores: Build.cores)
+        }
         let root: ContainerRoot =
             choice.mountsOverlays
             ? .overlay(try snapshots.begin(over: folders), folders) : .copy(try snapshots.copy(of: folders))

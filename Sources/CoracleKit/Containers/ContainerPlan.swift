@@ -51,7 +51,13 @@ struct ContainerPlan: Sendable {
         ports = try run.ports.map { text throws(ExitReason) in try PortFlag(text) }
         var settings = RunSettings()
         var agents: [AgentOption] = []
-        try run.options.apply(to: &settings, environment: environment, in: store, keeping: &agents)
+        try run.options.apply(
+            to: &settings,
+            secrets: run.options.secretValues(environment),
+            environment: environment,
+            in: store,
+            keeping: &agents
+        )
         guard ["sandbox", "insecure"].contains(run.security) else {
             throw ExitReason(.usage, "--security is sandbox or insecure, not \"\(run.security)\"")
         }

@@ -45,7 +45,7 @@ struct RunnableImage {
         if let found = try? ImageLocator(store.layout).find(name) {
             let remote = try BuildRegistries().images(workspace, environment: environment)
             try await remote.complete(found.image) { _ in }
-        } else if (try? Digest(name)) == nil, let reference = try? ImageReference(name) {
+        } else if !name.hasPrefix("sha256:"), let reference = try? ImageReference(name) {
             note("\(reference.familiar) is not in the store: pulling it")
             var pull = PullImage(workspace, environment: environment)
             pull.platform = platform

@@ -52,7 +52,7 @@ struct ClusterImages {
         let watcher = watcher
         let account =
             place?.account ?? LazyAccount(deploy.access, deploy.environment) { watcher.line($0) }
-        let pull = ClusterPull(
+        var pull = ClusterPull(
             registries: registries,
             look: look,
             environment: deploy.environment,
@@ -61,6 +61,7 @@ struct ClusterImages {
             cluster: place?.cluster,
             account: account
         )
+        if case .emit = deploy.mode { pull.readsSecrets = false }
         return (look, pull, account)
     }
 
@@ -93,8 +94,8 @@ struct ClusterImages {
         home.platform = platform.description
         let source = DeployBuild(deploy: deploy, home: home)
         let name = try await source.name()
-        // What is wrong with --pull-with is said before anything is built; manifests need none of it.
-        if let wish = options.pull, wish != "auto", place != nil { _ = try await pull.choose(for: name) }
+        // What could not be pulled is said before anything is built; manifests need none of it.
+        if place != nil { try await pull.foresee(name) }
         if case .apply = deploy.mode {
             let pinned = try await source.push(name, watcher)
             let tagged = try ImageReference("\(name.description)@\(pinned.digest ?? "")")
@@ -120,7 +121,7 @@ struct ClusterImages {
         let found: ImageFacts
         let isPulled: Bool
         // What is not pushed cannot be looked at in the registry; who would pull it can be said.
-        let choice = known == nil ? try await pull.choose(for: reference) : try? await pull.choose(for: reference)
+        let choice = known == nil ? try await pull.choose(for: reference) : await expected(pull, reference)
         if let known {
             (found, isPulled) = (known, false)
         } else {
@@ -138,6 +139,18 @@ struct ClusterImages {
         defaults.readOnlyRoot = isMain ? try readOnlyRoot() : nil
         defaults.hasProbes = isMain && (options.liveness != nil || options.readiness != nil || options.httpProbe != nil)
         defaults.fill(&workload, container: index)
+    }
+
+    /// What will pull an image that is not pushed yet.
+    private func expected(_ pull: ClusterPull, _ reference: ImageReference) async -> ClusterPull.Choice? {
+        do {
+            return try await pull.choose(for: reference)
+        } catch let reason as ExitReason {
+            watcher.line("warning: \(reason.message)" + (reason.hint.map { " (\($0))" } ?? ""))
+        } catch {
+            watcher.line("warning: what pulls \(reference.familiar) is not known: \(error)")
+        }
+        return nil
     }
 
     private func readOnlyRoot() throws(ExitReason) -> Bool? {

@@ -17,6 +17,8 @@ struct ClusterPull {
     /// The cluster as Azure knows it; `nil` where it does not, or where nothing is deployed.
     let cluster: AKSCluster?
     let account: LazyAccount
+    /// Whether passwords are looked for; else it is said who pulls, and each password is empty.
+    var readsSecrets = true
 
     /// What was chosen.
     struct Choice {
@@ -32,13 +34,25 @@ struct ClusterPull {
         var finding: DeployFinding?
     }
 
+    /// Chooses for an image that is not pushed yet, so that what nothing could pull is not built.
+    func foresee(_ reference: ImageReference) async throws {
+        do {
+            _ = try await choose(for: reference)
+        } catch let reason as ExitReason where reason.code == .credentials && (wish == nil || wish == "auto") {
+            // New repositories of Docker Hub are public.
+            if reference.domain == "docker.io" { return }
+            guard try await look.isOpen(reference) else { throw reason }
+        }
+    }
+
     /// Chooses for an image.
     func choose(for reference: ImageReference) async throws -> Choice {
         guard let wish, wish != "auto" else { return try await automatic(reference) }
         let server = reference.domain
         if let existing = wish.suffix(after: "secret=") { return Choice(name: existing) }
         if let user = wish.suffix(after: "user=") {
-            guard let password = try await password(of: user, server) else {
+            guard readsSecrets else { return basic(server, user, nil) }
+            guard let password = try await password(of: user, reference) else {
                 throw ExitReason(
                     .usage,
                     "--pull-with user=\(user): there is no password for it",
@@ -51,6 +65,7 @@ struct ClusterPull {
         case "anonymous": return Choice(shown: .anonymous)
         case "kubelet": return kubelet(server)
         case "service-principal":
+            guard readsSecrets else { return basic(server, environment["AZURE_CLIENT_ID"] ?? "$AZURE_CLIENT_ID", nil) }
             let settings = try await account.open().settings
             guard let client = settings.client, let secret = settings.secret else {
                 throw ExitReason(
@@ -61,6 +76,8 @@ struct ClusterPull {
             }
             return basic(server, client, secret)
         case "admin":
+            // The admin user has the registry's name.
+            guard readsSecrets else { return basic(server, String(server.prefix { $0 != "." && $0 != ":" }), nil) }
             let azure = try await account.open()
             guard let known = try await azure.manager.registry(server, in: azure.subscriptions()), known.isAdminEnabled,
                 case .basic(let user, let password) = try await azure.manager.adminCredentials(of: known)
@@ -86,7 +103,8 @@ struct ClusterPull {
         let server = reference.domain
         if try await look.isPublic(reference) { return Choice(shown: .anonymous) }
         if isAzure(server) { return kubelet(server) }
-        if case .basic(let user, let password)? = try? await registries.credentials.credentials(for: server),
+        if case .basic(let user, let password)? = try? await registries.credentials
+            .credentials(for: server, repository: reference.repository),
             user != "00000000-0000-0000-0000-000000000000"
         {
             return basic(server, user, password)
@@ -101,36 +119,38 @@ struct ClusterPull {
     }
 
     /// Whether a registry is Azure's by its name.
-    private func isAzure(_ server: String) -> Bool {
-        [".azurecr.io", ".azurecr.cn", ".azurecr.us"].contains { server.lowercased().hasSuffix($0) }
-    }
+    private func isAzure(_ server: String) -> Bool { AzureCloud(ofRegistry: server) != nil }
 
     /// The identity of the cluster's nodes.
     private func kubelet(_ server: String) -> Choice {
         let about = "\(server) is pulled from with the identity of the cluster's nodes, which needs AcrPull there"
         // Of a cluster that Azure knows, its roles are looked at with everything else.
         guard cluster == nil else { return Choice() }
-        let attach = "az aks update --name CLUSTER --resource-group GROUP --attach-acr \(server.prefix { $0 != "." })"
+        // Only of a registry's own host the first label is its name.
+        let registry = isAzure(server) ? String(server.prefix { $0 != "." }) : "REGISTRY"
+        let attach = "az aks update --name CLUSTER --resource-group GROUP --attach-acr \(registry)"
         return Choice(remark: about + ": " + attach, finding: .init("pull", .doubtful, about, hint: attach))
     }
 
     /// A Secret with a name and a password.
-    private func basic(_ server: String, _ user: String, _ password: String) -> Choice {
+    private func basic(_ server: String, _ user: String, _ password: String?) -> Choice {
         let secret = name + "-pull"
         // Clusters know Docker Hub by the name that docker login keeps.
         let registry = server == "docker.io" ? "https://index.docker.io/v1/" : server
         return Choice(
             name: secret,
-            secret: .init(pulling: secret, from: registry, user: user, password: password),
+            secret: .init(pulling: secret, from: registry, user: user, password: password ?? ""),
             remark: "kubectl create secret docker-registry \(secret) --docker-server=\(registry) "
                 + "--docker-username=\(user) --docker-password=\"$PASSWORD\"",
-            shown: .basic(user: user, password: password)
+            shown: password.map { .basic(user: user, password: $0) }
         )
     }
 
-    private func password(of user: String, _ server: String) async throws -> String? {
+    private func password(of user: String, _ reference: ImageReference) async throws -> String? {
         if let given = environment["CORACLE_PULL_PASSWORD"], !given.isEmpty { return given }
-        if case .basic(user, let password) = try? await registries.credentials.credentials(for: server) {
+        if case .basic(user, let password) = try? await registries.credentials
+            .credentials(for: reference.domain, repository: reference.repository)
+        {
             return password
         }
         return nil

@@ -3,6 +3,7 @@ internal import Archive
 internal import Azure
 internal import Kubernetes
 internal import OCI
+internal import Sandbox
 
 extension ClusterWish {
     /// The main container, without its image; what it is given goes into the workload.
@@ -17,10 +18,15 @@ extension ClusterWish {
         container.security.adds = try options.capabilities.flatMap { $0.split(separator: ",") }
             .map { text throws(ExitReason) -> String in
                 let name = text.uppercased()
-                guard name.utf8.allSatisfy({ (0x41...0x5A).contains($0) || $0 == 0x5F }) else {
-                    throw ExitReason(.usage, "--cap-add \"\(text)\" is no capability", hint: "--cap-add NET_RAW")
+                let bare = name.suffix(after: "CAP_") ?? name
+                guard bare == "ALL" || Capabilities.names.contains(bare) else {
+                    throw ExitReason(
+                        .usage,
+                        "--cap-add \"\(text)\" is no capability" + Near.phrase(for: bare, among: Capabilities.names),
+                        hint: "capabilities(7) lists them: --cap-add NET_BIND_SERVICE"
+                    )
                 }
-                return name.suffix(after: "CAP_") ?? name
+                return bare
             }
         return container
     }
@@ -37,8 +43,7 @@ extension ClusterWish {
             container.command = try ShellWords.split(command, flag: "--container command")
         }
         container.ports = try ports(values.all("port"))
-        let variables = try DeployWish(options: options, environment: environment)
-            .variables(values.all("env"), [], values.all("secure-env"))
+        let variables = try reader.variables(values.all("env"), [], values.all("secure-env"))
         let secret = "\(name)-\(container.name)-env"
         container.environment = keep(variables, in: secret, &workload)
         container.resources = try resources(
@@ -56,7 +61,6 @@ extension ClusterWish {
     // MARK: Variables
 
     private func addVariables(to container: inout Workload.Container, _ workload: inout Workload) throws {
-        let reader = DeployWish(options: options, environment: environment)
         if !options.environmentFiles.isEmpty {
             let map = name + "-env"
             var files: [String: [UInt8]] = [:]

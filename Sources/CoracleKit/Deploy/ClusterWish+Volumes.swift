@@ -95,12 +95,14 @@ extension ClusterWish {
         }
         try values.allow(Self.shared + ["share", "account", "key"])
         let name = try values.required("name")
-        let key = try SecretSource.text(try values.required("key"), for: "--volume \(name)", environment)
+        let source = try values.required("key")
+        try SecretSource.check(source, for: "--volume \(name)")
+        let key = readsSecrets ? try SecretSource.text(source, for: "--volume \(name)", environment).value : ""
         let secret = "\(self.name)-\(name)"
         // The names that the driver reads (kubernetes-sigs/azurefile-csi-driver, driver-parameters.md).
         let files = [
             "azurestorageaccountname": Array(try values.required("account").utf8),
-            "azurestorageaccountkey": Array(key.value.utf8),
+            "azurestorageaccountkey": Array(key.utf8),
         ]
         workload.secrets.append(.init(secret, files: files))
         return .azureFile(share: share, secret: secret, isReadOnly: isReadOnly)
@@ -111,7 +113,9 @@ extension ClusterWish {
         let name = try values.required("name")
         var files: [String: [UInt8]] = [:]
         for (file, source) in values.pairs where !Self.shared.contains(file) {
-            files[file] = try SecretSource.read(source, for: "--volume \(name): \(file)", environment)
+            let what = "--volume \(name): \(file)"
+            try SecretSource.check(source, for: what)
+            files[file] = isSecret && !readsSecrets ? [] : try SecretSource.read(source, for: what, environment)
         }
         guard !files.isEmpty else {
             let type = isSecret ? "secret" : "configMap"

@@ -10,6 +10,15 @@ struct ClusterWish {
     let environment: [String: String]
     /// The workload's name, checked.
     let name: String
+    /// Whether secrets are read; else their names are what counts, and each is empty.
+    var readsSecrets = true
+
+    /// Reads variables; secret ones as far as they are wanted.
+    var reader: DeployWish {
+        var reader = DeployWish(options: options, environment: environment)
+        reader.readsSecrets = readsSecrets
+        return reader
+    }
 
     init(_ options: DeployOptions, _ environment: [String: String]) throws(ExitReason) {
         guard let name = options.name, !name.isEmpty else {
@@ -210,15 +219,53 @@ struct ClusterWish {
 
     // MARK: How it is reached
 
+    /// Refuses what needs a Service where there is none.
+    private func refuseServiceless() throws(ExitReason) {
+        guard options.ingress.isEmpty else {
+            throw ExitReason(.usage, "--ingress needs a Service, and --ip none leaves it out", hint: "--ip cluster")
+        }
+        guard options.dnsLabel == nil else {
+            throw ExitReason(.usage, "--dns-label needs an address in the world", hint: "--ip public")
+        }
+        guard options.serviceName == nil else {
+            throw ExitReason(
+                .usage,
+                "--service-name is given, and --ip none leaves the Service out",
+                hint: "--ip cluster"
+            )
+        }
+    }
+
+    /// Refuses annotations of objects that are not made.
+    private func refuseIdleAnnotations() throws(ExitReason) {
+        let hasService = options.reach?.lowercased() != "none"
+        for text in options.annotations {
+            let (name, _) = PlanSettings.split(text)
+            if name.hasPrefix("ingress:"), options.ingress.isEmpty {
+                throw ExitReason(
+                    .usage,
+                    "--annotation \"\(name)\" is given, and no --ingress",
+                    hint: "--ingress HOST[/PATH]"
+                )
+            }
+            if name.hasPrefix("service:"), !hasService {
+                throw ExitReason(
+                    .usage,
+                    "--annotation \"\(name)\" is given, and --ip none leaves the Service out",
+                    hint: "--ip cluster"
+                )
+            }
+        }
+    }
+
     private func addAddress(to workload: inout Workload) throws {
+        try refuseIdleAnnotations()
         let reach = (options.reach ?? "cluster").lowercased()
         guard ["cluster", "private", "public", "none"].contains(reach) else {
             throw ExitReason(.usage, "--ip \"\(reach)\" is not one of cluster, private, public, none")
         }
         if reach == "none" {
-            guard options.ingress.isEmpty else {
-                throw ExitReason(.usage, "--ingress needs a Service, and --ip none leaves it out", hint: "--ip cluster")
-            }
+            try refuseServiceless()
         } else if let reach = Workload.Service.Reach(rawValue: reach) {
             var service = Workload.Service(reach)
             service.name = options.serviceName

@@ -129,7 +129,7 @@ struct ComposeBuilds {
         (build.run.hosts, build.run.allowed) = (settings.hosts, settings.allowed)
         (build.run.sharedMemory, build.run.limits) = (settings.sharedMemory, settings.limits)
         build.run.network = settings.network ?? "default"
-        build.registries.access = deploy.access
+        build.registries.access = try deploy.access.bound(to: [name.domain])
         (build.registries.cachesFrom, build.registries.cachesTo) = (settings.cachesFrom, settings.cachesTo)
         build.registries.pulls = settings.pulls
         (build.registries.pushes, build.registries.progress) = (pushes, watcher.transfer)
@@ -152,7 +152,7 @@ struct ComposeBuilds {
 
     /// What is known of an image that is in the store only.
     private func looked(_ name: ImageReference) async throws -> Built {
-        let registries = try Registries(deploy.access, environment: deploy.environment) { _ in }
+        let registries = try Registries(deploy.access.anonymous, environment: deploy.environment) { _ in }
         let image = try await ImageOpener(workspace: deploy.workspace, registries: registries)
             .open(.store(name.familiar))
         let facts = try await Self.facts(image, name, image.blobs)

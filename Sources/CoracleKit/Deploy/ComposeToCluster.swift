@@ -16,7 +16,11 @@ struct ComposeToCluster {
         if case .emit(let form) = deploy.mode, form != "k8s" {
             throw ExitReason(.usage, "--emit \"\(form)\" is of Container Instances", hint: "--emit k8s")
         }
-        var made = try ComposeWorkloads(project, namespace: options.namespace) { try TextFile.read($0) }
+        var secrets = ComposeWorkloads.Secrets.values
+        if case .emit = deploy.mode { secrets = .names }
+        var made = try ComposeWorkloads(project, namespace: options.namespace, secrets: secrets) {
+            try TextFile.read($0)
+        }
         if !made.warnings.isEmpty { watcher.line(ComposeFiles.trimmed(made.warnings, project.sources)) }
         // What ps, stop and down find it by.
         for index in made.workloads.indices { made.workloads[index].partOf = options.name ?? project.name }
@@ -25,42 +29,15 @@ struct ComposeToCluster {
         }
         let place = try await deploy.clusterPlace(watcher)
         var images = ClusterImages(deploy: deploy, place: place, watcher: watcher)
-        try await look(&made, &images)
         var run = ClusterRun(deploy: deploy, watcher: watcher)
+        if let place, case .apply = deploy.mode, made.services.contains(where: { $0.build != nil }) {
+            // Nothing is built or pushed for a cluster that would refuse it.
+            for workload in made.workloads { try await run.precheck(workload, place) }
+        }
+        try await look(&made, &images)
         (run.images, run.findings, run.pullRemarks) = (images.facts, images.findings, images.remarks)
         guard let place else { return try run.emit(made.workloads, namespace: options.namespace) }
-        return try await apply(made.workloads, run, place)
-    }
-
-    /// One after the other, those that others depend on first; the first that does not work ends it.
-    private func apply(
-        _ workloads: [Workload],
-        _ run: ClusterRun,
-        _ place: ClusterPlace
-    ) async throws -> DeployImage.Outcome {
-        var texts: [String] = []
-        var documents: [JSONValue] = []
-        var hasChanges = false
-        var run = run
-        for workload in workloads {
-            if workloads.count > 1 { watcher.line("\(workload.name):") }
-            let outcome = try await run.apply([workload], to: place, name: workload.name)
-            // What was found is said once.
-            run.findings = []
-            hasChanges = hasChanges || outcome.hasChanges
-            texts.append(outcome.text)
-            if let json = try? JSONValue(parsing: Array(outcome.json.utf8)) { documents.append(json) }
-            if let failure = outcome.failure {
-                return .init(text: "", json: document(documents), failure: failure)
-            }
-        }
-        var outcome = DeployImage.Outcome(text: texts.joined(), json: document(documents), failure: nil)
-        outcome.hasChanges = hasChanges
-        return outcome
-    }
-
-    private func document(_ documents: [JSONValue]) -> String {
-        JSONValue.object(["project": .string(project.name), "services": .array(documents)]).canonical + "\n"
+        return try await apply(made.workloads, made.services, run, place)
     }
 
     // MARK: Images
@@ -68,8 +45,8 @@ struct ComposeToCluster {
     /// Builds what is to be built, and looks at every image with what it will be pulled with.
     private func look(_ made: inout ComposeWorkloads, _ images: inout ClusterImages) async throws {
         let platform = try images.platform()
-        let (look, _, account) = try images.tools(platform, project.name)
-        let built = try await build(made, account)
+        let (look, pull, account) = try images.tools(platform, project.name)
+        let built = try await build(made, account, pull)
         for service in made.services {
             let image = built[service.name]
             var reference = try image?.name ?? ImageLocator.reference(service.image ?? "")
@@ -135,7 +112,8 @@ struct ComposeToCluster {
 
     private func build(
         _ made: ComposeWorkloads,
-        _ account: LazyAccount
+        _ account: LazyAccount,
+        _ pull: ClusterPull
     ) async throws -> [String: ComposeBuilds.Built] {
         guard made.services.contains(where: { $0.build != nil }) else { return [:] }
         let home = DeployBuild.Home(name: project.name, resourceGroup: options.resourceGroup) {
@@ -148,6 +126,11 @@ struct ComposeToCluster {
             prefix: options.repository ?? project.name,
             watcher: watcher
         )
+        if case .emit = deploy.mode {
+            // Manifests need nothing to pull with.
+        } else {
+            for service in made.services where service.build != nil { try await pull.foresee(builds.name(service)) }
+        }
         var pushes = false
         if case .apply = deploy.mode { pushes = true }
         let built = try await builds.run(pushes: pushes)

@@ -16,17 +16,19 @@ struct ComposeToGroup {
         try settle(&group)
         let place = try await Deployment.Place(deploy.options, deploy.access, deploy.environment) { watcher.line($0) }
         let existing = try await place.service.find(place.name)
-        let pulls = try pulls(place)
+        try deploy.refuseIdle(group.wish, existing, name: place.name, watcher)
+        let pulls = try pulls(place, existing)
         let builds = try await builds(group, place)
         var isChecked = false
         if case .apply = deploy.mode, let builds {
             // Nothing is built or pushed for a place that would refuse it.
             let named = try builds.naming(group.wish, group.services)
-            try deploy.refuse(try await deploy.target(place, named, [], pulls).check(), watcher)
+            let names = try group.services.filter { $0.build != nil }.map { try builds.name($0) }
+            try await deploy.foresee(place, named, names, pulls, watcher)
             isChecked = true
         }
         let built = try await builds?.run(pushes: isChecked) ?? [:]
-        let (facts, findings) = try await look(&group, built, pulls, existing)
+        let (facts, findings) = try await look(&group, built, pulls)
         let target = deploy.target(place, group.wish, facts, pulls)
         try deploy.refuse(target.checkImages() + findings, watcher)
         if let form { return try await deploy.emit(form, place, target) }
@@ -50,7 +52,7 @@ struct ComposeToGroup {
         }
     }
 
-    private func pulls(_ place: Deployment.Place) throws -> PullCredentials {
+    private func pulls(_ place: Deployment.Place, _ existing: ContainerGroup?) throws -> PullCredentials {
         let teller = TransferTeller("pushed", watcher.transfer)
         let registries = try Registries(
             deploy.access,
@@ -62,7 +64,8 @@ struct ComposeToGroup {
             registries: registries,
             access: deploy.access,
             environment: deploy.environment,
-            wish: deploy.options.pull
+            wish: deploy.options.pull,
+            existing: existing
         )
     }
 
@@ -83,8 +86,7 @@ struct ComposeToGroup {
     private func look(
         _ group: inout ComposeGroup,
         _ built: [String: ComposeBuilds.Built],
-        _ pulls: PullCredentials,
-        _ existing: ContainerGroup?
+        _ pulls: PullCredentials
     ) async throws -> (facts: [ImageFacts], findings: [DeployFinding]) {
         var all: [ImageFacts] = []
         var findings: [DeployFinding] = []
@@ -95,9 +97,9 @@ struct ComposeToGroup {
             if known[reference] == nil {
                 if let facts = image?.facts {
                     // What is not pushed cannot be looked at; who would pull it can be said.
-                    known[reference] = (try? await pulls.choose(for: reference, existing: existing), facts)
+                    known[reference] = (try? await pulls.choose(for: reference), facts)
                 } else {
-                    let choice = try await pulls.choose(for: reference, existing: existing)
+                    let choice = try await pulls.choose(for: reference)
                     known[reference] = (choice, try await pulls.look(at: reference, with: choice))
                     if let finding = choice.finding { findings.append(finding) }
                 }

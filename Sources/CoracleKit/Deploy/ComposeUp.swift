@@ -27,8 +27,11 @@ struct ComposeUp {
     /// Does it.
     func run(_ ready: Ready, _ watcher: DeployImage.Watcher) async throws -> DeployImage.Outcome {
         try await explaining(watcher) {
-            var deploy = deploy
+            var deploy = deploy.asking
             deploy.options = ready.options
+            let images = try ready.project.services.filter { $0.build == nil }
+                .map { try ImageLocator.reference($0.image ?? "") }
+            deploy = try deploy.bound(toImages: images, builds: images.count < ready.project.services.count)
             if deploy.options.target == "aks" {
                 return try await ComposeToCluster(deploy: deploy, project: ready.project, watcher: watcher).run()
             }
@@ -84,7 +87,15 @@ struct ComposeUp {
         }
         var options = deploy.options.over(own)
         try options.refuseForeign(to: target.rawValue)
+        try deploy.refuseForeign(to: target.rawValue)
         try refuseContainer(options, allowed)
+        guard options.removedVariables.isEmpty else {
+            throw ExitReason(
+                .usage,
+                "--env-rm is about one container, and \(files.files[0]) describes several services",
+                hint: "what \(files.files[0]) does not say is not there: leave the variable out"
+            )
+        }
         // A container group's name has no underscores.
         options.name = options.name ?? String(project.name.map { $0 == "_" ? "-" : $0 })
         return options
@@ -104,6 +115,14 @@ struct ComposeUp {
 
     /// Flags of a single container say nothing about several services.
     private func refuseContainer(_ options: DeployOptions, _ allowed: [String]) throws(ExitReason) {
+        let gone = [("env-rm", options.removedVariables), ("container-rm", options.removedContainers)]
+        if let (name, _) = gone.first(where: { !$0.1.isEmpty }) {
+            throw ExitReason(
+                .usage,
+                "--\(name) is about one container, and \(files.files[0]) describes several services",
+                hint: "what is not in \(files.files[0]) goes: leave it out there"
+            )
+        }
         let known = Set(allowed + ["target", "context", "image", "compose", "profile", "build-context", "build-arg"])
         for (name, field) in DeployOptions.fields where !known.contains(name) {
             let isSaid: Bool

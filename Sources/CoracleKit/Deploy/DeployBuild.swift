@@ -82,7 +82,7 @@ struct DeployBuild {
         (build.settings.target, build.settings.buildArguments) = (options.stage, options.buildArguments)
         build.settings.buildContexts = options.buildContexts
         (build.tags, build.run) = ([name.description], deploy.run)
-        build.registries.access = deploy.access
+        build.registries.access = try deploy.access.bound(to: [name.domain])
         (build.registries.pushes, build.registries.progress) = (pushes, watcher.transfer)
         switch try await build.run(environment: deploy.environment, events: watcher.build) {
         case .failed(let text, let code):
@@ -103,7 +103,7 @@ struct DeployBuild {
     /// Builds into the store only, and looks at the image there.
     func build(_ name: ImageReference, _ watcher: DeployImage.Watcher) async throws -> ImageFacts {
         _ = try await built(name, pushes: false, watcher)
-        let registries = try Registries(deploy.access, environment: deploy.environment) { _ in }
+        let registries = try Registries(deploy.access.anonymous, environment: deploy.environment) { _ in }
         let image = try await ImageOpener(workspace: deploy.workspace, registries: registries)
             .open(.store(name.familiar))
         return try await facts(image, name, image.blobs)

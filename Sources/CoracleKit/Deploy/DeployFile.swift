@@ -23,6 +23,8 @@ struct DeployFile: Sendable {
         let node: Node?
         do {
             node = try Yams.compose(yaml: text)
+        } catch YamlError.duplicatedKeysInMapping(let names, _) {
+            throw repetition(of: names, in: text)
         } catch {
             throw ExitReason(.usage, "\(path): \(DeployFile.reason(error))")
         }
@@ -63,6 +65,27 @@ struct DeployFile: Sendable {
             )
         }
         return options
+    }
+
+    /// Names the first setting that is said again, and where both are; settings begin lines.
+    private func repetition(of names: [String], in text: String) -> ExitReason {
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { $0.drop { $0 == " " } }
+        let places = names.map { name in
+            let forms = [name, "\"\(name)\"", "'\(name)'"]
+            let found = lines.indices.filter { index in
+                forms.contains { form in
+                    lines[index].hasPrefix(form) && lines[index].dropFirst(form.count).drop { $0 == " " }.hasPrefix(":")
+                }
+            }
+            return (name: name, lines: found.map { $0 + 1 })
+        }
+        let first = places.filter { $0.lines.count > 1 }.min { $0.lines[1] < $1.lines[1] }
+        guard let first else { return ExitReason(.usage, "\(path): \"\(names.first ?? "")\" is said twice") }
+        return ExitReason(
+            .usage,
+            "\(path):\(first.lines[1]): \"\(first.name)\" is said twice, first in line \(first.lines[0])",
+            hint: "leave one of them; several values of one setting are a list"
+        )
     }
 
     private static func reason(_ error: any Error) -> String {

@@ -9,12 +9,21 @@ internal import Store
 extension DeployImage {
     /// `coracle deploy aks`: an image runs on a cluster, or is written as manifests.
     func deployToCluster(_ watcher: Watcher) async throws -> Outcome {
-        let wish = try ClusterWish(options, environment)
+        try refuseForeign(to: "aks")
+        var wish = try ClusterWish(options, environment)
+        if case .emit = mode { wish.readsSecrets = false }
         var workload = try wish.workload()
         if case .emit(let form) = mode, form != "k8s" {
             throw ExitReason(.usage, "--emit \"\(form)\" is of Container Instances", hint: "--emit k8s")
         }
-        warn(watcher)
+        if case .emit = mode, !options.removedVariables.isEmpty {
+            throw ExitReason(
+                .usage,
+                "--env-rm takes away what a cluster has, and --emit asks none",
+                hint: "what is not said is not in the manifests: leave the variable out"
+            )
+        }
+        try warn(watcher)
         let place = try await clusterPlace(watcher)
         var run = ClusterRun(deploy: self, watcher: watcher)
         if let place, options.image == nil, case .apply = mode { try await run.precheck(workload, place) }
@@ -22,12 +31,19 @@ extension DeployImage {
         try await images.find(for: &workload)
         // What listens nowhere has no Service, unless somebody asked for one.
         if workload.servicePorts.isEmpty, options.reach == nil, options.dnsLabel == nil, options.serviceName == nil,
-            options.ingress.isEmpty
+            options.ingress.isEmpty, !options.annotations.contains(where: { $0.hasPrefix("service:") })
         {
             workload.service = nil
         }
         (run.images, run.findings, run.pullRemarks) = (images.facts, images.findings, images.remarks)
         guard let place else { return try run.emit([workload], namespace: workload.namespace) }
+        let kept = try await KeptVariables(place.client, removed: options.removedVariables).keep(&workload)
+        for line in kept.lines(options.removedVariables, of: wish.name) { watcher.line(line) }
+        if options.reach == nil, options.dnsLabel == nil, try await KeptAddress(client: place.client).keep(&workload) {
+            watcher.line(
+                "kept from before: the \(workload.service?.reach.rawValue ?? "") address (--ip says otherwise)"
+            )
+        }
         return try await run.apply([workload], to: place, name: wish.name)
     }
 
@@ -42,9 +58,9 @@ extension DeployImage {
 }
 
 /// Workloads on their way to a cluster, or into files.
-struct ClusterRun {
+struct ClusterRun: Sendable {
     let deploy: DeployImage
-    let watcher: DeployImage.Watcher
+    var watcher: DeployImage.Watcher
     /// What is known of the images.
     var images: [ImageFacts] = []
     /// What was found while looking at them.
@@ -63,10 +79,12 @@ struct ClusterRun {
             let json = JSONValue.array(manifests.map(\.redacted)).canonical + "\n"
             return .init(text: text, json: json, failure: nil)
         }
-        let names = try output.write(to: folder)
+        let written = try output.write(to: folder)
+        for name in written.removed { watcher.line("removed \(folder)/\(name), which is not wanted any more") }
         for line in output.advice(folder) { watcher.line(line) }
-        let json = JSONValue.object(["folder": .string(folder), "files": JSONValue(names)]).canonical + "\n"
-        return .init(text: folder + "\n", json: json, failure: nil)
+        var json: JSONValue = ["folder": .string(folder), "files": JSONValue(written.files)]
+        if !written.removed.isEmpty { json["removed"] = JSONValue(written.removed) }
+        return .init(text: folder + "\n", json: json.canonical + "\n", failure: nil)
     }
 
     /// Looks at the cluster before anything is built or pushed.
@@ -75,6 +93,11 @@ struct ClusterRun {
         for index in workload.containers.indices where workload.containers[index].image.isEmpty {
             workload.containers[index].image = workload.name
         }
+        for index in workload.initContainers.indices where workload.initContainers[index].image.isEmpty {
+            workload.initContainers[index].image = workload.name
+        }
+        // Where nothing is made to pull with, what is named has to be there.
+        if let secret = deploy.options.pull?.suffix(after: "secret=") { workload.pullSecrets = [secret] }
         // Ports are the image's where nobody said them.
         if workload.servicePorts.isEmpty { (workload.service, workload.ingress) = (nil, nil) }
         let manifests = try self.manifests([workload])
@@ -100,7 +123,9 @@ struct ClusterRun {
         )
         (target.takesOver, target.keepsFailed) = (deploy.takesOver, deploy.keepsFailed)
         if place.cluster != nil { target.arm = try await place.account.open().manager }
-        try deploy.refuse(try await target.check(), watcher)
+        target.predicts = deploy.predicts
+        // Whether we may apply is of no interest where nothing is.
+        if !deploy.predicts { try deploy.refuse(try await target.check(), watcher) }
         let plan = try await target.plan()
         switch deploy.mode {
         case .dryRun, .diff:

@@ -16,6 +16,8 @@ public struct DeployImage: Sendable {
     public var mayRecreate = false
     /// Whether fields that others own in a cluster become ours.
     public var takesOver = false
+    /// Whether what would be done is told from what can be read, and a cluster is not asked what it would make of it.
+    public var predicts = false
     /// The folder that manifests are written into; `nil` for standard output.
     public var folder: String?
     /// Whether a group that does not work is left as it is.
@@ -121,23 +123,55 @@ public struct DeployImage: Sendable {
     public func run(_ watcher: Watcher) async throws -> Outcome {
         try await ExitReason.explaining {
             do {
-                return try await options.target == "aks" ? deployToCluster(watcher) : deploy(watcher)
+                let image = try options.image.map { try ImageLocator.reference($0.suffix(after: "docker://") ?? $0) }
+                let deploy = try bound(toImages: image.map { [$0] } ?? [], builds: image == nil)
+                return try await options.target == "aks"
+                    ? deploy.deployToCluster(watcher) : deploy.asking.deploy(watcher)
             } catch let error as DeployError {
                 throw ExitReason(.usage, error.message, hint: error.hint)
             }
         }
     }
 
+    /// The same, with name and password for the one registry that images come from or go to.
+    func bound(toImages images: [ImageReference], builds: Bool) throws(ExitReason) -> DeployImage {
+        guard access.user != nil || access.password != nil else { return self }
+        var hosts = images.map(\.domain)
+        if builds {
+            guard let host = options.registry, host.contains(".") || host.contains(":") || host == "localhost" else {
+                throw ExitReason(
+                    .usage,
+                    "--username is for one registry, and the one that what is built goes to is not named by its host",
+                    hint: "--registry HOST"
+                )
+            }
+            hosts.append(host)
+        }
+        var copy = self
+        copy.access = try access.bound(to: hosts)
+        return copy
+    }
+
+    /// The same, which asks nobody twice.
+    var asking: DeployImage {
+        var copy = self
+        copy.ask = ask.map { SecretAnswers($0).answer }
+        return copy
+    }
+
     private func deploy(_ watcher: Watcher) async throws -> Outcome {
         try options.refuseForeign(to: "aci")
+        try refuseForeign(to: "aci")
         let form = try form()
-        let place = try await Deployment.Place(options, access, environment) { watcher.line($0) }
         var wish = try DeployWish(options: options, environment: environment).group()
-        warn(watcher)
+        let place = try await Deployment.Place(options, access, environment) { watcher.line($0) }
+        try warn(watcher)
         let existing = try await place.service.find(place.name)
+        try refuseIdle(wish, existing, name: place.name, watcher)
         let images = try await images(place, &wish, existing, watcher)
         let target = target(place, wish, images.facts, images.pulls)
         try refuse(target.checkImages() + images.findings, watcher)
+        try refusePortless(ContainerGroup.merging(wish, into: existing, name: place.name))
         if let form { return try await emit(form, place, target) }
         if images.isChecked == false { try refuse(try await target.check(), watcher) }
         return try await finish(target, watcher)
@@ -169,15 +203,6 @@ public struct DeployImage: Sendable {
             watcher.line((event.kind == .warning ? "warning: " : "") + event.text)
         }
         return outcome(report, watcher)
-    }
-
-    func warn(_ watcher: Watcher) {
-        for variable in options.environment where SecretSource.looksSecret(variable) {
-            let name = variable.prefix { $0 != "=" }
-            watcher.line(
-                "warning: everybody who may read the deployment sees \(name): --secure-env keeps it to the container"
-            )
-        }
     }
 
     func target(
@@ -264,7 +289,8 @@ extension DeployImage {
             registries: registries,
             access: access,
             environment: environment,
-            wish: options.pull
+            wish: options.pull,
+            existing: existing
         )
         var images = Images(pulls: pulls)
         var references: [ImageReference] = []
@@ -274,15 +300,13 @@ extension DeployImage {
             let home = DeployBuild.Home(name: place.name, resourceGroup: place.service.resourceGroup) { place.account }
             let source = DeployBuild(deploy: self, home: home)
             let name = try await source.name()
-            if let wish = options.pull, wish != "auto" {
-                // What is wrong with it is said before anything is built; a template needs none of it.
-                if case .emit = mode {} else { _ = try await pulls.choose(for: name, existing: existing) }
-            }
             if case .apply = mode {
                 try await precheck(place, wish, name, pulls, watcher)
                 images.isChecked = true
                 references.append(try await source.push(name, watcher))
             } else {
+                // What could not be pulled is said before anything is built; a template needs none of it.
+                if case .emit = mode {} else { _ = try await pulls.foresee(name) }
                 // Nothing is pushed only to be looked at.
                 let facts = try await source.build(name, watcher)
                 images.facts.append(facts)
@@ -295,7 +319,7 @@ extension DeployImage {
             references.append(try ImageLocator.reference(image))
         }
         for (index, reference) in references.enumerated() {
-            try await add(reference, at: index, &wish, &images, existing)
+            try await add(reference, at: index, &wish, &images)
         }
         return images
     }
@@ -315,25 +339,41 @@ extension DeployImage {
             container.image = image
             wish.containers.append(container)
         }
+        try await foresee(place, wish, [name], pulls, watcher)
+    }
+
+    /// Looks at the place, at what would pull, and for what Azure kept to itself, before anything is built or pushed.
+    func foresee(
+        _ place: Deployment.Place,
+        _ wish: GroupWish,
+        _ names: [ImageReference],
+        _ pulls: PullCredentials,
+        _ watcher: Watcher
+    ) async throws {
         try refuse(try await target(place, wish, [], pulls).check(), watcher)
+        var wish = wish
+        for name in names {
+            if let credential = try await pulls.foresee(name).credential { add(credential, to: &wish) }
+        }
+        let target = target(place, wish, [], pulls)
+        try target.refuseRecreation(try await target.plan())
     }
 
     private func add(
         _ reference: ImageReference,
         at index: Int,
         _ wish: inout GroupWish,
-        _ images: inout Images,
-        _ existing: ContainerGroup?
+        _ images: inout Images
     ) async throws {
         let facts: ImageFacts
         if images.facts.indices.contains(index) {
             facts = images.facts[index]
             // What is not pushed cannot be looked at; who would pull it can be said.
-            if let choice = try? await images.pulls.choose(for: reference, existing: existing) {
+            if let choice = try? await images.pulls.choose(for: reference) {
                 if let credential = choice.credential { add(credential, to: &wish) }
             }
         } else {
-            let choice = try await images.pulls.choose(for: reference, existing: existing)
+            let choice = try await images.pulls.choose(for: reference)
             facts = try await images.pulls.look(at: reference, with: choice)
             images.facts.append(facts)
             if let credential = choice.credential { add(credential, to: &wish) }

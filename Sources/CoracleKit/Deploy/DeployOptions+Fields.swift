@@ -83,6 +83,10 @@ extension DeployOptions {
             case .list(let path): if self[keyPath: path].isEmpty { result[keyPath: path] = remembered[keyPath: path] }
             }
         }
+        // Variables are added to those that are remembered, of another value in place of them, or are forgotten.
+        result.environment = joined(environment, remembered.environment)
+        result.secureEnvironment = joined(secureEnvironment, remembered.secureEnvironment)
+        result.environmentSources = joined(environmentSources, remembered.environmentSources)
         // An image that is named now is not built, and the other way round; several services are neither.
         if image != nil {
             (result.context, result.file) = (context, file)
@@ -99,6 +103,13 @@ extension DeployOptions {
 }
 
 extension DeployOptions {
+    /// Variables that are said now, behind those that are remembered and neither said again nor taken away.
+    private func joined(_ now: [String], _ remembered: [String]) -> [String] {
+        let name = { (text: String) in String(text.prefix { $0 != "=" && $0 != "," }) }
+        let said = Set((environment + secureEnvironment + environmentSources).map(name)).union(removedVariables)
+        return remembered.filter { !said.contains(name($0)) } + now
+    }
+
     /// Settings that only Container Instances has.
     private static let groupNames: Set<String> = [
         "location", "dns-scope", "restart-policy", "identity", "subnet", "zone", "tag", "sku", "priority",
@@ -113,7 +124,6 @@ extension DeployOptions {
         let names = target == "aks" ? Self.groupNames : Set(Self.clusterFields.map(\.name))
         var said = Self.fields.filter { names.contains($0.name) && isSaid($0.field) }.map(\.name)
         if target == "aks" {
-            if !removedVariables.isEmpty { said.append("env-rm") }
             if !removedContainers.isEmpty { said.append("container-rm") }
         }
         guard let name = said.first else { return }
@@ -123,7 +133,6 @@ extension DeployOptions {
             "zone": "--node topology.kubernetes.io/zone=REGION-1",
             "tag": "--label NAME=value",
             "restart-policy": "pods of a Deployment are always started again",
-            "env-rm": "what is not said is not there: leave the variable out",
             "container-rm": "what is not said is not there: leave the container out",
             "location": "a cluster is where it is: --cluster NAME",
         ]

@@ -24,16 +24,12 @@ struct DeploySecrets: Sendable {
     }
 
     private func find(_ place: SecretPlace) async throws -> SecureText? {
-        let key: String
-        switch place.kind {
-        case .variable(_, let name): key = name
-        case .registryPassword(let server, let user): return try await pulls.password(of: user, server)
-        case .storageKey(let volume, _), .file(let volume, _): key = volume
-        case .workspaceKey: key = "log-analytics"
+        if case .registryPassword(let server, let user) = place.kind {
+            return try await pulls.password(of: user, server)
         }
         for text in options.secretSources {
             let (name, source) = PlanSettings.split(text)
-            guard name == key else { continue }
+            guard name == place.key else { continue }
             guard let source else { throw ExitReason(.usage, "--secret-source \"\(text)\" is not NAME=env:VARIABLE") }
             return try SecretSource.text(source, for: "--secret-source \(name)", environment)
         }

@@ -7,6 +7,8 @@ internal import OCI
 struct DeployWish {
     let options: DeployOptions
     let environment: [String: String]
+    /// Whether secrets are read; else their names are what counts, and each is empty.
+    var readsSecrets = true
 
     /// Everything but images and credentials, which take questions to registries.
     func group() throws -> GroupWish {
@@ -48,6 +50,7 @@ struct DeployWish {
             )
         }
         wish.removedContainers = options.removedContainers
+        try checkSources()
         var main = try container()
         for text in options.volumes {
             let (volume, mount) = try volume(text)
@@ -147,11 +150,42 @@ struct DeployWish {
                 return .init(name, .plain(value ?? ""))
             }
         for text in secure {
-            let (name, value) = try SecretSource.variable(text, environment)
+            var (name, value) = (PlanSettings.split(text).0, SecureText(""))
+            if readsSecrets { (name, value) = try SecretSource.variable(text, environment) }
             variables.removeAll { $0.name == name }
             variables.append(.init(name, .secure(value)))
         }
         return variables
+    }
+
+    /// The variables that are left out, as `docker run` leaves them out: they should have our value, and we have none.
+    func absentVariables() throws -> [String] {
+        var list = ContainerEnvironment(hostname: "", hasTerminal: false)
+        for file in options.environmentFiles { try list.set(file: file, caller: environment) }
+        for flag in options.environment { try list.set(flag: flag, caller: environment) }
+        for text in options.containers {
+            for flag in try KeyedValues(text, flag: "--container").all("env") {
+                try list.set(flag: flag, caller: environment)
+            }
+        }
+        return list.absent.filter { name in !list.has(name) }
+    }
+
+    /// Refuses forms of `--secret-source` that would name no source once one is needed.
+    private func checkSources() throws(ExitReason) {
+        for text in options.secretSources {
+            let (name, source) = PlanSettings.split(text)
+            guard !name.isEmpty, let source else {
+                throw ExitReason(.usage, "--secret-source \"\(text)\" is not NAME=env:VARIABLE or NAME=file:PATH")
+            }
+            guard SecretSource.isSource(source) else {
+                throw ExitReason(
+                    .usage,
+                    "--secret-source \(name): a secret is named, not written",
+                    hint: "\(name)=env:VARIABLE or \(name)=file:PATH"
+                )
+            }
+        }
     }
 
     // MARK: Volumes

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Azure
 internal import Deploy
-internal import Dispatch
-internal import Glibc
 internal import HTTP
-internal import Synchronization
 
 extension ManageDeployment {
     /// Opens a shell in a container, with this terminal before it.
@@ -19,9 +16,10 @@ extension ManageDeployment {
             return try await ExitReason.explaining {
                 let screen = RawTerminal()
                 defer { screen.restore() }
-                let input = TerminalInput()
-                defer { input.stop() }
-                return try await own.shell(program, size: RawTerminal.size, keys: input.bytes, write: write)
+                let words = try ShellWords.split(program, flag: "--shell")
+                var connection = ExecConnection()
+                (connection.passesInput, connection.hasTerminal) = (true, true)
+                return try await own.execute(words, connection) { write($1) }
             }
         }
         try await terminal(program) { socket in
@@ -56,12 +54,36 @@ extension ManageDeployment {
     ///
     /// - Parameters:
     ///   - words: The command and its arguments.
+    ///   - connection: How it is connected; on Container Instances a terminal is that of a shell alone.
     ///   - write: Takes what it writes, and whether that is to standard error, which only clusters keep apart.
     /// - Returns: Its exit code.
     /// - Throws: ``ExitReason`` where it cannot be run, or the connection ends before it.
-    public func execute(_ words: [String], write: @escaping @Sendable (Bool, [UInt8]) -> Bool) async throws -> Int32 {
+    public func execute(
+        _ words: [String],
+        _ connection: ExecConnection = ExecConnection(),
+        write: @escaping @Sendable (Bool, [UInt8]) -> Bool
+    ) async throws -> Int32 {
         if let own = try await ExitReason.explaining({ try await onCluster() }) {
-            return try await ExitReason.explaining { try await own.execute(words, write: write) }
+            var connection = connection
+            if connection.hasTerminal, !RawTerminal.isThere {
+                note("warning: standard input is no terminal, so that the command has none")
+                connection.hasTerminal = false
+            }
+            return try await ExitReason.explaining { [connection] in
+                let screen = connection.hasTerminal ? RawTerminal() : nil
+                defer { screen?.restore() }
+                return try await own.execute(words, connection, write: write)
+            }
+        }
+        if connection.passesInput, connection.hasTerminal, words.count == 1 {
+            return try await shell(words[0]) { write(false, $0) }
+        }
+        guard !connection.passesInput, !connection.hasTerminal else {
+            throw ExitReason(
+                .usage,
+                "exec: on Container Instances a command has no input and no terminal of its own, only a shell has",
+                hint: "coracle exec, or coracle exec -it /bin/sh"
+            )
         }
         var reader = MarkedOutput()
         let line = reader.line(for: words)
@@ -89,21 +111,62 @@ extension ManageDeployment {
     ) async throws -> Value {
         try await ExitReason.explaining {
             let place = try await place()
-            let container = try chosen(try await found(place), place)
+            let group = try await found(place)
+            let container = try chosen(group, place)
+            if let reason = stillness(of: container, group, place, hasFailed: false) { throw reason }
             let (rows, columns) = RawTerminal.size
-            let terminal = try await place.service.execute(
-                program,
-                in: place.name,
-                container: container,
-                rows: rows,
-                columns: columns
-            )
-            return try await WebSocket.open(terminal.url, settings: access.network(environment)) { socket in
-                // The bridge wants this before anything else.
-                try await socket.send(.text(terminal.password.value))
-                return try await body(socket)
+            do {
+                let terminal = try await place.service.execute(
+                    program,
+                    in: place.name,
+                    container: container,
+                    rows: rows,
+                    columns: columns
+                )
+                return try await WebSocket.open(terminal.url, settings: access.network(environment)) { socket in
+                    // The bridge wants this before anything else.
+                    try await socket.send(.text(terminal.password.value))
+                    return try await body(socket)
+                }
+            } catch  where !(error is CancellationError) {
+                // A container that ended meanwhile is a better reason than a connection that did.
+                guard let now = try? await place.service.find(place.name),
+                    let reason = stillness(of: container, now, place, hasFailed: true)
+                else { throw error }
+                throw reason
             }
         }
+    }
+
+    /// Why a container runs nothing; `nil` where it runs, and, where something has failed in it, did so all the time.
+    private func stillness(
+        of name: String,
+        _ group: ContainerGroup,
+        _ place: Deployment.Place,
+        hasFailed: Bool
+    ) -> ExitReason? {
+        guard let state = group.state.containers.first(where: { $0.name == name && !$0.isInit }) else { return nil }
+        let isDown = state.state == "Terminated" || state.state == "Waiting" || group.state.state == "Stopped"
+        guard isDown || (hasFailed && state.restarts > 0) else { return nil }
+        var parts: [String] = []
+        if let code = state.exitCode ?? state.previousExitCode {
+            let detail = state.exitCode == nil ? state.previousDetail : state.detail
+            parts.append("it ended with exit code \(code)" + (detail.isEmpty ? "" : " (\(detail))"))
+        }
+        if state.restarts > 0 { parts.append("was started again \(state.restarts) times") }
+        if group.state.state == "Stopped" {
+            parts = ["the deployment is stopped"]
+        } else if parts.isEmpty {
+            parts = ["it is \(state.state.lowercased())" + (state.detail.isEmpty ? "" : " (\(state.detail))")]
+        }
+        let several = group.containers.count > 1 ? " --container \(name)" : ""
+        let deployment = "--resource-group \(place.service.resourceGroup) --name \(place.name)"
+        return ExitReason(
+            .cloud,
+            "the container \(name) of \(place.name) does not run: " + parts.joined(separator: ", and "),
+            hint: group.state.state == "Stopped"
+                ? "coracle start \(deployment)" : "coracle logs \(deployment)\(several)"
+        )
     }
 }
 
@@ -170,57 +233,4 @@ struct TypedText {
         defer { rest.removeFirst(end) }
         return String(decoding: rest[..<end], as: UTF8.self)
     }
-}
-
-/// The terminal before us, which passes each key on as it is typed while a shell elsewhere echoes it.
-private struct RawTerminal {
-    private let old: termios?
-
-    init() {
-        var state = termios()
-        guard isatty(0) == 1, tcgetattr(0, &state) == 0 else {
-            old = nil
-            return
-        }
-        old = state
-        cfmakeraw(&state)
-        tcsetattr(0, TCSANOW, &state)
-    }
-
-    func restore() {
-        guard var state = old else { return }
-        tcsetattr(0, TCSANOW, &state)
-    }
-
-    /// Rows and columns; the usual ones where there is no terminal.
-    static var size: (rows: Int, columns: Int) {
-        var window = winsize()
-        guard ioctl(1, UInt(TIOCGWINSZ), &window) == 0, window.ws_row > 0, window.ws_col > 0 else { return (24, 80) }
-        return (Int(window.ws_row), Int(window.ws_col))
-    }
-}
-
-/// Standard input as it comes, read on a thread of its own until it is told to stop.
-private final class TerminalInput: Sendable {
-    let bytes: AsyncStream<[UInt8]>
-    private let isStopped = Atomic(false)
-
-    init() {
-        let (bytes, sink) = AsyncStream.makeStream(of: [UInt8].self, bufferingPolicy: .bufferingOldest(1024))
-        self.bytes = bytes
-        DispatchQueue(label: "coracle.keys")
-            .async { [self] in
-                var buffer = [UInt8](repeating: 0, count: 4096)
-                while !isStopped.load(ordering: .relaxed) {
-                    var ready = pollfd(fd: 0, events: Int16(POLLIN), revents: 0)
-                    guard poll(&ready, 1, 100) != 0 else { continue }
-                    let count = read(0, &buffer, buffer.count)
-                    if count <= 0 { break }
-                    sink.yield(Array(buffer[..<count]))
-                }
-                sink.finish()
-            }
-    }
-
-    func stop() { isStopped.store(true, ordering: .relaxed) }
 }

@@ -42,6 +42,16 @@ struct ImageLook {
         }
     }
 
+    /// Whether everybody may ask for an image, be it there or not.
+    func isOpen(_ reference: ImageReference) async throws -> Bool {
+        do {
+            _ = try await client(.anonymous).manifest(ManifestName(reference), in: Repository(reference))
+            return true
+        } catch let error as RegistryError where error.kind == .auth || error.kind == .denied {
+            return false
+        }
+    }
+
     /// Looks at an image: its manifest for the platform, and its configuration.
     ///
     /// `shown` is what `puller` will show; `nil` where that cannot be shown from here, so that we look as ourselves.

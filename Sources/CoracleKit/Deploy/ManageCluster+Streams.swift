@@ -9,15 +9,29 @@ extension ManageCluster {
         follows: Bool,
         tail: Int?,
         hasTimes: Bool,
+        isPrevious: Bool,
         write: @escaping @Sendable ([UInt8]) -> Bool
     ) async throws {
         let deployment = try await deployment()
-        let pods = try await pods(of: deployment).reversed().filter { ManageCluster.hasBegun($0) }
+        var pods = try await pods(of: deployment).reversed().filter { ManageCluster.hasBegun($0) }
+        if isPrevious {
+            pods = try pods.filter { pod throws(ExitReason) in
+                (ClusterList.state(of: try container(in: pod), in: pod)?["restartCount"]?.int ?? 0) > 0
+            }
+            guard !pods.isEmpty else {
+                throw ExitReason(
+                    .usage,
+                    "no container of \(name) was started again",
+                    hint: "coracle logs, without --previous"
+                )
+            }
+        }
         guard !pods.isEmpty else {
             throw ExitReason(.usage, "no pod of \(name) has begun", hint: "coracle ps, or kubectl describe pods")
         }
         var wish = ClusterClient.LogWish("")
         (wish.tail, wish.follows, wish.hasTimes) = (tail, follows, hasTimes)
+        wish.isPrevious = isPrevious
         guard follows else {
             for pod in pods {
                 try await show(pod, wish, isOne: pods.count == 1, write)
@@ -97,59 +111,105 @@ extension ManageCluster {
 
     // MARK: Programs in containers
 
-    /// A pod that a program can be run in: one that is ready, the newest first.
+    /// A pod that a program can be run in: one that is ready, the newest first, else one whose container runs.
     private func running() async throws -> (pod: String, container: String) {
-        let pods = try await pods(of: deployment())
+        let pods = try await pods(of: deployment()).filter { $0["metadata"]?["deletionTimestamp"] == nil }
+        let runs = try pods.filter { pod throws(ExitReason) in
+            ClusterList.state(of: try container(in: pod), in: pod)?["state"]?["running"] != nil
+        }
         let isReady = { (pod: JSONValue) in
             (pod["status"]?["conditions"]?.array ?? []).contains { $0["type"] == "Ready" && $0["status"] == "True" }
         }
-        let runs = pods.filter { $0["status"]?["phase"] == "Running" && $0["metadata"]?["deletionTimestamp"] == nil }
-        guard let pod = runs.first(where: isReady) ?? runs.first, let name = pod["metadata"]?["name"]?.string else {
-            throw ExitReason(.usage, "no pod of \(name) runs", hint: "coracle ps, coracle logs")
+        if let pod = runs.first(where: isReady) ?? runs.first, let name = pod["metadata"]?["name"]?.string {
+            return (name, try container(in: pod))
         }
-        return (name, try container(in: pod))
+        guard let newest = pods.first else {
+            throw ExitReason(.usage, "no pod of \(name) runs", hint: "coracle ps, or coracle start")
+        }
+        throw stopped(try container(in: newest), newest)
     }
 
-    /// Runs a program without a terminal; its exit code.
-    func execute(_ words: [String], write: @escaping @Sendable (Bool, [UInt8]) -> Bool) async throws -> Int32 {
-        let place = try await running()
-        var wish = ClusterClient.ExecWish(place.pod, words)
-        wish.container = place.container
-        let code = try await client.exec(wish) { output in
-            switch output {
-            case .output(let bytes): if !write(false, bytes) { throw CancellationError() }
-            case .errors(let bytes): if !write(true, bytes) { throw CancellationError() }
-            }
+    /// Why nothing can be run in a container.
+    private func stopped(_ container: String, _ pod: JSONValue) -> ExitReason {
+        let status = ClusterList.state(of: container, in: pod)
+        let owner = pod["metadata"]?["name"]?.string ?? name
+        var text = "the container \(container) of \(owner) does not run"
+        let waiting = status?["state"]?["waiting"]
+        let ended = status?["state"]?["terminated"] ?? status?["lastState"]?["terminated"]
+        var reasons: [String] = []
+        if let reason = waiting?["reason"]?.string { reasons.append(reason) }
+        if let ended {
+            let reason = ended["reason"]?.string.map { " (\($0))" } ?? ""
+            reasons.append("it ended with \(ended["exitCode"]?.int ?? 0)\(reason)")
+        } else if let message = waiting?["message"]?.string {
+            reasons.append(message)
         }
-        return Int32(clamping: code)
+        if let count = status?["restartCount"]?.int, count > 0 {
+            reasons.append("\(count) restart\(count == 1 ? "" : "s")")
+        }
+        if reasons.isEmpty { reasons.append(pod["status"]?["phase"]?.string ?? "Pending") }
+        text += ": " + reasons.joined(separator: ", ")
+        let more = self.container.map { " --container \($0)" } ?? ""
+        let place = " --name \(name)\(more)"
+        return ExitReason(
+            .usage,
+            text,
+            hint: ended == nil ? "coracle ps" : "coracle logs\(place), with --previous for the start before"
+        )
     }
 
-    /// Opens a shell with a terminal; its exit code.
-    func shell(
-        _ program: String,
-        size: (rows: Int, columns: Int),
-        keys: AsyncStream<[UInt8]>,
-        write: @escaping @Sendable ([UInt8]) -> Bool
+    /// Runs a program, connected as it is wanted; its exit code.
+    func execute(
+        _ words: [String],
+        _ connection: ExecConnection,
+        write: @escaping @Sendable (Bool, [UInt8]) -> Bool
     ) async throws -> Int32 {
         let place = try await running()
-        var wish = ClusterClient.ExecWish(place.pod, try ShellWords.split(program, flag: "--shell"))
-        (wish.container, wish.hasTerminal, wish.hasInput) = (place.container, true, true)
-        let (rows, columns) = size
+        var wish = ClusterClient.ExecWish(place.pod, words)
+        (wish.container, wish.hasTerminal) = (place.container, connection.hasTerminal)
+        wish.hasInput = connection.passesInput
         let code = try await client.exec(
             wish,
-            feed: { input in
-                try await input.resize(columns: columns, rows: rows)
-                for await bytes in keys { try await input.write(bytes) }
-                // Without more keys the program goes on until it ends.
-                _ = try await input.end()
-            },
+            feed: { try await feed($0, connection) },
             { output in
                 switch output {
-                case .output(let bytes), .errors(let bytes): if !write(bytes) { throw CancellationError() }
+                case .output(let bytes): if !write(false, bytes) { throw CancellationError() }
+                case .errors(let bytes): if !write(true, bytes) { throw CancellationError() }
                 }
             }
         )
         return Int32(clamping: code)
+    }
+
+    /// Passes on what is typed, and how large the terminal is, until the program ends.
+    private func feed(_ input: ClusterClient.ExecInput, _ connection: ExecConnection) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            if connection.hasTerminal {
+                group.addTask {
+                    var last = (rows: 0, columns: 0)
+                    while true {
+                        let size = RawTerminal.size
+                        if size != last { try await input.resize(columns: size.columns, rows: size.rows) }
+                        last = size
+                        try await Task.sleep(for: .milliseconds(250))
+                    }
+                }
+            }
+            if connection.passesInput {
+                group.addTask {
+                    let keys = TerminalInput()
+                    defer { keys.stop() }
+                    for await bytes in keys.bytes { try await input.write(bytes) }
+                    if try await !input.end(), !connection.hasTerminal {
+                        note(
+                            "warning: the cluster is older than 1.30 and cannot be told that the input has ended: "
+                                + "the command may wait for more"
+                        )
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
     }
 }
 

@@ -241,6 +241,11 @@ struct ClusterList: Writable {
 
     let entries: [Entry]
 
+    /// The status of a container in a pod.
+    static func state(of container: String, in pod: JSONValue) -> JSONValue? {
+        pod["status"]?["containerStatuses"]?.array?.first { $0["name"]?.string == container }
+    }
+
     private static func rows(_ entry: Entry) -> [Row] {
         entry.pods.flatMap { pod -> [Row] in
             let name = pod["metadata"]?["name"]?.string ?? ""

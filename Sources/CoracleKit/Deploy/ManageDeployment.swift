@@ -26,7 +26,7 @@ public struct ManageDeployment: Sendable {
     /// How Azure is reached.
     public var access = RegistryAccess()
     let environment: [String: String]
-    private let note: @Sendable (String) -> Void
+    let note: @Sendable (String) -> Void
 
     /// Works with what was deployed.
     ///
@@ -90,6 +90,16 @@ public struct ManageDeployment: Sendable {
         name = text
     }
 
+    /// Takes a name of the command line as the deployment's, where nothing else can be meant.
+    ///
+    /// - Parameter text: The name; `nil` where none was given.
+    /// - Throws: ``ExitReason`` where `--name` is another one.
+    public mutating func choose(_ text: String?) throws(ExitReason) {
+        guard let text else { return }
+        name = name ?? text
+        try take(text)
+    }
+
     /// Whether `coracle.yaml` or a flag names a deployment.
     ///
     /// - Returns: Whether one does.
@@ -106,6 +116,16 @@ public struct ManageDeployment: Sendable {
 
     private var hasClusterFlags: Bool {
         cluster != nil || kubeconfig != nil || kubeContext != nil || namespace != nil
+    }
+
+    /// Refuses `--admin` where no cluster of Azure is meant.
+    ///
+    /// - Throws: ``ExitReason`` where it would do nothing.
+    public func checkAdministrator() throws(ExitReason) {
+        guard isAdministrator, cluster == nil else { return }
+        let options = try clusterOptions()?.0
+        guard options?.cluster == nil else { return }
+        throw ExitReason(.usage, "--admin needs a cluster of Azure", hint: "--cluster NAME --resource-group GROUP")
     }
 
     /// What is on a cluster; `nil` where this is about Container Instances.
@@ -157,6 +177,13 @@ public struct ManageDeployment: Sendable {
         options.resourceGroup = resourceGroup ?? remembered.resourceGroup
         options.name = name ?? remembered.name
         options.subscription = remembered.subscription
+        guard options.resourceGroup != nil else {
+            throw ExitReason(
+                .usage,
+                "no deployment is named: there is no --resource-group, and none in \(file.path)",
+                hint: "--resource-group GROUP --name NAME; coracle ps --resource-group GROUP lists what is there"
+            )
+        }
         let place = try await Deployment.Place(options, access, environment, note: note)
         let source = resourceGroup == nil || name == nil ? ", from \(file.path)" : ""
         if says { note("deployment \(place.name) in the resource group \(place.service.resourceGroup)\(source)") }
@@ -165,10 +192,27 @@ public struct ManageDeployment: Sendable {
 
     func found(_ place: Deployment.Place) async throws -> ContainerGroup {
         if let group = try await place.service.find(place.name) { return group }
+        try await checkHome(place)
         throw ExitReason(
             .usage,
             "there is no container group \(place.name) in \(place.service.resourceGroup)",
             hint: "coracle up, or coracle ps --resource-group \(place.service.resourceGroup)"
+        )
+    }
+
+    /// Says that the resource group is missing, which is the likeliest reason for a group of containers that is.
+    private func checkHome(_ place: Deployment.Place) async throws {
+        do {
+            if try await place.service.location() != nil { return }
+        } catch let error as ARMError where error.status == 403 {
+            // Rights on the container groups alone are enough.
+            return
+        }
+        throw ExitReason(
+            .usage,
+            "there is no resource group \(place.service.resourceGroup) in the subscription \(place.service.subscription)",
+            hint:
+                "az group list --query [].name --output tsv shows those that there are; --azure-subscription ID is another"
         )
     }
 
@@ -282,6 +326,7 @@ public struct ManageDeployment: Sendable {
             if let own = try await onCluster() { return try await own.down() }
             let place = try await place()
             guard try await place.service.delete(place.name) else {
+                try await checkHome(place)
                 note("there was no \(place.name)")
                 return ""
             }
@@ -295,18 +340,36 @@ public struct ManageDeployment: Sendable {
     ///   - follows: Whether to go on until it has ended.
     ///   - tail: Only so many lines from the end; `nil` for all.
     ///   - hasTimes: Whether each line begins with when it was written.
+    ///   - isPrevious: Whether what was written before the container's last start is wanted, which clusters keep.
     ///   - write: Takes what was written; returns whether it wants more.
     /// - Throws: ``ExitReason``.
     public func logs(
         follows: Bool,
         tail: Int?,
         hasTimes: Bool,
+        isPrevious: Bool = false,
         write: @escaping @Sendable ([UInt8]) -> Bool
     ) async throws {
         if let tail, tail < 0 { throw ExitReason(.usage, "--tail \(tail) is not a number of lines") }
+        if isPrevious, follows {
+            throw ExitReason(.usage, "--previous and --follow are given both: what ended does not go on")
+        }
         try await ExitReason.explaining {
             if let own = try await onCluster() {
-                return try await own.logs(follows: follows, tail: tail, hasTimes: hasTimes, write: write)
+                return try await own.logs(
+                    follows: follows,
+                    tail: tail,
+                    hasTimes: hasTimes,
+                    isPrevious: isPrevious,
+                    write: write
+                )
+            }
+            guard !isPrevious else {
+                throw ExitReason(
+                    .usage,
+                    "--previous: Container Instances keeps what a container wrote since its last start only",
+                    hint: "coracle logs, without it"
+                )
             }
             let place = try await place()
             let container = try chosen(try await found(place), place)

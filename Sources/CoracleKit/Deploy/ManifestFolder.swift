@@ -135,9 +135,18 @@ struct ManifestFolder {
         return json
     }
 
-    /// Writes the folder; what others wrote in it stays, and is not written over.
-    func write(to folder: String) throws(ExitReason) -> [String] {
-        let files = files
+    /// What was done to a folder.
+    struct Written {
+        /// The files that were written.
+        var files: [String] = []
+        /// Files of an earlier time that nothing wants any more, and that are gone.
+        var removed: [String] = []
+    }
+
+    /// Writes the folder, and removes what was written into it before and is not wanted any more; what others wrote in it
+    /// stays, and is not written over.
+    func write(to folder: String) throws(ExitReason) -> Written {
+        var files = files
         for (name, _) in files {
             guard let old = try TextFile.read(folder + "/" + name) else { continue }
             guard String(decoding: old.prefix(ManifestFolder.mark.utf8.count), as: UTF8.self) == ManifestFolder.mark
@@ -148,6 +157,14 @@ struct ManifestFolder {
                     hint: "-o with another folder, as a base that yours builds upon"
                 )
             }
+        }
+        // Only a list of ours is read: any other was an error.
+        let own = files.first { $0.name == ".gitignore" }?.text
+        files.removeAll { $0.name == ".gitignore" }
+        if try TextFile.read(folder + "/.gitignore")?.starts(with: ManifestFolder.mark.utf8) ?? true,
+            let list = try ManifestFolder.ignored(own, in: folder)
+        {
+            files.append((".gitignore", list))
         }
         var path = folder.hasPrefix("/") ? "/" : ""
         for part in folder.split(separator: "/") {
@@ -163,6 +180,46 @@ struct ManifestFolder {
                 throw ExitReason(.usage, "\(folder)/\(name): cannot be written: \(error)")
             }
         }
-        return files.map(\.name)
+        return Written(files: files.map(\.name), removed: try removeOld(folder, Set(files.map(\.name))))
+    }
+
+    /// A list of what git ignores keeps what it named, as long as that is there: it is a secret still.
+    private static func ignored(_ new: String?, in folder: String) throws(ExitReason) -> String? {
+        let old = try TextFile.read(folder + "/.gitignore").map { String(decoding: $0, as: UTF8.self) } ?? ""
+        var lines = (new ?? "").split(separator: "\n").map(String.init)
+        if lines.isEmpty { lines = [mark + " Secrets stay here."] }
+        for line in old.split(separator: "\n").map(String.init) where line.hasPrefix("/") && !lines.contains(line) {
+            if TextFile.isFile(folder + line) { lines.append(line) }
+        }
+        return lines.count > 1 ? lines.joined(separator: "\n") + "\n" : nil
+    }
+
+    /// Removes files that have our mark and the name that we give to what is in them.
+    private func removeOld(_ folder: String, _ wanted: Set<String>) throws(ExitReason) -> [String] {
+        var removed: [String] = []
+        for name in TextFile.names(in: folder).sorted() where !wanted.contains(name) {
+            guard name.hasSuffix(".yaml") || name == ".gitignore" else { continue }
+            guard let bytes = try TextFile.read(folder + "/" + name) else { continue }
+            let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n").map(String.init)
+            guard let first = lines.first, first.hasPrefix(ManifestFolder.mark),
+                name == ".gitignore" || ManifestFolder.names(lines).contains(name)
+            else { continue }
+            guard unlink(folder + "/" + name) == 0 else {
+                throw ExitReason(
+                    .usage,
+                    "\(folder)/\(name) is not wanted any more, and cannot be removed: "
+                        + String(cString: strerror(errno)).lowercased()
+                )
+            }
+            removed.append(name)
+        }
+        return removed
+    }
+
+    /// The names that a manifest of ours may have had, by its lines.
+    private static func names(_ lines: [String]) -> Set<String> {
+        guard let kind = lines.first(where: { $0.hasPrefix("kind: ") })?.dropFirst(6).lowercased() else { return [] }
+        let name = lines.first { $0.hasPrefix("  name: ") }?.dropFirst(8) ?? ""
+        return ["\(kind).yaml", "\(kind)-\(name).yaml"]
     }
 }

@@ -13,6 +13,8 @@ struct PullCredentials {
     let environment: [String: String]
     /// `--pull-with`; `nil` for whatever there is.
     let wish: String?
+    /// The group that is there; `nil` where there is none.
+    let existing: ContainerGroup?
 
     /// What was chosen, and what was seen with it.
     struct Choice {
@@ -24,21 +26,42 @@ struct PullCredentials {
         var finding: DeployFinding?
     }
 
-    /// Chooses for a registry.
-    func choose(for reference: ImageReference, existing: ContainerGroup?) async throws -> Choice {
-        let server = reference.domain
-        let kept = (existing?.json["properties"]?["imageRegistryCredentials"]?.array ?? [])
+    /// Chooses for an image that is not pushed yet, so that what nothing could pull is not built.
+    ///
+    /// Who may pull it is only known once it is there where the registry lets anybody ask for what it does not have, and
+    /// at Docker Hub, where new repositories are public.
+    func foresee(_ reference: ImageReference) async throws -> Choice {
+        guard wish == nil || wish == "auto", kept(reference.domain) == nil else {
+            return try await choose(for: reference)
+        }
+        do {
+            return try await automatic(reference)
+        } catch let reason as ExitReason where reason.code == .credentials {
+            if reference.domain == "docker.io" { return Choice() }
+            guard try await looker.isOpen(reference) else { throw reason }
+            return Choice(shown: .anonymous)
+        }
+    }
+
+    /// What the group that is there has for a registry.
+    private func kept(_ server: String) -> JSONValue? {
+        (existing?.json["properties"]?["imageRegistryCredentials"]?.array ?? [])
             .first {
                 let known = $0["server"]?.string?.lowercased()
                 return known == server.lowercased() || (known == "index.docker.io" && server == "docker.io")
             }
+    }
+
+    /// Chooses for an image.
+    func choose(for reference: ImageReference) async throws -> Choice {
+        let server = reference.domain
         guard let wish, wish != "auto" else {
-            if let kept { return try await keep(kept, server) }
+            if let kept = kept(server) { return try await keep(kept, reference) }
             return try await automatic(reference)
         }
         if let id = wish.suffix(after: "identity=") { return await identity(id, server) }
         if let user = wish.suffix(after: "user=") {
-            guard let password = try await password(of: user, server) else {
+            guard let password = try await password(of: user, server, reference.repository) else {
                 throw ExitReason(
                     .usage,
                     "--pull-with user=\(user): there is no password for it",
@@ -83,19 +106,32 @@ struct PullCredentials {
     }
 
     /// What the group has already, with its password asked for again.
-    private func keep(_ kept: JSONValue, _ server: String) async throws -> Choice {
+    private func keep(_ kept: JSONValue, _ reference: ImageReference) async throws -> Choice {
+        let server = reference.domain
         if let id = kept["identity"]?.string { return await identity(id, server) }
         guard let user = kept["username"]?.string else { return Choice() }
-        if let password = try await password(of: user, server) { return basic(server, user, password.value) }
+        if let password = try await password(of: user, server, reference.repository) {
+            return basic(server, user, password.value)
+        }
         return Choice()
     }
 
-    /// The password of a user of a registry, wherever there is one.
-    func password(of user: String, _ server: String) async throws -> SecureText? {
+    /// The password of a user of a registry, wherever there is one: kept for a repository, or for the registry.
+    ///
+    /// Without a repository, those of the group's images are looked up.
+    func password(of user: String, _ server: String, _ repository: String? = nil) async throws -> SecureText? {
         if let given = environment["CORACLE_PULL_PASSWORD"], !given.isEmpty { return SecureText(given) }
         if user == account.settings.client, let secret = account.settings.secret { return SecureText(secret) }
-        if case .basic(user, let password) = try? await registries.credentials.credentials(for: server) {
-            return SecureText(password)
+        let images = ((existing?.containers ?? []) + (existing?.initContainers ?? []))
+            .compactMap { try? ImageReference($0.image) }
+            .filter { $0.domain == server }
+        let repositories = repository.map { [$0] } ?? Array(Set(images.map(\.repository))).sorted()
+        for repository in repositories.map({ Optional($0) }) + [nil] {
+            if case .basic(user, let password) = try? await registries.credentials
+                .credentials(for: server, repository: repository)
+            {
+                return SecureText(password)
+            }
         }
         if account.cloud.ownsRegistry(server), case .basic(user, let password)? = try? await adminUser(server) {
             return SecureText(password)
@@ -141,7 +177,8 @@ struct PullCredentials {
             if let found = principal(server) { return found }
             if let found = try? await admin(server) { return found }
         }
-        if case .basic(let user, let password)? = try? await registries.credentials.credentials(for: server),
+        if case .basic(let user, let password)? = try? await registries.credentials
+            .credentials(for: server, repository: reference.repository),
             user != "00000000-0000-0000-0000-000000000000"
         {
             return basic(server, user, password)

@@ -16,11 +16,17 @@ enum SecretSource {
             }
             return Array(value.utf8)
         }
-        guard let path = source.suffix(after: "file:") else {
-            throw ExitReason(.usage, "\(what): a secret is named, not written", hint: "env:VARIABLE or file:PATH")
-        }
+        try check(source, for: what)
+        let path = source.suffix(after: "file:") ?? source
         guard let bytes = try TextFile.read(path) else { throw ExitReason(.usage, "\(what): there is no file \(path)") }
         return bytes
+    }
+
+    /// Whether a secret is named; it need not be there.
+    static func check(_ source: String, for what: String) throws(ExitReason) {
+        guard isSource(source) else {
+            throw ExitReason(.usage, "\(what): a secret is named, not written", hint: "env:VARIABLE or file:PATH")
+        }
     }
 
     /// A secret that is a text; a line end at the end of a file is not part of it.
@@ -49,7 +55,7 @@ enum SecretSource {
         return (parts[0], try self.text(parts[1], for: what, environment))
     }
 
-    private static func isSource(_ text: String) -> Bool { text.hasPrefix("env:") || text.hasPrefix("file:") }
+    static func isSource(_ text: String) -> Bool { text.hasPrefix("env:") || text.hasPrefix("file:") }
 
     /// Whether `--secure-env` says where the value is, and not what it is.
     static func isReference(_ text: String) -> Bool {

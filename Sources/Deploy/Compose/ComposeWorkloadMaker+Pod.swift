@@ -203,7 +203,8 @@ extension ComposeWorkloadMaker {
                 content.isExternal || content.node["name"] != nil ? content.name : "\(project.name)-\(grant.source)"
             )
             if !content.isExternal {
-                guard let bytes = problems.bytes(content, project, read) else { continue }
+                let isRead = !isSecret || readsSecrets
+                guard let bytes = isRead ? problems.bytes(content, project, read) : [] else { continue }
                 let kind = isSecret ? "secret" : "config"
                 if brought.insert("\(kind) \(name)").inserted {
                     if isSecret {

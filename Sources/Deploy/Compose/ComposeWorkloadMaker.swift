@@ -5,6 +5,8 @@ internal import Kubernetes
 struct ComposeWorkloadMaker {
     let project: ComposeProject
     let namespace: String?
+    /// Whether secrets are read; else their names are what counts.
+    var readsSecrets = true
     var problems = ComposeProblems()
     private(set) var services: [ComposeService] = []
     /// ConfigMaps, Secrets and claims that a workload brings already.

@@ -15,20 +15,31 @@ public struct ComposeWorkloads: Sendable {
     public private(set) var warnings: [ComposeProblem] = []
     let project: ComposeProject
 
+    /// What is read of secrets.
+    public enum Secrets: Sendable {
+        /// What they are: variables of the environment, files.
+        case values
+        /// What they are called, for manifests without them; each is empty.
+        case names
+    }
+
     /// Makes workloads of a project.
     ///
     /// - Parameters:
     ///   - project: The project.
     ///   - namespace: Where they live; `nil` for whatever the context says.
+    ///   - secrets: What is read of secrets.
     ///   - read: Gives the bytes of a file; `nil` where there is none.
     /// - Throws: ``ComposeError`` with everything that a cluster cannot be told, each with file, line and key.
     public init(
         _ project: ComposeProject,
         namespace: String? = nil,
+        secrets: Secrets = .values,
         read: (String) throws -> [UInt8]?
     ) throws(ComposeError) {
         self.project = project
         var maker = ComposeWorkloadMaker(project, namespace)
+        maker.readsSecrets = secrets == .values
         workloads = maker.make(read)
         services = maker.services
         try maker.problems.check(project)

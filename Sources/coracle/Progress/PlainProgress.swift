@@ -50,7 +50,8 @@ final class PlainProgress: ProgressView {
 
     func show(_ event: BuildProgress) {
         state.withLock { state in
-            for line in PlainProgress.lines(event, &state) { Output.note(line) }
+            // The colours of what commands write are theirs.
+            for line in PlainProgress.lines(event, &state) { Output.raw(line + "\n") }
         }
     }
 
@@ -83,7 +84,9 @@ final class PlainProgress: ProgressView {
         case .output:
             let lines = state.running[event.step]?.take(event.message) ?? []
             return lines.map { "\(number) \(Elapsed.precise(elapsed)) \($0)" }
-        case .warning: return ["\(number) WARNING: \(event.message)"]
+        case .warning:
+            let place = event.step < 0 ? "" : number + " "
+            return ["\(place)WARNING: \(DiagnosticText.message(event.message))"]
         case .shell: return ["\(number) failed; a shell in the state before it; end it with exit"]
         case .cached, .finished, .failed, .canceled: break
         }
@@ -95,7 +98,7 @@ final class PlainProgress: ProgressView {
         }
         switch event.kind {
         case .cached: lines.append("\(number) CACHED")
-        case .failed: lines.append("\(number) ERROR: \(event.message)")
+        case .failed: lines.append("\(number) ERROR: \(DiagnosticText.message(event.message))")
         case .canceled: lines.append("\(number) CANCELED")
         default:
             let made = event.layerSize.map { ", layer of \(ByteCount.text($0)) (\(ByteCount.text(event.bytes)))" }

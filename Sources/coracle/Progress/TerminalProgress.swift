@@ -45,7 +45,9 @@ final class TerminalProgress: ProgressView {
         state.withLock { state in
             switch event.kind {
             case .done: state.transfer = nil
-            case .warning: Output.raw(TerminalProgress.drawing(&state, above: " ! \(event.line)\n"))
+            case .warning:
+                let line = DiagnosticText.message(event.line)
+                Output.raw(TerminalProgress.drawing(&state, above: " ! \(line)\n"))
             case .moved:
                 let total = event.total > 0 ? " of \(ByteCount.text(event.total))" : ""
                 state.transfer = "\(ByteCount.text(event.moved))\(total)  \(Elapsed.text(.now - state.start))"
@@ -56,7 +58,7 @@ final class TerminalProgress: ProgressView {
     }
 
     func show(line: String) {
-        state.withLock { Output.raw(TerminalProgress.drawing(&$0, above: line + "\n")) }
+        state.withLock { Output.raw(TerminalProgress.drawing(&$0, above: DiagnosticText.message(line) + "\n")) }
     }
 
     func finish() {
@@ -100,7 +102,7 @@ final class TerminalProgress: ProgressView {
             let lines = event.message.split(whereSeparator: \.isNewline)
             if let place, let last = lines.last { state.running[place].last = TerminalProgress.plain(last) }
             return ""
-        case .warning: return " ! \(event.message)\n"
+        case .warning: return " ! \(DiagnosticText.message(event.message))\n"
         case .shell:
             // Nothing may be drawn while somebody types.
             state.running = []

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CCrypto
+
+/// A hash in the making, by an algorithm of libcrypto.
+struct MessageDigest: ~Copyable {
+    private let context: OpaquePointer
+    private let algorithm: OpaquePointer?
+
+    /// Starts with no bytes.
+    init(_ algorithm: OpaquePointer?) {
+        // Null only where memory is exhausted, as with any allocation.
+        context = EVP_MD_CTX_new()
+        self.algorithm = algorithm
+        EVP_DigestInit_ex(context, algorithm, nil)
+    }
+
+    deinit {
+        EVP_MD_CTX_free(context)
+    }
+
+    mutating func update(_ bytes: UnsafeRawBufferPointer) {
+        EVP_DigestUpdate(context, bytes.baseAddress, bytes.count)
+    }
+
+    mutating func update(_ bytes: [UInt8]) {
+        bytes.withUnsafeBytes { update($0) }
+    }
+
+    /// The hash of all bytes so far, as long as the algorithm makes it; starts again with none.
+    mutating func finish() -> [UInt8] {
+        let hash = [UInt8](unsafeUninitializedCapacity: Int(EVP_MAX_MD_SIZE)) { buffer, count in
+            var size: UInt32 = 0
+            EVP_DigestFinal_ex(context, buffer.baseAddress, &size)
+            count = Int(size)
+        }
+        EVP_DigestInit_ex(context, algorithm, nil)
+        return hash
+    }
+}
