@@ -10,9 +10,7 @@ SERVED = ^((Azure|AzureEmulator|HTTP|Kubernetes|Registry|RegistryServer)Tests|De
 
 setup:       ; @scripts/setup
 build: setup ; $(RELEASE) --product coracle
-test: setup
-	$(SWIFT_TEST) --skip "$(SERVED)"
-	$(SWIFT_TEST) --skip-build --filter "$(SERVED)"
+test: setup  ; @scripts/test "$(SERVED)"
 test-azure: setup ; swift build --product coracle-azure-emulator && swift build --product coracle && scripts/test-azure .build/debug
 lint:        ; @scripts/lint
 bench: build ; @Benchmarks/run
