@@ -22,6 +22,8 @@ public struct EmbeddedRegistry: Sendable {
     private let log: RequestLog
 
     /// The latest requests, as many as ``RegistryOptions/rememberedRequests`` says, in the order of their answers.
+    ///
+    /// A client that has an answer finds its request here; ``RequestRecord/bytesOut`` is counted when all was sent.
     public var requests: [RequestRecord] { log.all }
 
     /// Forgets ``requests``.

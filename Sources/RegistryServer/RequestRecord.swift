@@ -11,7 +11,7 @@ public struct RequestRecord: Hashable, Sendable {
     public var status = 0
     /// Bytes of the request's body that arrived.
     public var bytesIn: Int64 = 0
-    /// Bytes of the answer's body that were sent.
+    /// Bytes of the answer's body that were sent; 0 until its end, and where it was cut.
     public var bytesOut: Int64 = 0
     /// Who asked; `nil` where nobody said so.
     public var user: String?
@@ -25,22 +25,36 @@ public struct RequestRecord: Hashable, Sendable {
 
 /// The latest requests; a lock guards the list.
 final class RequestLog: Sendable {
-    private let records = Mutex<[RequestRecord]>([])
+    private let records = Mutex<(forgotten: Int, list: [RequestRecord])>((0, []))
     private let limit: Int
 
     init(limit: Int) {
         self.limit = limit
     }
 
-    func add(_ record: RequestRecord) {
-        guard limit > 0 else { return }
-        records.withLock { list in
-            list.append(record)
-            if list.count > 2 * limit { list.removeFirst(list.count - limit) }
+    /// Adds a record, or puts it in the place of the one with a number.
+    ///
+    /// - Returns: The record's number.
+    @discardableResult func note(_ record: RequestRecord, as number: Int?) -> Int? {
+        guard limit > 0 else { return nil }
+        return records.withLock { records in
+            if let number {
+                // It may have been forgotten meanwhile.
+                if number >= records.forgotten { records.list[number - records.forgotten] = record }
+                return number
+            }
+            records.list.append(record)
+            if records.list.count > 2 * limit { RequestLog.forget(records.list.count - limit, &records) }
+            return records.forgotten + records.list.count - 1
         }
     }
 
-    var all: [RequestRecord] { records.withLock { Array($0.suffix(limit)) } }
+    var all: [RequestRecord] { records.withLock { Array($0.list.suffix(limit)) } }
 
-    func clear() { records.withLock { $0 = [] } }
+    func clear() { records.withLock { RequestLog.forget($0.list.count, &$0) } }
+
+    private static func forget(_ count: Int, _ records: inout (forgotten: Int, list: [RequestRecord])) {
+        records.list.removeFirst(count)
+        records.forgotten += count
+    }
 }

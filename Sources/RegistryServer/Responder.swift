@@ -42,10 +42,11 @@ struct Responder: Sendable {
         let exchange = Exchange(request)
         var record = RequestRecord(method: exchange.method.rawValue, path: exchange.loggable)
         record.isAuthorized = exchange.headers[.authorization] != nil
+        var number: Int?
         defer {
             record.bytesIn = exchange.body.received
             record.microseconds = (ContinuousClock.now - start).microseconds
-            log.add(record)
+            log.note(record, as: number)
             options.onRequest?(record)
         }
         if faults.take(exchange, { $0 == .cutBeforeAnswer ? true : nil }) != nil { return try await cut(channel) }
@@ -75,6 +76,9 @@ struct Responder: Sendable {
         if record.status >= 500, record.problem == nil, case .bytes(let text) = answer.body {
             record.problem = String(decoding: text, as: UTF8.self)
         }
+        // Who has an answer finds it noted.
+        record.bytesIn = exchange.body.received
+        number = log.note(record, as: nil)
         record.bytesOut = try await plan.send(answer, writer, channel)
         if !exchange.body.isDone { try await channel.close() }
     }

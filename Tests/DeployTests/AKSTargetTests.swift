@@ -148,9 +148,16 @@ struct AKSTargetTests {
                 "configmap/web in the namespace default has no key \"nope\", which the variable T of web needs; it has A",
             ]
         )
+    }
+
+    @Test("A member that is not known is refused before anything is changed", .enabled(if: JSONSchema.azure != nil))
+    func unknownMember() async throws {
+        let cluster = try await LiveCluster()
         var odd = LiveCluster.deployment(Self.stays)
         odd["spec"]?["replcas"] = 1
+
         let error = try await #require(throws: KubernetesError.self) { try await cluster.target([odd]).plan() }
+
         #expect(error.code == .invalid)
         #expect(error.message.contains("replcas"), "\(error)")
     }

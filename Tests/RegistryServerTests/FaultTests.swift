@@ -79,8 +79,9 @@ import Testing
             serving.registry.faults.add(Fault(.slow(bytesPerSecond: 4_000_000)))
 
             #expect(try await serving.ask("GET", "/v2/team/app/blobs/\(digest)").body == bytes)
-            // The request is noted after its answer went out. Half a second is the least it takes at that speed.
-            try await Waiting.until("the request") { serving.registry.requests.last?.method == "GET" }
+            #expect(serving.registry.requests.last?.method == "GET", "who has an answer finds it noted")
+            // Its end is noted after the answer went out. Half a second is the least it takes at that speed.
+            try await Waiting.until("the end") { serving.registry.requests.last?.bytesOut == Int64(bytes.count) }
             #expect((serving.registry.requests.last?.microseconds ?? 0) > 400_000)
         }
     }
