@@ -4,13 +4,11 @@ internal import CCrypto
 /// A hash in the making, by an algorithm of libcrypto.
 struct MessageDigest: ~Copyable {
     private let context: OpaquePointer
-    private let algorithm: OpaquePointer?
 
     /// Starts with no bytes.
     init(_ algorithm: OpaquePointer?) {
         // Null only where memory is exhausted, as with any allocation.
         context = EVP_MD_CTX_new()
-        self.algorithm = algorithm
         EVP_DigestInit_ex(context, algorithm, nil)
     }
 
@@ -33,7 +31,8 @@ struct MessageDigest: ~Copyable {
             EVP_DigestFinal_ex(context, buffer.baseAddress, &size)
             count = Int(size)
         }
-        EVP_DigestInit_ex(context, algorithm, nil)
+        // The algorithm that it has: to look one up by its name takes as long as a short hash.
+        EVP_DigestInit_ex(context, nil, nil)
         return hash
     }
 }

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Archive
-internal import Dispatch
 internal import DockerfileSyntax
 internal import Glibc
 internal import OCI
 internal import Rootfs
 internal import Store
-internal import Synchronization
 
 /// The digests of the files a build reads, remembered from build to build.
 final class FileDigests {
@@ -15,6 +13,7 @@ final class FileDigests {
     /// into the layer, whatever became of the file since.
     private var recent: [FileIndex.Stamp: FileIndex.Hash] = [:]
     private let content: FileContent
+    private var hash = FileHash()
 
     init(_ store: ImageStore, folder: String, _ content: FileContent) {
         index = FileIndex(store, folder: folder)
@@ -62,51 +61,91 @@ final class FileDigests {
         return hash
     }
 
+    /// The digest of what is in a folder but of folders, where no file has to be read; for any number of threads.
+    func known() -> FolderDigest {
+        { [index] children, hash in
+            var fields = KeyFields()
+            fields.reserve(children.count)
+            for (name, node) in children where !node.isDirectory {
+                guard node.linkKey == nil else { return nil }
+                var known: FileIndex.Hash?
+                if case .disk(_, _, let stamp) = node.content {
+                    guard let hash = index[stamp] else { return nil }
+                    known = hash
+                }
+                fields.add(node, name, known, link: nil)
+            }
+            hash.update(fields.bytes)
+            return FileDigests.words(hash.finish())
+        }
+    }
+
     /// The content of a file or folder as COPY sees it: names, kinds, owners, permissions and bytes; no times.
     func describe(_ node: FileNode, _ rules: CopyRules, into key: inout KeyHasher) throws {
         var links: [LinkKey: UInt64] = [:]
+        guard node.isDirectory else {
+            var fields = KeyFields()
+            try add(node, [], &links, to: &fields)
+            return key.add(fields.bytes)
+        }
         // Paths are for rules to look at; names and the ends of folders say as much to the key.
         let path: [UInt8]? = rules.include == nil && rules.exclude == nil ? nil : []
-        try describe(node, [], path, rules, &links, into: &key)
+        try describe(folder: node, [], path, rules, &links, into: &key)
     }
 
     private func describe(
-        _ node: FileNode,
+        folder: FileNode,
         _ name: [UInt8],
         _ path: [UInt8]?,
         _ rules: CopyRules,
         _ links: inout [LinkKey: UInt64],
         into key: inout KeyHasher
     ) throws {
-        if let path, !path.isEmpty, !node.isDirectory, !rules.takes(path) { return }
-        key.add(name)
-        key.add(UInt64(node.kind.rawValue) << 32 | UInt64(node.mode))
-        key.add(UInt64(node.uid) << 32 | UInt64(node.gid))
-        switch node.content {
-        case .none: break
-        case .inline(let bytes): key.add(bytes)
-        case .layer(let layer, let entry):
-            key.add(Array(layer.hex.utf8))
-            key.add(UInt64(entry))
-        case .disk(let folder, let name, let stamp): key.add(try digest(folder, name, stamp))
+        // Its attributes are known once it was looked at.
+        try folder.look()
+        key.add(folder, name)
+        // What changed while it was read was not known to be torn when the folder was looked at.
+        let outline = path == nil && content.torn.isEmpty ? folder.outline : nil
+        let folders: [FileNode.Child]
+        if let outline {
+            key.add(outline.files)
+            folders = outline.folders
+        } else {
+            let children = try folder.sortedChildren()
+            folders = children.filter { $0.node.isDirectory }
+            var fields = KeyFields()
+            for (name, file) in children where !file.isDirectory {
+                if let path, !rules.takes(FileDigests.path(name, in: path)) { continue }
+                try add(file, name, &links, to: &fields)
+            }
+            hash.update(fields.bytes)
+            key.add(FileDigests.words(hash.finish()))
         }
-        key.add(node.target)
-        if let shared = node.linkKey {
-            let number = links[shared] ?? UInt64(links.count)
-            links[shared] = number
-            key.add(number)
+        for (name, child) in folders {
+            try describe(folder: child, name, path.map { FileDigests.path(name, in: $0) }, rules, &links, into: &key)
         }
-        if node.kind == .characterDevice || node.kind == .blockDevice {
-            key.add(UInt64(node.device.major) << 32 | UInt64(node.device.minor))
-        }
-        guard node.isDirectory else { return }
-        for (name, child) in try node.sortedChildren() {
-            let below = path.map { $0.isEmpty ? name : $0 + [UInt8(ascii: "/")] + name }
-            try describe(child, name, below, rules, &links, into: &key)
-        }
-        for attribute in node.attributes { key.add(attribute.name + [0] + attribute.value) }
         // No field is this long, so no name is taken for the end of a folder.
         key.add(UInt64.max)
+    }
+
+    private static func path(_ name: [UInt8], in folder: [UInt8]) -> [UInt8] {
+        folder.isEmpty ? name : folder + [UInt8(ascii: "/")] + name
+    }
+
+    private func add(
+        _ node: FileNode,
+        _ name: [UInt8],
+        _ links: inout [LinkKey: UInt64],
+        to fields: inout KeyFields
+    ) throws {
+        var known: FileIndex.Hash?
+        if case .disk(let folder, let name, let stamp) = node.content { known = try digest(folder, name, stamp) }
+        let link = node.linkKey.map { shared in
+            let number = links[shared] ?? UInt64(links.count)
+            links[shared] = number
+            return number
+        }
+        fields.add(node, name, known, link: link)
     }
 }
 
@@ -127,61 +166,4 @@ private final class DigestSink: ByteSink {
     func add(_ bytes: [UInt8]) { hash.update(bytes) }
 
     func finish() -> [UInt8] { hash.finish() }
-}
-
-/// A digest over fields, each with its length before it; of many fields, made on another thread while they are collected.
-struct KeyHasher: ~Copyable {
-    private let hash = SerialHash()
-    private var buffer: [UInt8] = []
-
-    init(_ kind: String) {
-        buffer.reserveCapacity(KeyHasher.most + 256)
-        add(Array(kind.utf8))
-    }
-
-    mutating func add(_ bytes: [UInt8]) {
-        add(UInt64(bytes.count))
-        buffer.append(contentsOf: bytes)
-        if buffer.count > KeyHasher.most { flush() }
-    }
-
-    mutating func add(_ text: String) { add(Array(text.utf8)) }
-
-    mutating func add(_ number: UInt64) {
-        withUnsafeBytes(of: number.littleEndian) { buffer.append(contentsOf: $0) }
-    }
-
-    mutating func add(_ words: FileIndex.Hash) {
-        withUnsafeBytes(of: words) { buffer.append(contentsOf: $0) }
-    }
-
-    /// Bytes that are hashed at once.
-    private static let most = 64 << 10
-
-    private mutating func flush() {
-        hash.update(buffer)
-        buffer = []
-        buffer.reserveCapacity(KeyHasher.most + 256)
-    }
-
-    consuming func finish() -> Digest { hash.finish(buffer) }
-}
-
-/// Hashes pieces on a thread of its own, in the order of the queue; the lock is for the compiler, as nobody waits for it.
-private final class SerialHash: Sendable {
-    private let hash = Mutex(SHA256())
-    private let queue = DispatchQueue(label: "coracle.key")
-
-    func update(_ bytes: [UInt8]) {
-        queue.async { [self] in hash.withLock { $0.update(bytes) } }
-    }
-
-    func finish(_ bytes: [UInt8]) -> Digest {
-        queue.sync {
-            hash.withLock {
-                $0.update(bytes)
-                return Digest(sha256: $0.finish())
-            }
-        }
-    }
 }

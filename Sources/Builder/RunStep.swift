@@ -39,7 +39,7 @@ struct RunStep {
     /// The step with the content of what it mounts.
     func key(_ definition: Digest) throws -> Digest {
         guard run.mounts.contains(where: { $0.origin != .none }) else { return definition }
-        var key = KeyHasher("mounts-1")
+        var key = KeyHasher("mounts-2")
         key.add(definition.description)
         for mount in run.mounts where mount.origin != .none {
             guard let origin = CopyAction.Origin(mount.origin) else { continue }

@@ -43,7 +43,7 @@ struct StepRunner {
     /// The step with the content of files.
     func key(_ definition: Digest) throws -> Digest {
         guard case .copy(let copy) = step.action else { return definition }
-        var key = KeyHasher("content-4")
+        var key = KeyHasher("content-5")
         key.add(definition.description)
         if case .step(let index) = copy.origin {
             for layer in builder.layers(ofStep: index) { key.add(layer.diffID.description) }
@@ -126,7 +126,9 @@ struct StepRunner {
 
     /// Looks at all that will be copied of a folder at once, where nothing is left out.
     private func lookAhead(_ node: FileNode, _ rules: CopyRules) throws {
-        if rules.include == nil, rules.exclude == nil { try node.loadAll(cores: builder.settings.cores) }
+        if rules.include == nil, rules.exclude == nil {
+            try node.loadAll(cores: builder.settings.cores, digest: builder.digests.known())
+        }
     }
 
     private func copyInline(

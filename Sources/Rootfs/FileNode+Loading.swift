@@ -1,16 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Archive
+internal import CLinux
 internal import Dispatch
 internal import Glibc
+public import Store
 internal import Synchronization
+
+/// Tells of what is in a folder, but not of folders in it, with a hash that has no bytes yet.
+public typealias FolderDigest = @Sendable ([FileNode.Child], inout FileHash) -> FileIndex.Hash?
 
 extension FileNode {
     /// Looks at a folder and at everything below it, on several threads: most of the time goes into system calls.
     ///
-    /// - Parameter cores: How many threads.
+    /// - Parameters:
+    ///   - cores: How many threads; one does nothing ahead.
+    ///   - digest: What is to be known of all in a folder but folders, for ``outline``: it is cheaper to say while the
+    ///     folder is at hand. `nil` where it cannot be said.
     /// - Throws: Where a folder cannot be read.
-    public func loadAll(cores: Int) throws {
+    public func loadAll(cores: Int, digest: @escaping FolderDigest) throws {
         guard isDirectory, cores > 1 else { return }
-        let walk = FolderWalk(self)
+        // A hundred thousand nodes are 20 MiB; what is not written to takes no memory.
+        clinux_set_heap_growth(8 << 20)
+        let walk = FolderWalk(self, digest)
         DispatchQueue.concurrentPerform(iterations: cores) { _ in walk.work() }
         if let failure = walk.failure { throw failure }
     }
@@ -45,15 +56,18 @@ private final class FolderWalk: Sendable {
     }
 
     private let state: Mutex<State>
+    private let digest: FolderDigest
 
-    init(_ root: FileNode) {
+    init(_ root: FileNode, _ digest: @escaping FolderDigest) {
         let folder = Folder(node: root)
         state = Mutex(State(open: [folder]))
+        self.digest = digest
     }
 
     var failure: (any Error)? { state.withLock { $0.failure } }
 
     func work() {
+        var hash = FileHash()
         while true {
             let (next, isDone) = state.withLock { state -> (Folder?, Bool) in
                 guard let next = state.open.popLast() else { return (nil, state.busy == 0) }
@@ -66,14 +80,14 @@ private final class FolderWalk: Sendable {
                 usleep(20)
                 continue
             }
-            look(into: next)
+            look(into: next, &hash)
         }
     }
 
-    private func look(into folder: Folder) {
+    private func look(into folder: Folder, _ hash: inout FileHash) {
         var (found, failure) = ([Folder](), (any Error)?.none)
         do {
-            found = try folder.node.folders().map { Folder(node: $0) }
+            found = try folders(in: folder.node, &hash).map { Folder(node: $0.node) }
         } catch {
             failure = error
         }
@@ -83,5 +97,13 @@ private final class FolderWalk: Sendable {
             // After a failure there is nothing more to find out.
             if state.failure == nil { state.open += found } else { state.open = [] }
         }
+    }
+
+    private func folders(in node: FileNode, _ hash: inout FileHash) throws -> [FileNode.Child] {
+        if let outline = node.outline { return outline.folders }
+        let children = try node.sortedChildren()
+        let folders = children.filter { $0.node.isDirectory }
+        node.outline = digest(children, &hash).map { FileNode.Outline(files: $0, folders: folders) }
+        return folders
     }
 }

@@ -82,10 +82,19 @@ public final class FileNode {
         }
     }
 
+    /// What is known of a folder that was looked at with all below it.
+    public struct Outline {
+        /// A digest of everything in the folder but folders.
+        public let files: FileIndex.Hash
+        /// The folders in the folder, sorted by name.
+        public let folders: [Child]
+    }
+
     /// What folders have.
     private final class Folder {
-        var children = Children.sorted([])
+        var children = Children.sorted([]) { didSet { outline = nil } }
         var loader: ((FileNode) throws -> [Child])?
+        var outline: Outline?
     }
 
     private final class Box {
@@ -157,7 +166,8 @@ public final class FileNode {
 
     private func loaded() throws -> Folder? {
         guard let folder, let loader = folder.loader else { return folder }
-        var found = try loader(self).sorted { $0.name.lexicographicallyPrecedes($1.name) }
+        var found = try loader(self)
+        found.sort { $0.name.lexicographicallyPrecedes($1.name) }
         // A folder that changes while it is read may name a file twice.
         for index in found.indices.dropFirst().reversed() where found[index].name == found[index - 1].name {
             found.remove(at: index)
@@ -194,13 +204,10 @@ public final class FileNode {
     /// - Throws: Where the folder cannot be read.
     public func look() throws { _ = try loaded() }
 
-    /// The folders in a folder, in no order.
-    func folders() throws -> [FileNode] {
-        switch try loaded()?.children {
-        case .none: return []
-        case .sorted(let children): return children.lazy.map(\.node).filter(\.isDirectory)
-        case .named(let children): return children.values.filter(\.isDirectory)
-        }
+    /// What ``loadAll(cores:digest:)`` found of a folder; `nil` where it could not tell, and once a name in it changed.
+    public internal(set) var outline: Outline? {
+        get { folder?.outline }
+        set { folder?.outline = newValue }
     }
 
     /// Puts a node under a name, in place of another, or removes the name.

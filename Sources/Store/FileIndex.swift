@@ -5,7 +5,7 @@ public import Glibc
 ///
 /// Like git's index: a file whose size, times and inode are as they were has the content it had. A file that was
 /// changed just before it was hashed is not remembered, as a later change could leave its times as they are.
-public struct FileIndex {
+public struct FileIndex: Sendable {
     /// What identifies a file's content without reading it.
     public struct Stamp: Hashable, Sendable {
         /// The inode's number.

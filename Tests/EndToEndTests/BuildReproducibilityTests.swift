@@ -55,6 +55,29 @@ import Testing
         #expect(warm.errors.components(separatedBy: "CACHED").count == 9, "\(warm.errors)")
     }
 
+    @Test("What one build kept is found by the next, on any number of cores, and lost with one file of many")
+    func keptOnAnyCores() throws {
+        let place = try BuildPlace()
+        try fill(place, backwards: true)
+        let path = { (name: String) in place.context.appending(path: name).path }
+        symlink("file-1", path("tree/1/link"))
+        Glibc.link(path("tree/2/file-2"), path("tree/2/again"))
+        let cached = { (cores: [String]) in
+            try place.build(["--progress", "plain"], environment: Self.epoch, through: cores).errors
+                .components(separatedBy: "CACHED").count - 1
+        }
+        let one = Tools.has("taskset") ? ["taskset", "-c", "0"] : []
+
+        #expect(try cached([]) == 0)
+        #expect(try cached([]) == 3)
+        #expect(try cached(one) == 3)
+        try place.write("tree/3/file-3", "other")
+        #expect(try cached([]) == 1, "what comes before it")
+        try place.write("tree/3/file-3", "third")
+        #expect(try cached(one) == 1)
+        #expect(try cached([]) == 3)
+    }
+
     @Test("Contexts that differ in what a layer holds do not share one", arguments: Difference.allCases)
     func cacheNotices(difference: Difference) throws {
         let place = try BuildPlace("FROM scratch\nCOPY etc /etc/\nCOPY \(difference.flags) /d/\n")

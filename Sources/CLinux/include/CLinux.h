@@ -5,6 +5,7 @@
 #include "CLinuxLaunch.h"
 #include "CLinuxNetwork.h"
 #include "CopyRange.h"
+#include "Folder.h"
 #include "CLinuxUserNamespace.h"
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
