@@ -53,10 +53,9 @@ final class FileDigests {
         if let known = index[stamp] ?? recent[stamp] { return known }
         let file = try content.open(folder, name)
         defer { close(file) }
-        let sink = DigestSink()
+        let sink = HashingSink()
         try sink.copy(descriptor: file, size: stamp.size, name: String(decoding: folder.appending(name), as: UTF8.self))
-        for attribute in DiskTree.attributes(of: file) { sink.add(attribute.name + [0] + attribute.value) }
-        let hash = FileDigests.words(sink.finish())
+        let hash = FileDigests.words(sink.finish(DiskTree.attributes(of: file)))
         keep(hash, of: stamp, isWhole: true)
         return hash
     }
@@ -157,13 +156,30 @@ extension CopyRules {
     }
 }
 
-/// Hashes what is written to it, and keeps nothing.
-private final class DigestSink: ByteSink {
+/// Hashes what is written to it, and passes it on.
+final class HashingSink: ByteSink {
+    /// Where the bytes go; `nil` to keep none.
+    var next: (any ByteSink)?
     private var hash = FileHash()
+    private var count: UInt64 = 0
 
-    func write(_ bytes: UnsafeRawBufferPointer) { hash.update(bytes) }
+    func write(_ bytes: UnsafeRawBufferPointer) throws(ArchiveError) {
+        hash.update(bytes)
+        count += UInt64(bytes.count)
+        try next?.write(bytes)
+    }
 
-    func add(_ bytes: [UInt8]) { hash.update(bytes) }
-
-    func finish() -> [UInt8] { hash.finish() }
+    /// The digest of bytes and attributes.
+    ///
+    /// How many bytes there were comes last, so that no bytes are taken for attributes.
+    func finish(_ attributes: [TarEntry.Attribute]) -> [UInt8] {
+        var fields = KeyFields()
+        for attribute in attributes {
+            fields.add(attribute.name)
+            fields.add(attribute.value)
+        }
+        fields.add(count)
+        hash.update(fields.bytes)
+        return hash.finish()
+    }
 }

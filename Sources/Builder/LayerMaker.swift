@@ -168,20 +168,3 @@ final class LayerMaker {
         }
     }
 }
-
-/// Passes bytes on and hashes them.
-private final class HashingSink: ByteSink {
-    var next: (any ByteSink)?
-    private var hash = FileHash()
-
-    func write(_ bytes: UnsafeRawBufferPointer) throws(ArchiveError) {
-        hash.update(bytes)
-        try next?.write(bytes)
-    }
-
-    /// The digest of bytes and attributes, as ``FileDigests`` has it.
-    func finish(_ attributes: [TarEntry.Attribute]) -> [UInt8] {
-        for attribute in attributes { hash.update(attribute.name + [0] + attribute.value) }
-        return hash.finish()
-    }
-}

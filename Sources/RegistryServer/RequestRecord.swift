@@ -11,7 +11,7 @@ public struct RequestRecord: Hashable, Sendable {
     public var status = 0
     /// Bytes of the request's body that arrived.
     public var bytesIn: Int64 = 0
-    /// Bytes of the answer's body that were sent; 0 until its end, and where it was cut.
+    /// Bytes of the answer's body that were sent; 0 until the answer's end, and where it was cut.
     public var bytesOut: Int64 = 0
     /// Who asked; `nil` where nobody said so.
     public var user: String?
@@ -19,7 +19,7 @@ public struct RequestRecord: Hashable, Sendable {
     public var isAuthorized = false
     /// What the registry could not do, with files of this machine that clients do not hear of; `nil` where nothing was its own fault.
     public var problem: String?
-    /// From the request's head to the answer's end, in microseconds.
+    /// From the request's head to the answer's end, in microseconds; 0 until then.
     public var microseconds: Int64 = 0
 }
 

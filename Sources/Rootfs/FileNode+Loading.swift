@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Archive
-internal import CLinux
 internal import Dispatch
 internal import Glibc
 public import Store
@@ -19,8 +18,6 @@ extension FileNode {
     /// - Throws: Where a folder cannot be read.
     public func loadAll(cores: Int, digest: @escaping FolderDigest) throws {
         guard isDirectory, cores > 1 else { return }
-        // A hundred thousand nodes are 20 MiB; what is not written to takes no memory.
-        clinux_set_heap_growth(8 << 20)
         let walk = FolderWalk(self, digest)
         DispatchQueue.concurrentPerform(iterations: cores) { _ in walk.work() }
         if let failure = walk.failure { throw failure }

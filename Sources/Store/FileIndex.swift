@@ -48,7 +48,7 @@ public struct FileIndex: Sendable {
     }
 
     /// Changes with the form of the file.
-    private static let mark = Array("coracle-files-2\n".utf8)
+    private static let mark = Array("coracle-files-3\n".utf8)
 
     private let path: String
     /// The file as it is, the mark and the records one after the other: there are many, and they are held once.

@@ -84,7 +84,7 @@ import Testing
         try place.write("etc/passwd", "app:x:7:7::/:/bin/sh\n")
         try place.write("d/a", "same")
         let file = try place.write("d/b", "same")
-        if difference == .lostAttribute { setxattr(file.path, "user.note", "x", 1, 0) }
+        if [.lostAttribute, .attributeAsContent].contains(difference) { setxattr(file.path, "user.note", "x", 1, 0) }
         #expect(try place.build(["--quiet"], environment: Self.epoch).status == 0)
 
         try difference.apply(to: place)
@@ -97,7 +97,8 @@ import Testing
 
     /// A change that a layer shows.
     enum Difference: CaseIterable {
-        case content, mode, hardLink, link, bytesOfAName, userNumber, device, attribute, lostAttribute
+        case content, mode, hardLink, link, bytesOfAName, userNumber, device, attribute, lostAttribute,
+            attributeAsContent
 
         /// The flags and the source of the copy.
         var flags: String {
@@ -132,6 +133,9 @@ import Testing
                 unlink(path("d/b"))
                 mknod(path("d/b"), S_IFCHR | 0o600, 0x0105)
             case .attribute: setxattr(path("d/a"), "user.note", "x", 1, 0)
+            case .attributeAsContent:
+                removexattr(path("d/b"), "user.note")
+                try place.write("d/b", "sameuser.note\u{0}x")
             case .lostAttribute: removexattr(path("d/b"), "user.note")
             }
         }
