@@ -66,6 +66,20 @@ static void keep_header(struct clinux_launch *launch) {
     close(file);
 }
 
+/// Executes a program, and waits where it is still open for writing: a process that was started while it was written has
+/// a copy of the descriptor until it executes its own program. Returns what is wrong.
+static int execute_when_free(const char *program, struct clinux_launch *launch) {
+    execve(program, launch->arguments, launch->environment);
+    for (int count = 0; errno == ETXTBSY && count < 200; count += 1) {
+        // This process has copies, too, which others may wait for.
+        if (count == 0) syscall(SYS_close_range, 3u, ~0u, 0u);
+        struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+        nanosleep(&pause, NULL);
+        execve(program, launch->arguments, launch->environment);
+    }
+    return errno;
+}
+
 /// Tries the places where the program may lie, as a shell does.
 static void execute(struct clinux_launch *launch) {
     int error = ENOENT;
@@ -81,8 +95,7 @@ static void execute(struct clinux_launch *launch) {
             error = EACCES;
             continue;
         }
-        execve(candidate, launch->arguments, launch->environment);
-        error = errno;
+        error = execute_when_free(candidate, launch);
         strncpy(launch->program, candidate, CLINUX_PATH - 1);
         keep_header(launch);
         break;

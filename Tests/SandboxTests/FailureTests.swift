@@ -96,6 +96,15 @@ struct FailureTests {
         #expect(error.message.hasSuffix(": No such file or directory"))
     }
 
+    @Test("A program that is still open for writing is waited for", arguments: [Isolation.namespaces, .chroot])
+    func busy(isolation: Isolation) throws {
+        let file = open(place.root + "/bin/busybox", O_WRONLY | O_CLOEXEC)
+        try #require(file >= 0)
+        DispatchQueue(label: "lets go").asyncAfter(deadline: .now() + 0.3) { close(file) }
+
+        #expect(try place.run("exit 7", isolation).status == .exited(7))
+    }
+
     @Test("What chroot can't do")
     func chroot() throws {
         var spec = try place.spec("true", .chroot).spec
