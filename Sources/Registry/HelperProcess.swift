@@ -118,7 +118,14 @@ public enum HelperProcess {
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
         return strings(arguments) { argv in
             strings(environment.map { "\($0.key)=\($0.value)" }) { envp in
-                posix_spawn(&child, path, &actions, &attributes, argv, envp)
+                var fault = posix_spawn(&child, path, &actions, &attributes, argv, envp)
+                // A program that was just written is still open in a process that was started meanwhile, until that has
+                // executed its own.
+                for _ in 0..<200 where fault == ETXTBSY {
+                    usleep(10_000)
+                    fault = posix_spawn(&child, path, &actions, &attributes, argv, envp)
+                }
+                return fault
             }
         }
     }

@@ -268,6 +268,16 @@ import Testing
         #expect(try await find("s.example") == .basic(user: "u", password: "p"))
     }
 
+    @Test func aHelperThatIsStillOpenForWritingIsWaitedFor() async throws {
+        try helper("new", "#!/bin/sh\ncat > /dev/null; echo '{\"Username\":\"u\",\"Secret\":\"p\"}'")
+        try config(#"{"credsStore":"new"}"#)
+        let file = open(home + "/bin/docker-credential-new", O_WRONLY | O_CLOEXEC)
+        try #require(file >= 0)
+        DispatchQueue(label: "lets go").asyncAfter(deadline: .now() + 0.3) { close(file) }
+
+        #expect(try await find("r.example") == .basic(user: "u", password: "p"))
+    }
+
     @Test func aHelperThatFailsIsNamedWithItsOwnWords() async throws {
         try helper("bad", "#!/bin/sh\nread -r x; echo 'the keyring is locked'; echo more; exit 3")
         try helper("odd", "#!/bin/sh\nread -r x; echo 'hello'")
