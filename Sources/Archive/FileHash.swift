@@ -28,7 +28,13 @@ public struct FileHash: ~Copyable {
     /// The hash of all bytes so far; starts again with none.
     ///
     /// - Returns: 32 bytes.
-    public mutating func finish() -> [UInt8] {
-        Array(hash.finish().prefix(32))
+    public mutating func finish() -> [UInt8] { finish { Array($0) } }
+
+    /// The hash of all bytes so far, where it is; starts again with none.
+    ///
+    /// - Parameter body: Is given the 32 bytes.
+    /// - Returns: What the body makes of them.
+    public mutating func finish<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        hash.finish { body(UnsafeRawBufferPointer(rebasing: $0.prefix(32))) }
     }
 }

@@ -25,14 +25,17 @@ struct MessageDigest: ~Copyable {
     }
 
     /// The hash of all bytes so far, as long as the algorithm makes it; starts again with none.
-    mutating func finish() -> [UInt8] {
-        let hash = [UInt8](unsafeUninitializedCapacity: Int(EVP_MAX_MD_SIZE)) { buffer, count in
+    mutating func finish() -> [UInt8] { finish { Array($0) } }
+
+    /// The hash of all bytes so far, where it is; starts again with none.
+    mutating func finish<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        let result = withUnsafeTemporaryAllocation(byteCount: Int(EVP_MAX_MD_SIZE), alignment: 8) { buffer in
             var size: UInt32 = 0
-            EVP_DigestFinal_ex(context, buffer.baseAddress, &size)
-            count = Int(size)
+            EVP_DigestFinal_ex(context, buffer.baseAddress?.assumingMemoryBound(to: UInt8.self), &size)
+            return body(UnsafeRawBufferPointer(rebasing: buffer.prefix(Int(size))))
         }
         // The algorithm that it has: to look one up by its name takes as long as a short hash.
         EVP_DigestInit_ex(context, nil, nil)
-        return hash
+        return result
     }
 }

@@ -13,7 +13,7 @@ final class FileDigests {
     /// into the layer, whatever became of the file since.
     private var recent: [FileIndex.Stamp: FileIndex.Hash] = [:]
     private let content: FileContent
-    private var hash = FileHash()
+    private let hasher = FieldsHasher()
 
     init(_ store: ImageStore, folder: String, _ content: FileContent) {
         index = FileIndex(store, folder: folder)
@@ -60,22 +60,19 @@ final class FileDigests {
         return hash
     }
 
-    /// The digest of what is in a folder but of folders, where no file has to be read; for any number of threads.
-    func known() -> FolderDigest {
-        { [index] children, hash in
-            var fields = KeyFields()
-            fields.reserve(children.count)
-            for (name, node) in children where !node.isDirectory {
-                guard node.linkKey == nil else { return nil }
-                var known: FileIndex.Hash?
-                if case .disk(_, _, let stamp) = node.content {
-                    guard let hash = index[stamp] else { return nil }
-                    known = hash
+    /// Makes digests of the files in folders, where no file has to be read; any number of threads may have one.
+    func known() -> @Sendable () -> FolderDigest {
+        { [index] in
+            let (hasher, index) = (FieldsHasher(), index)
+            return { listing in
+                var isKnown = true
+                listing.forEach { file, name in
+                    guard let digest = index[file.stamp] else { isKnown = false; return false }
+                    hasher.fields.add(file, name, digest)
+                    return true
                 }
-                fields.add(node, name, known, link: nil)
+                return isKnown ? hasher.finish() : hasher.discard()
             }
-            hash.update(fields.bytes)
-            return FileDigests.words(hash.finish())
         }
     }
 
@@ -112,13 +109,13 @@ final class FileDigests {
         } else {
             let children = try folder.sortedChildren()
             folders = children.filter { $0.node.isDirectory }
-            var fields = KeyFields()
+            // Of a folder whose file could not be read some may be left.
+            hasher.fields.removeAll()
             for (name, file) in children where !file.isDirectory {
                 if let path, !rules.takes(FileDigests.path(name, in: path)) { continue }
-                try add(file, name, &links, to: &fields)
+                try add(file, name, &links, to: &hasher.fields)
             }
-            hash.update(fields.bytes)
-            key.add(FileDigests.words(hash.finish()))
+            key.add(hasher.finish())
         }
         for (name, child) in folders {
             try describe(folder: child, name, path.map { FileDigests.path(name, in: $0) }, rules, &links, into: &key)

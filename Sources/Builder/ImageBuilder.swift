@@ -18,6 +18,7 @@ public final class ImageBuilder {
     private let events: @Sendable (BuildEvent) -> Void
     let content: FileContent
     let digests: FileDigests
+    private let folders: FolderIndex?
     let cache: StepCache
     /// Made when the first command needs it.
     private var madeSnapshots: Snapshots?
@@ -52,6 +53,7 @@ public final class ImageBuilder {
         (self.plan, self.store, self.sources, self.settings, self.events) = (plan, store, sources, settings, events)
         content = FileContent(store, limit: settings.unpackLimit, bring: sources.bring, mend: sources.mend)
         digests = FileDigests(store, folder: sources.folder, content)
+        folders = sources.context.map { _ in FolderIndex(store, folder: sources.folder) }
         cache = StepCache(store, isElsewhere: sources.isElsewhere, used: sources.recorded)
     }
 
@@ -66,6 +68,7 @@ public final class ImageBuilder {
         contextTree.take()?.letGo()
         current.take()?.tree.letGo()
         try digests.save()
+        try folders?.save()
         let target = plan.stages[plan.target]
         let layers = target.result.flatMap { results[$0] } ?? []
         return try ImageAssembler(store: store, settings: settings).assemble(target.image, layers)
@@ -257,8 +260,8 @@ public final class ImageBuilder {
         switch origin {
         case .context:
             if let contextTree { return contextTree }
-            guard let context = sources.context else { throw BuildError.noContext }
-            let tree = try context.tree()
+            guard let context = sources.context, let folders else { throw BuildError.noContext }
+            let tree = try context.indexed(by: folders).tree()
             contextTree = tree
             return tree
         case .namedContext(let name):

@@ -59,11 +59,37 @@ struct KeyFields {
         }
     }
 
-    /// Makes room for so many files.
-    mutating func reserve(_ files: Int) { bytes.reserveCapacity(96 * files) }
+    /// What ``add(_:_:_:link:)`` says of a node with one name and its bytes on disk, without the node.
+    mutating func add(_ file: FolderListing.File, _ name: UnsafeRawBufferPointer, _ digest: FileIndex.Hash) {
+        add(UInt64(name.count))
+        bytes.append(contentsOf: name)
+        add(3 << 56 | UInt64(TarEntry.Kind.file.rawValue) << 32 | UInt64(file.mode))
+        add(UInt64(file.uid) << 32 | UInt64(file.gid))
+        add(digest)
+    }
 
     /// Forgets all fields, and keeps their room.
     mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
+}
+
+/// A short digest over fields, made again and again.
+final class FieldsHasher {
+    /// The fields so far.
+    var fields = KeyFields()
+    private var hash = FileHash()
+
+    /// The digest of the fields; starts again with none.
+    func finish() -> FileIndex.Hash {
+        hash.update(fields.bytes)
+        fields.removeAll()
+        return hash.finish { $0.loadUnaligned(as: FileIndex.Hash.self) }
+    }
+
+    /// Starts again without one.
+    func discard() -> FileIndex.Hash? {
+        fields.removeAll()
+        return nil
+    }
 }
 
 /// A digest over fields.

@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Archive
 internal import Dispatch
 internal import Glibc
 public import Store
 internal import Synchronization
 
-/// Tells of what is in a folder, but not of folders in it, with a hash that has no bytes yet.
-public typealias FolderDigest = @Sendable ([FileNode.Child], inout FileHash) -> FileIndex.Hash?
+/// Tells of the files in a folder, but not of its folders; each thread makes one for itself.
+public typealias FolderDigest = (FolderListing) -> FileIndex.Hash?
 
 extension FileNode {
     /// Looks at a folder and at everything below it, on several threads: most of the time goes into system calls.
     ///
     /// - Parameters:
     ///   - cores: How many threads; one does nothing ahead.
-    ///   - digest: What is to be known of all in a folder but folders, for ``outline``: it is cheaper to say while the
-    ///     folder is at hand. `nil` where it cannot be said.
+    ///   - digest: Makes what tells of the files in a folder, for ``outline``: it is cheaper to say while the folder is at
+    ///     hand. `nil` where it cannot be said.
     /// - Throws: Where a folder cannot be read.
-    public func loadAll(cores: Int, digest: @escaping FolderDigest) throws {
+    public func loadAll(cores: Int, digest: @escaping @Sendable () -> FolderDigest) throws {
         guard isDirectory, cores > 1 else { return }
         let walk = FolderWalk(self, digest)
         DispatchQueue.concurrentPerform(iterations: cores) { _ in walk.work() }
@@ -53,9 +52,9 @@ private final class FolderWalk: Sendable {
     }
 
     private let state: Mutex<State>
-    private let digest: FolderDigest
+    private let digest: @Sendable () -> FolderDigest
 
-    init(_ root: FileNode, _ digest: @escaping FolderDigest) {
+    init(_ root: FileNode, _ digest: @escaping @Sendable () -> FolderDigest) {
         let folder = Folder(node: root)
         state = Mutex(State(open: [folder]))
         self.digest = digest
@@ -64,7 +63,7 @@ private final class FolderWalk: Sendable {
     var failure: (any Error)? { state.withLock { $0.failure } }
 
     func work() {
-        var hash = FileHash()
+        let digest = digest()
         while true {
             let (next, isDone) = state.withLock { state -> (Folder?, Bool) in
                 guard let next = state.open.popLast() else { return (nil, state.busy == 0) }
@@ -77,14 +76,14 @@ private final class FolderWalk: Sendable {
                 usleep(20)
                 continue
             }
-            look(into: next, &hash)
+            look(into: next, digest)
         }
     }
 
-    private func look(into folder: Folder, _ hash: inout FileHash) {
+    private func look(into folder: Folder, _ digest: FolderDigest) {
         var (found, failure) = ([Folder](), (any Error)?.none)
         do {
-            found = try folders(in: folder.node, &hash).map { Folder(node: $0.node) }
+            found = try folders(in: folder.node, digest).map { Folder(node: $0.node) }
         } catch {
             failure = error
         }
@@ -96,11 +95,13 @@ private final class FolderWalk: Sendable {
         }
     }
 
-    private func folders(in node: FileNode, _ hash: inout FileHash) throws -> [FileNode.Child] {
+    private func folders(in node: FileNode, _ digest: FolderDigest) throws -> [FileNode.Child] {
         if let outline = node.outline { return outline.folders }
-        let children = try node.sortedChildren()
-        let folders = children.filter { $0.node.isDirectory }
-        node.outline = digest(children, &hash).map { FileNode.Outline(files: $0, folders: folders) }
-        return folders
+        if let listing = try node.listing(), let files = digest(listing) {
+            node.outline = FileNode.Outline(files: files, folders: listing.folders)
+            return listing.folders
+        }
+        // Files will be asked for: their nodes are made here, where other threads make others.
+        return try node.sortedChildren().filter { $0.node.isDirectory }
     }
 }

@@ -51,13 +51,16 @@ public final class FileNode {
     /// A name in a folder and what it names.
     public typealias Child = (name: [UInt8], node: FileNode)
 
-    /// What is in a folder: sorted as long as it is as it was found, by name once something changed.
+    /// What is in a folder: nodes of files once something asks for one, sorted as long as it is as it was found, by name
+    /// once something changed.
     private enum Children {
+        case listed(FolderListing)
         case sorted([Child])
         case named([[UInt8]: FileNode])
 
         subscript(name: [UInt8]) -> FileNode? {
             switch self {
+            case .listed: return nil
             case .named(let children): return children[name]
             case .sorted(let children):
                 var (low, high) = (0, children.count)
@@ -72,6 +75,7 @@ public final class FileNode {
         mutating func set(_ name: [UInt8], _ node: FileNode?) {
             var named: [[UInt8]: FileNode] = [:]
             switch consume self {
+            case .listed: break
             case .named(let children): named = children
             case .sorted(let children): named = Dictionary(children.map { ($0.name, $0.node) }) { $1 }
             }
@@ -90,10 +94,18 @@ public final class FileNode {
         public let folders: [Child]
     }
 
+    /// What is found in a folder.
+    public enum Found {
+        /// Nodes, in any order.
+        case nodes([Child])
+        /// Ordinary files and folders.
+        case listing(FolderListing)
+    }
+
     /// What folders have.
     private final class Folder {
-        var children = Children.sorted([]) { didSet { outline = nil } }
-        var loader: ((FileNode) throws -> [Child])?
+        var children = Children.sorted([])
+        var loader: ((FileNode) throws -> Found)?
         var outline: Outline?
     }
 
@@ -145,8 +157,8 @@ public final class FileNode {
     ///
     /// - Parameters:
     ///   - mode: Permissions.
-    ///   - loader: Finds what is in the folder, in any order, and what it says of itself besides.
-    public init(mode: UInt32, loader: @escaping (FileNode) throws -> [Child]) {
+    ///   - loader: Finds what is in the folder, and what it says of itself besides.
+    public init(mode: UInt32, loader: @escaping (FileNode) throws -> Found) {
         (kind, self.mode, folder) = (.directory, mode, Folder())
         folder?.loader = loader
     }
@@ -166,15 +178,30 @@ public final class FileNode {
 
     private func loaded() throws -> Folder? {
         guard let folder, let loader = folder.loader else { return folder }
-        var found = try loader(self)
-        found.sort { $0.name.lexicographicallyPrecedes($1.name) }
-        // A folder that changes while it is read may name a file twice.
-        for index in found.indices.dropFirst().reversed() where found[index].name == found[index - 1].name {
-            found.remove(at: index)
+        switch try loader(self) {
+        case .nodes(let found): folder.children = .sorted(FileNode.sorted(found))
+        case .listing(let listing): folder.children = .listed(listing)
         }
-        folder.children = .sorted(found)
         folder.loader = nil
         return folder
+    }
+
+    /// The folder with a node for each file.
+    private func opened() throws -> Folder? {
+        guard let folder = try loaded() else { return nil }
+        if case .listed(let listing) = folder.children { folder.children = .sorted(listing.children()) }
+        return folder
+    }
+
+    /// Nodes by name.
+    static func sorted(_ children: consuming [Child]) -> [Child] {
+        guard children.count > 1 else { return children }
+        children.sort { $0.name.lexicographicallyPrecedes($1.name) }
+        // A folder that changes while it is read may name a file twice.
+        for index in children.indices.dropFirst().reversed() where children[index].name == children[index - 1].name {
+            children.remove(at: index)
+        }
+        return children
     }
 
     /// What a folder holds under a name.
@@ -183,7 +210,7 @@ public final class FileNode {
     /// - Returns: The node; `nil` where there is none.
     /// - Throws: Where the folder cannot be read.
     public func child(_ name: [UInt8]) throws -> FileNode? {
-        try loaded()?.children[name]
+        try opened()?.children[name]
     }
 
     /// What a folder holds, sorted by name.
@@ -191,8 +218,8 @@ public final class FileNode {
     /// - Returns: Names and nodes.
     /// - Throws: Where the folder cannot be read.
     public func sortedChildren() throws -> [Child] {
-        switch try loaded()?.children {
-        case .none: return []
+        switch try opened()?.children {
+        case .none, .listed: return []
         case .sorted(let children): return children
         case .named(let children):
             return children.map { ($0.key, $0.value) }.sorted { $0.0.lexicographicallyPrecedes($1.0) }
@@ -203,6 +230,13 @@ public final class FileNode {
     ///
     /// - Throws: Where the folder cannot be read.
     public func look() throws { _ = try loaded() }
+
+    /// What is in a folder that nothing asked for a file of; `nil` of any other.
+    ///
+    /// - Throws: Where the folder cannot be read.
+    func listing() throws -> FolderListing? {
+        if case .listed(let listing) = try loaded()?.children { listing } else { nil }
+    }
 
     /// What ``loadAll(cores:digest:)`` found of a folder; `nil` where it could not tell, and once a name in it changed.
     public internal(set) var outline: Outline? {
@@ -217,7 +251,9 @@ public final class FileNode {
     ///   - node: The node; `nil` to remove.
     /// - Throws: Where the folder cannot be read.
     public func set(_ name: [UInt8], _ node: FileNode?) throws {
-        try loaded()?.children.set(name, node)
+        let folder = try opened()
+        folder?.children.set(name, node)
+        folder?.outline = nil
         isDirty = true
     }
 
@@ -225,6 +261,7 @@ public final class FileNode {
     public func removeChildren() {
         folder?.children = .sorted([])
         folder?.loader = nil
+        folder?.outline = nil
     }
 
     /// The node as an entry of an archive.
@@ -261,5 +298,12 @@ public final class FolderPath: Sendable {
     ///
     /// - Parameter name: The file's name.
     /// - Returns: The path.
-    public func appending(_ name: [UInt8]) -> [UInt8] { bytes + [UInt8(ascii: "/")] + name }
+    public func appending(_ name: [UInt8]) -> [UInt8] {
+        var path: [UInt8] = []
+        path.reserveCapacity(bytes.count + 1 + name.count)
+        path += bytes
+        path.append(UInt8(ascii: "/"))
+        path += name
+        return path
+    }
 }

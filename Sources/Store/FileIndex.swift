@@ -42,146 +42,105 @@ public struct FileIndex: Sendable {
     /// A digest as four words: smaller and faster to compare than text.
     public typealias Hash = SIMD4<UInt64>
 
+    /// Changes with the form of the file.
+    private static let mark = Array("coracle-files-4\n".utf8)
+
+    /// 64 bytes, as they are on disk.
     private struct Record {
+        /// The inode is its first field, and so the record's.
         var stamp: Stamp
         var hash: Hash
     }
 
-    /// Changes with the form of the file.
-    private static let mark = Array("coracle-files-3\n".utf8)
-
     private let path: String
-    /// The file as it is, the mark and the records one after the other: there are many, and they are held once.
-    private var bytes = mark
-    /// Where the record of an inode is in ``bytes``.
-    private var places = Places(0)
-    private var isChanged = false
+    private let opened = Moment()
+    private var saved: SavedRecords?
+    private var new = NewRecords(mark: mark)
 
-    /// Reads the index of a folder; a damaged one is taken as empty.
+    /// Reads the index of a folder; one of another form is taken as empty.
     ///
     /// - Parameters:
     ///   - store: Where indexes are kept.
     ///   - folder: Names the folder.
     public init(_ store: ImageStore, folder: String) {
         path = "\(store.root)/files/\(folder)"
-        let (mark, stride) = (FileIndex.mark, MemoryLayout<Record>.stride)
-        guard let bytes = try? DiskFile.read(path), bytes.starts(with: mark),
-            (bytes.count - mark.count) % stride == 0, UInt32(exactly: bytes.count) != nil
-        else { return }
+        saved = FileIndex.saved(path)
         // The time of an index is when it was of use last.
-        utimensat(AT_FDCWD, path, nil, 0)
-        self.bytes = bytes
-        places = Places((bytes.count - mark.count) / stride)
-        for place in Swift.stride(from: mark.count, to: bytes.count, by: stride) { add(UInt32(place)) }
+        if saved != nil { utimensat(AT_FDCWD, path, nil, 0) }
     }
 
-    /// Takes the record at a place into ``places``, instead of one of the same inode.
-    private mutating func add(_ place: UInt32) {
-        let bytes = bytes
-        places.set(place, for: FileIndex.inode(at: place, in: bytes)) { FileIndex.inode(at: $0, in: bytes) }
-    }
-
-    private func place(of inode: UInt64) -> UInt32? {
-        places.find(inode) { FileIndex.inode(at: $0, in: bytes) }
-    }
-
-    /// The inode is the first field of a record.
-    private static func inode(at place: UInt32, in bytes: [UInt8]) -> UInt64 {
-        bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: Int(place), as: UInt64.self) }
-    }
-
-    private func record(at place: Int) -> Record {
-        bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: place, as: Record.self) }
+    private static func saved(_ path: String) -> SavedRecords? {
+        guard let saved = SavedRecords(path, mark: mark) else { return nil }
+        return saved.records.count % MemoryLayout<Record>.stride == 0 ? saved : nil
     }
 
     /// The digest of a file that did not change; `nil` where it must be read.
     ///
     /// - Parameter stamp: The file as it is now.
     public subscript(stamp: Stamp) -> Hash? {
-        guard let place = place(of: stamp.inode) else { return nil }
-        let record = record(at: Int(place))
+        let record: Record
+        if let place = new.place(of: stamp.inode) {
+            record = new.load(at: place, as: Record.self)
+        } else if let saved, let place = saved.place(of: stamp.inode, size: MemoryLayout<Record>.stride) {
+            record = saved.file.loadUnaligned(fromByteOffset: place, as: Record.self)
+        } else {
+            return nil
+        }
         return record.stamp == stamp ? record.hash : nil
     }
 
     /// Remembers a digest.
     ///
     /// - Parameters:
-    ///   - hash: The SHA-256 of the content.
+    ///   - hash: The digest of the content.
     ///   - stamp: The file as it was before it was read.
     public mutating func remember(_ hash: Hash, of stamp: Stamp) {
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
-        let time = Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec)
-        // File systems without fractions of a second need two whole ones; others a few ticks of the kernel.
-        let isCoarse = stamp.mtime % 1_000_000_000 == 0 && stamp.ctime % 1_000_000_000 == 0
-        let margin: Int64 = isCoarse ? 2_000_000_000 : 50_000_000
-        guard time &- max(stamp.mtime, stamp.ctime) > margin else { return }
+        guard opened.isWellAfter(stamp) else { return }
         put(Record(stamp: stamp, hash: hash))
     }
 
     private mutating func put(_ record: Record) {
-        if let place = place(of: record.stamp.inode) {
-            bytes.withUnsafeMutableBytes { $0.storeBytes(of: record, toByteOffset: Int(place), as: Record.self) }
-        } else {
-            // Beyond what a place can say, files are read again.
-            guard let place = UInt32(exactly: bytes.count) else { return }
-            withUnsafeBytes(of: record) { bytes.append(contentsOf: $0) }
-            add(place)
-        }
-        isChanged = true
+        if let place = new.place(of: record.stamp.inode) { return new.store(record, at: place) }
+        withUnsafeBytes(of: record) { new.add(record.stamp.inode, $0) }
     }
 
     /// Writes the index where anything was remembered.
     ///
     /// - Throws: ``StoreError`` where it cannot be written.
     public mutating func save() throws(StoreError) {
-        guard isChanged else { return }
-        try DiskFile.write(bytes, to: path, isSynced: false)
-        isChanged = false
+        guard !new.isEmpty else { return }
+        if let saved {
+            // What is remembered of a file now is in the place of what was.
+            for place in stride(
+                from: saved.records.lowerBound,
+                to: saved.records.upperBound,
+                by: MemoryLayout<Record>.stride
+            ) {
+                let record = saved.file.loadUnaligned(fromByteOffset: place, as: Record.self)
+                if new.place(of: record.stamp.inode) == nil { put(record) }
+            }
+        }
+        try new.write(to: path)
+        saved = FileIndex.saved(path)
+        new = NewRecords(mark: FileIndex.mark)
     }
 }
 
-/// A hash table from inodes to places of records that hold them.
-///
-/// A dictionary would hold each inode a second time, and take five times as long to fill, at the begin of every build.
-private struct Places {
-    /// Places, and 0 where there is none; a power of two of them, never more than half of them in use.
-    private var slots: [UInt32]
-    private var count = 0
+/// When an index was opened: what changed just before may change again, and have the time that it has.
+struct Moment: Sendable {
+    private let nanoseconds: Int64
 
-    init(_ expected: Int) {
-        var size = 16
-        while size < 2 * expected { size *= 2 }
-        slots = [UInt32](repeating: 0, count: size)
+    init() {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        nanoseconds = Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec)
     }
 
-    /// Where the search for an inode begins; inodes that follow each other must not.
-    private func start(_ inode: UInt64) -> Int {
-        Int((inode &* 0x9E37_79B9_7F4A_7C15) >> 32) & (slots.count - 1)
-    }
-
-    func find(_ inode: UInt64, _ held: (UInt32) -> UInt64) -> UInt32? {
-        let place = slots[slot(inode, held)]
-        return place == 0 ? nil : place
-    }
-
-    /// The slot of an inode, or the free one where it belongs.
-    private func slot(_ inode: UInt64, _ held: (UInt32) -> UInt64) -> Int {
-        var slot = start(inode)
-        while slots[slot] != 0, held(slots[slot]) != inode { slot = (slot + 1) & (slots.count - 1) }
-        return slot
-    }
-
-    mutating func set(_ place: UInt32, for inode: UInt64, _ held: (UInt32) -> UInt64) {
-        let slot = slot(inode, held)
-        if slots[slot] == 0 { count += 1 }
-        slots[slot] = place
-        if 2 * count > slots.count { grow(held) }
-    }
-
-    private mutating func grow(_ held: (UInt32) -> UInt64) {
-        let old = slots
-        slots = [UInt32](repeating: 0, count: 2 * old.count)
-        for place in old where place != 0 { slots[slot(held(place), held)] = place }
+    /// Whether any change from now on gives a file or folder another time.
+    func isWellAfter(_ stamp: FileIndex.Stamp) -> Bool {
+        // File systems without fractions of a second need two whole ones; others a few ticks of the kernel.
+        let isCoarse = stamp.mtime % 1_000_000_000 == 0 && stamp.ctime % 1_000_000_000 == 0
+        let margin: Int64 = isCoarse ? 2_000_000_000 : 50_000_000
+        return nanoseconds &- max(stamp.mtime, stamp.ctime) > margin
     }
 }

@@ -60,7 +60,7 @@ struct Coracle: CommandGroup {
     /// Runs the command that the arguments name, and gives its exit code.
     static func run() async -> Int32 {
         do {
-            var command = try parseAsRoot(try Program.arguments(Array(CommandLine.arguments.dropFirst())))
+            var command = try parsed(try Program.arguments(Array(CommandLine.arguments.dropFirst())))
             if var waiting = command as? any AsyncParsableCommand {
                 try await waiting.run()
             } else {
@@ -72,6 +72,18 @@ struct Coracle: CommandGroup {
             UserRights.passSignal()
             return code
         }
+    }
+
+    /// The command that the arguments name, parsed.
+    ///
+    /// The way through all commands makes each option of the named one once more, which a small build notices. Only
+    /// that way knows how a fault and a request for help are answered; the latter is a command of the parser's own.
+    private static func parsed(_ words: [String]) throws -> any ParsableCommand {
+        let named = configuration.subcommands.first { $0.configuration.commandName == words.first }
+        guard let named, let command = try? named.parseAsRoot(Array(words.dropFirst())),
+            ([named] + named.configuration.subcommands).contains(where: { $0 == type(of: command) })
+        else { return try parseAsRoot(words) }
+        return command
     }
 
     /// Prints why a command ends, and gives its exit code.

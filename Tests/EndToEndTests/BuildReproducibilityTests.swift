@@ -55,6 +55,40 @@ import Testing
         #expect(warm.errors.components(separatedBy: "CACHED").count == 9, "\(warm.errors)")
     }
 
+    @Test("Whatever changes in a context, a build that knows it from before makes what one makes that does not")
+    func changesAreSeen() throws {
+        let place = try BuildPlace("FROM scratch\nCOPY d /d/\n")
+        var random = SystemRandomNumberGenerator()
+        let names = (0..<12).map { $0 < 4 ? "d/\($0)" : "d/\($0 % 4)/\($0)" }
+        let path = { (name: String) in place.context.appending(path: name).path }
+        for name in names.dropFirst(4) { try place.write(name, name) }
+        var log: [String] = []
+        for round in 0..<25 {
+            for _ in 0..<Int.random(in: 0...3, using: &random) {
+                let (one, two) = (names.randomElement(using: &random)!, names.randomElement(using: &random)!)
+                let change = Int.random(in: 0..<7, using: &random)
+                log.append("\(round): \(change) \(one) \(two)")
+                switch change {
+                case 0: _ = try? place.write(one, "\(round % 10)")
+                case 1: try? FileManager.default.removeItem(atPath: path(one))
+                case 2: Glibc.rename(path(one), path(two))
+                case 3: symlink("x", path(one) + "l")
+                case 4: Glibc.link(path(one), path(two) + "h")
+                case 5: mkdir(path(one) + "/new", 0o700)
+                default: chmod(path(one), 0o700 | mode_t(round))
+                }
+            }
+            if Bool.random(using: &random) { usleep(60_000) }
+            mkdir(path("d"), 0o755)
+            let warm = try place.build(["--quiet"], environment: Self.epoch)
+            let fresh = try place.build(
+                ["--quiet", "--store", place.root.appending(path: "fresh-\(round)").path],
+                environment: Self.epoch
+            )
+            #expect(warm.status == 0 && warm.output == fresh.output, "\(log.joined(separator: "\n")) \(warm.errors)")
+        }
+    }
+
     @Test("What one build kept is found by the next, on any number of cores, and lost with one file of many")
     func keptOnAnyCores() throws {
         let place = try BuildPlace()

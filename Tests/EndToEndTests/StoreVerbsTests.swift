@@ -117,6 +117,19 @@ import Testing
         #expect(inspect.status == 0 && inspect.output.contains("NAME=app:v1"), "\(inspect.errors)")
     }
 
+    @Test(
+        "A page of help names the whole command",
+        arguments: ["build", "deploy", "deploy aci", "registry serve", "du"]
+    )
+    func helpIsWhole(verb: String) throws {
+        let words = verb.split(separator: " ").map(String.init)
+        for arguments in [words + ["--help"], words + ["-h"], ["help"] + words] {
+            let help = try Program.run(arguments)
+            #expect(help.status == 0)
+            #expect(help.output.contains("\nUSAGE: coracle \(verb) "), "\(arguments): \(help.output)")
+        }
+    }
+
     @Test(arguments: ["images", "tag", "inspect", "rm", "prune", "du"])
     func everyVerbHasAHelpPage(verb: String) throws {
         let help = try coracle(verb, "--help")

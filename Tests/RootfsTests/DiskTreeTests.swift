@@ -55,6 +55,109 @@ import Testing
         #expect(try tree.node("a/late") != nil)
     }
 
+    /// A tree whose folders' names are in an index of a store, and the index.
+    private func indexed(_ store: ImageStore) throws -> (FileTree, FolderIndex) {
+        let index = FolderIndex(store, folder: "a")
+        return (try DiskTree(root, visibility: Self.see).indexed(by: index).tree(), index)
+    }
+
+    @Test("A folder that did not change is not listed again, and says the same")
+    func indexed() throws {
+        let place = try TemporaryFolder()
+        let store = try ImageStore(place.url.path)
+        symlink("b", root + "/a/link")
+        link(root + "/a/b", root + "/a/again")
+        // What changed just before is listed each time.
+        usleep(100_000)
+        let (first, index) = try indexed(store)
+        let paths = try first.paths()
+        try index.save()
+        let (second, _) = try indexed(store)
+        #expect(try second.paths() == paths)
+        #expect(try second.node("a/link")?.target == Array("b".utf8))
+        #expect(try second.node("a/again")?.isShared == true)
+
+        // What the index says is believed: one name of two.
+        var status = stat()
+        lstat(root + "/partial", &status)
+        let doctored = FolderIndex(store, folder: "a")
+        doctored.remember(Array("sub".utf8) + [0], count: 1, of: FileIndex.Stamp(status))
+        try doctored.save()
+        #expect(try indexed(store).0.node("partial/in") == nil)
+        // But not where a name is none.
+        doctored.remember(Array("sub".utf8) + [0] + Array("gone".utf8) + [0], count: 2, of: FileIndex.Stamp(status))
+        try doctored.save()
+        #expect(try indexed(store).0.node("partial/in") != nil)
+    }
+
+    @Test("What happens to a folder before it is read is seen")
+    func indexedAndChangedLate() throws {
+        let place = try TemporaryFolder()
+        let store = try ImageStore(place.url.path)
+        mkdir(root + "/empty", 0o755)
+        usleep(100_000)
+        let (first, index) = try indexed(store)
+        _ = try first.paths()
+        try index.save()
+        let (tree, _) = try indexed(store)
+        // What is in the folder above is known now, and what is in these two is not.
+        #expect(try tree.node("a") != nil)
+        usleep(10_000)
+
+        try folder.write("empty/late", "x")
+        rename(root + "/a", root + "/old")
+        try folder.write("a/new", "x")
+
+        #expect(try tree.node("empty/late") != nil)
+        #expect(try tree.node("a/new") != nil)
+        #expect(try tree.node("a/b") == nil)
+    }
+
+    @Test("Every change in a folder is seen")
+    func indexedAndChanged() throws {
+        let other = try TemporaryFolder()
+        let store = try ImageStore(other.url.path)
+        let check = { (what: String) in
+            let (tree, index) = try indexed(store)
+            #expect(try tree.paths() == DiskTree(root, visibility: Self.see).tree().paths(), "\(what)")
+            try index.save()
+        }
+        let place = { (name: String) in root + "/" + name }
+        let changes: [(String, () throws -> Void)] = [
+            ("nothing", {}),
+            ("a new file", { try folder.write("a/c/new", "x") }),
+            ("a file less", { unlink(place("a/c/d")) }),
+            ("another name", { rename(place("a/b"), place("a/z")) }),
+            (
+                "a file in place of a folder",
+                {
+                    rename(place("a/c"), place("c")); try folder.write("a/c", "x")
+                }
+            ),
+            (
+                "a folder in place of a file",
+                {
+                    unlink(place("e")); try folder.write("e/f", "x")
+                }
+            ),
+            ("a folder that was moved", { rename(place("c"), place("e/c")) }),
+            ("a link", { symlink("f", place("e/l")) }),
+            (
+                "a file in place of a link",
+                {
+                    unlink(place("e/l")); try folder.write("e/l", "x")
+                }
+            ),
+        ]
+        for (what, change) in changes {
+            usleep(100_000)
+            try check("before \(what)")
+            try change()
+            try check(what)
+            try check("again, \(what)")
+        }
+    }
+
     @Test func filesAreDescribed() throws {
         let path = root + "/a/b"
         try FileManager.default.setAttributes(

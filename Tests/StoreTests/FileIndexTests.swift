@@ -95,7 +95,7 @@ import Testing
         #expect(index[FileIndex.Stamp(inode: UInt64(old), size: 1, mtime: old, ctime: old)] == Self.hash)
     }
 
-    @Test(arguments: [0, 1, 10, 15, 16, 17, 64, 100, 128])
+    @Test(arguments: [0, 1, 10, 15, 16, 17, 64, 100, 128, 151])
     func aDamagedIndexIsEmpty(length: Int) throws {
         let stamp = stamp(age: 60)
         var index = FileIndex(store, folder: "a")
@@ -112,6 +112,19 @@ import Testing
         again.remember(Self.hash, of: stamp)
         try again.save()
         #expect(FileIndex(store, folder: "a")[stamp] == Self.hash)
+    }
+
+    @Test("A search in a damaged table ends", arguments: [0x00, 0x01, 0x50, 0xFF])
+    func damagedTable(byte: UInt8) throws {
+        var index = FileIndex(store, folder: "a")
+        for inode in 1...3 { index.remember(Self.hash, of: stamp(age: 60, inode: UInt64(inode))) }
+        try index.save()
+        let path = "\(store.root)/files/a"
+        var bytes = try #require(try DiskFile.read(path))
+        for place in (16 + 3 * 64)..<(bytes.count - 8) { bytes[place] = place % 4 == 0 ? byte : 0 }
+        try DiskFile.write(bytes, to: path, isSynced: false)
+
+        #expect(FileIndex(store, folder: "a")[stamp(age: 60, inode: 4)] == nil)
     }
 
     @Test func readingAnIndexIsUsingIt() throws {
