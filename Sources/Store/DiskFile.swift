@@ -45,13 +45,18 @@ public enum DiskFile {
     ///   - isSynced: Whether it must outlive a loss of power.
     /// - Throws: ``StoreError`` where it cannot be written; then the old file is still there.
     public static func write(_ bytes: [UInt8], to path: String, isSynced: Bool) throws(StoreError) {
+        try write(parts: [bytes], to: path, isSynced: isSynced)
+    }
+
+    /// Writes a file of several parts as a whole.
+    static func write(parts: [[UInt8]], to path: String, isSynced: Bool) throws(StoreError) {
         let temporary = "\(path).\(getpid()).\(UInt32.random(in: 0...UInt32.max))"
-        try write(bytes, to: path, by: temporary, isSynced: isSynced)
+        try write(parts: parts, to: path, by: temporary, isSynced: isSynced)
     }
 
     /// Writes a file as a whole, by way of another on the same disk.
     static func write(
-        _ bytes: [UInt8],
+        parts: [[UInt8]],
         to path: String,
         by temporary: String,
         isSynced: Bool
@@ -59,12 +64,14 @@ public enum DiskFile {
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw StoreError("writing \(path)", errno: errno) }
         var failure: Int32 = 0
-        var offset = 0
-        while offset < bytes.count, failure == 0 {
-            let count = bytes.withUnsafeBytes {
-                Glibc.write(descriptor, $0.baseAddress?.advanced(by: offset), $0.count - offset)
+        for bytes in parts {
+            var offset = 0
+            while offset < bytes.count, failure == 0 {
+                let count = bytes.withUnsafeBytes {
+                    Glibc.write(descriptor, $0.baseAddress?.advanced(by: offset), $0.count - offset)
+                }
+                if count > 0 { offset += count } else if errno != EINTR { failure = errno }
             }
-            if count > 0 { offset += count } else if errno != EINTR { failure = errno }
         }
         if failure == 0, isSynced, fsync(descriptor) != 0 { failure = errno }
         close(descriptor)

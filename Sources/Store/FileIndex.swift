@@ -82,7 +82,7 @@ public struct FileIndex: Sendable {
         if let place = new.place(of: stamp.inode) {
             record = new.load(at: place, as: Record.self)
         } else if let saved, let place = saved.place(of: stamp.inode, size: MemoryLayout<Record>.stride) {
-            record = saved.file.loadUnaligned(fromByteOffset: place, as: Record.self)
+            record = saved.bytes.loadUnaligned(fromByteOffset: place, as: Record.self)
         } else {
             return nil
         }
@@ -110,13 +110,14 @@ public struct FileIndex: Sendable {
     public mutating func save() throws(StoreError) {
         guard !new.isEmpty else { return }
         if let saved {
+            new.reserve(saved.records.count)
             // What is remembered of a file now is in the place of what was.
             for place in stride(
                 from: saved.records.lowerBound,
                 to: saved.records.upperBound,
                 by: MemoryLayout<Record>.stride
             ) {
-                let record = saved.file.loadUnaligned(fromByteOffset: place, as: Record.self)
+                let record = saved.bytes.loadUnaligned(fromByteOffset: place, as: Record.self)
                 if new.place(of: record.stamp.inode) == nil { put(record) }
             }
         }

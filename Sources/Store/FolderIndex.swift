@@ -29,7 +29,9 @@ public final class FolderIndex: Sendable {
     private let path: String
     private let opened = Moment()
     private let saved: SavedRecords?
-    private let new = Mutex(NewRecords(mark: mark))
+    /// Records, in pieces: an array that grew to a megabyte would teach the C library to keep what large arrays give back.
+    private let new = Mutex<[[UInt8]]>([])
+    private static let piece = 64 << 10
 
     /// Reads the index of a folder and those in it; one of another form is taken as empty.
     ///
@@ -56,9 +58,9 @@ public final class FolderIndex: Sendable {
         _ body: (UnsafeRawBufferPointer) throws -> Void
     ) rethrows -> Bool {
         guard let saved, let place = saved.place(of: stamp.inode, size: MemoryLayout<Head>.size),
-            let head = head(at: place), head.stamp == stamp
+            let head = FolderIndex.head(at: place, of: saved.bytes), head.stamp == stamp
         else { return false }
-        var rest = saved.file[(place + MemoryLayout<Head>.size)...].prefix(Int(head.size))
+        var rest = saved.bytes[(place + MemoryLayout<Head>.size)...].prefix(Int(head.size))
         guard FolderIndex.check(rest) == head.check else { return false }
         reserve(Int(head.count), Int(head.size))
         while let end = rest.firstIndex(of: 0) {
@@ -69,12 +71,12 @@ public final class FolderIndex: Sendable {
     }
 
     /// The head of the record at a place; `nil` where no whole record is there.
-    private func head(at place: Int) -> Head? {
-        guard let saved, place + MemoryLayout<Head>.size <= saved.records.upperBound else { return nil }
-        let head = saved.file.loadUnaligned(fromByteOffset: place, as: Head.self)
+    private static func head(at place: Int, of records: UnsafeRawBufferPointer) -> Head? {
+        guard place + MemoryLayout<Head>.size <= records.count else { return nil }
+        let head = records.loadUnaligned(fromByteOffset: place, as: Head.self)
         // A name has two bytes at least.
         guard 2 * Int(head.count) <= Int(head.size) else { return nil }
-        return place + head.stride <= saved.records.upperBound ? head : nil
+        return place + head.stride <= records.count ? head : nil
     }
 
     /// A number that other names have most likely not (FNV-1a).
@@ -95,23 +97,42 @@ public final class FolderIndex: Sendable {
         let head = Head(stamp: stamp, count: count, size: size, check: check)
         var record = withUnsafeBytes(of: head) { Array($0) } + names
         record += repeatElement(0, count: head.stride - record.count)
-        new.withLock { new in record.withUnsafeBytes { new.add(stamp.inode, $0) } }
+        new.withLock { new in
+            if new.last.map({ $0.count + record.count > FolderIndex.piece }) ?? true {
+                new.append([])
+                new[new.count - 1].reserveCapacity(max(FolderIndex.piece, record.count))
+            }
+            new[new.count - 1] += record
+        }
     }
 
     /// Writes the index where anything was remembered.
     ///
     /// - Throws: ``StoreError`` where it cannot be written.
     public func save() throws(StoreError) {
-        var all = new.withLock { new in new }
-        guard !all.isEmpty else { return }
-        var place = saved?.records.lowerBound ?? 0
-        while let saved, let head = head(at: place) {
-            // What is remembered of a folder now is in the place of what was.
-            if all.place(of: head.stamp.inode) == nil {
-                all.add(head.stamp.inode, UnsafeRawBufferPointer(rebasing: saved.file[place..<(place + head.stride)]))
-            }
+        var pieces = new.withLock { new in
+            defer { new = [] }
+            return new
+        }
+        guard !pieces.isEmpty else { return }
+        // Others may have written meanwhile.
+        let saved = SavedRecords(path, mark: FolderIndex.mark)
+        var all = NewRecords(mark: FolderIndex.mark)
+        all.reserve(pieces.reduce(saved?.records.count ?? 0) { $0 + $1.count })
+        while let piece = pieces.popLast() {
+            piece.withUnsafeBytes { FolderIndex.add($0, to: &all) }
+        }
+        if let saved { FolderIndex.add(UnsafeRawBufferPointer(rebasing: saved.bytes[saved.records]), to: &all) }
+        try all.write(to: path)
+    }
+
+    /// Adds records of folders that there is none of: what is remembered now is in the place of what was.
+    private static func add(_ records: UnsafeRawBufferPointer, to all: inout NewRecords) {
+        var place = 0
+        while let head = head(at: place, of: records) {
+            let record = UnsafeRawBufferPointer(rebasing: records[place..<(place + head.stride)])
+            if all.place(of: head.stamp.inode) == nil { all.add(head.stamp.inode, record) }
             place += head.stride
         }
-        try all.write(to: path)
     }
 }

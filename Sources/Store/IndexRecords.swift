@@ -6,11 +6,12 @@ internal import Glibc
 /// To make the table anew would take as long as what else a build does by itself that changes nothing.
 // SAFETY: nobody writes to the bytes once they are read.
 final class SavedRecords: @unchecked Sendable {
-    /// The file.
-    let file: UnsafeRawBufferPointer
+    private let file: UnsafeRawBufferPointer
+    private let slots: Int
+    /// The file up to the end of the records, to which places are counted.
+    let bytes: UnsafeRawBufferPointer
     /// Where the records are in it.
     let records: Range<Int>
-    private let slots: Int
 
     /// Reads a file; `nil` where there is none, or one of another form.
     init?(_ path: String, mark: [UInt8]) {
@@ -23,7 +24,8 @@ final class SavedRecords: @unchecked Sendable {
             return nil
         }
         (self.file, self.slots) = (file, Int(slots))
-        records = mark.count..<(file.count - InodePlaces.tail - 4 * Int(slots))
+        bytes = UnsafeRawBufferPointer(rebasing: file[..<(file.count - InodePlaces.tail - 4 * Int(slots))])
+        records = mark.count..<bytes.count
     }
 
     deinit { file.deallocate() }
@@ -61,7 +63,7 @@ final class SavedRecords: @unchecked Sendable {
         for _ in 0..<min(slots, 1024) {
             let place = Int(file.loadUnaligned(fromByteOffset: records.upperBound + 4 * slot, as: UInt32.self))
             guard place >= records.lowerBound, place <= records.upperBound - size else { return nil }
-            if file.loadUnaligned(fromByteOffset: place, as: UInt64.self) == inode { return place }
+            if bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self) == inode { return place }
             slot = (slot + 1) & (slots - 1)
         }
         return nil
@@ -78,6 +80,9 @@ struct NewRecords: Sendable {
     init(mark: [UInt8]) { (bytes, self.mark) = (mark, mark.count) }
 
     var isEmpty: Bool { bytes.count == mark }
+
+    /// Makes room for so many bytes more: arrays that grow are there twice for a while.
+    mutating func reserve(_ count: Int) { bytes.reserveCapacity(bytes.count + count) }
 
     func place(of inode: UInt64) -> Int? {
         if isEmpty { return nil }
@@ -109,7 +114,7 @@ struct NewRecords: Sendable {
 
     /// Writes the file that ``SavedRecords`` reads.
     func write(to path: String) throws(StoreError) {
-        try DiskFile.write(bytes + places.bytes, to: path, isSynced: false)
+        try DiskFile.write(parts: [bytes, places.bytes], to: path, isSynced: false)
     }
 }
 

@@ -89,7 +89,7 @@ public struct ImageStore: Sendable {
         if has(blob), (try? read(blob.digest)) != nil { return blob }
         // Beside the blobs there is never anything that is none, also after a crash.
         let temporary = "\(root)/tmp/blob-\(getpid())-\(UInt64.random(in: 0...UInt64.max))"
-        try DiskFile.write(bytes, to: path(of: blob.digest), by: temporary, isSynced: true)
+        try DiskFile.write(parts: [bytes], to: path(of: blob.digest), by: temporary, isSynced: true)
         return blob
     }
 
