@@ -59,7 +59,7 @@ import Testing
 
     @Test("A file that shrinks while it is read is named")
     func shrinks() throws {
-        let place = try place(size: 192 << 20)
+        let place = try place(size: 512 << 20)
 
         let result = try build(place) { truncate(place.context.appending(path: "d/a").path, 1000) }
 
@@ -70,7 +70,7 @@ import Testing
 
     @Test("A file that vanishes before it is read is named")
     func vanishes() throws {
-        let place = try place(size: 192 << 20)
+        let place = try place(size: 512 << 20)
 
         let result = try build(place) { unlink(place.context.appending(path: "d/b").path) }
 
@@ -81,7 +81,7 @@ import Testing
 
     @Test("A file that is something else before it is read is named", arguments: ["fifo", "link", "folder"])
     func changesKind(kind: String) throws {
-        let place = try place(size: 192 << 20)
+        let place = try place(size: 512 << 20)
         let path = place.context.appending(path: "d/b").path
 
         let result = try build(place) {
@@ -100,7 +100,7 @@ import Testing
 
     @Test("A file that grows has what was read of it, and the next build notices")
     func grows() throws {
-        let place = try place(size: 192 << 20)
+        let place = try place(size: 512 << 20)
 
         let first = try build(place) { try place.write("d/b", "small and more") }
         let warm = try place.build(["--quiet"], environment: Self.epoch)
@@ -143,9 +143,9 @@ import Testing
 
     @Test("A known file that changes while it is read, and is then as it was, is not taken from the cache")
     func changesAndIsRestored() throws {
-        let place = try place(size: 192 << 20)
+        let place = try place(size: 512 << 20)
         let file = place.context.appending(path: "d/a")
-        let end: UInt64 = (192 << 20) - 1
+        let end: UInt64 = (512 << 20) - 1
 
         try restores(place, other: "d/b") {
             try set(1, at: end, of: file)
@@ -156,7 +156,7 @@ import Testing
 
     @Test("A known file that was written anew before it was read, and is then as it was, is not taken from the cache")
     func growsAndIsRestored() throws {
-        let place = try place(size: 192 << 20)
+        let place = try place(size: 512 << 20)
 
         try restores(place, other: "d/c") {
             try place.write("d/b", "small and more")
@@ -170,7 +170,7 @@ import Testing
         let place = try BuildPlace("FROM scratch\nADD d/a.tar d/b /d/\n")
         let large = place.root.appending(path: "large")
         try Data().write(to: large)
-        try #require(truncate(large.path, 192 << 20) == 0)
+        try #require(truncate(large.path, 512 << 20) == 0)
         try place.write("d/b", "1")
         let archive = place.context.appending(path: "d/a.tar")
         let command = ["-cf", archive.path, "-C", place.root.path, "large"]
@@ -179,9 +179,9 @@ import Testing
 
         // The file's last bytes: a header of 512 bytes is before it.
         try restores(place, other: "d/b") {
-            try set(1, at: 192 << 20, of: archive)
+            try set(1, at: 512 << 20, of: archive)
         } back: {
-            try set(0, at: 192 << 20, of: archive)
+            try set(0, at: 512 << 20, of: archive)
         }
     }
 
