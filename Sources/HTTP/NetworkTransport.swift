@@ -121,7 +121,7 @@ public final class NetworkTransport: HTTPTransport {
                     authorization: proxy.user.map { .basic(username: $0, password: proxy.password ?? "") }
                 )
             }
-            let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+            let client = HTTPClient(eventLoopGroupProvider: .shared(EventLoops.group), configuration: configuration)
             clients[proxy] = client
             return client
         }

@@ -29,7 +29,7 @@ struct PeerCertificate: Sendable {
         configuration.certificateVerification = .none
         guard let context = try? NIOSSLContext(configuration: configuration) else { return nil }
         let isAddress = IPAddress(url.host) != nil
-        let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        let bootstrap = ClientBootstrap(group: EventLoops.group)
             .connectTimeout(TimeAmount(timeout))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
@@ -72,7 +72,7 @@ private final class HandshakeWatcher: ChannelInboundHandler, @unchecked Sendable
     }
 
     func certificate(timeout: TimeAmount) -> EventLoopFuture<PeerCertificate?> {
-        guard let promise else { return MultiThreadedEventLoopGroup.singleton.any().makeSucceededFuture(nil) }
+        guard let promise else { return EventLoops.group.any().makeSucceededFuture(nil) }
         promise.futureResult.eventLoop.scheduleTask(in: timeout) { promise.succeed(nil) }
         return promise.futureResult
     }

@@ -54,13 +54,21 @@ struct OutgoingBytes: AsyncSequence, Sendable {
     struct Iterator: AsyncIteratorProtocol {
         let body: OutgoingBytes
         private var rest = ByteBuffer()
+        /// Bytes since the event loops were last waited for.
+        private var ahead = 0
 
         init(body: OutgoingBytes) { self.body = body }
 
         /// Small enough that a slow line, too, is seen to move.
         private static let most = 256 << 10
+        /// The client asks for more until its event loop, which may be late, says that the server takes no more.
+        private static let mostAhead = 1 << 20
 
         mutating func next() async throws -> ByteBuffer? {
+            if ahead >= Iterator.mostAhead {
+                try await EventLoops.catchUp()
+                ahead = 0
+            }
             while rest.readableBytes == 0 {
                 body.watch.reads()
                 do {
@@ -75,7 +83,9 @@ struct OutgoingBytes: AsyncSequence, Sendable {
                 }
             }
             body.watch.hands(last: false)
-            return rest.readSlice(length: Swift.min(rest.readableBytes, Iterator.most))
+            let piece = rest.readSlice(length: Swift.min(rest.readableBytes, Iterator.most))
+            ahead += piece?.readableBytes ?? 0
+            return piece
         }
     }
 }

@@ -20,7 +20,7 @@ struct WebSocketDialer {
         let first = proxy?.url ?? url
         let tls = url.isSecure ? try TrustSettings(settings).configuration(for: url) : nil
         let timeout = TimeAmount(settings.connectTimeout)
-        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        let channel = try await ClientBootstrap(group: EventLoops.group)
             .connectTimeout(timeout)
             .connect(host: first.host, port: first.port).get()
         do {

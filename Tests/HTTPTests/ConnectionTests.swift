@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
-import HTTP
+import NIOCore
+import NIOPosix
 import Synchronization
 import TestSupport
 import Testing
+
+@testable import HTTP
 
 @Suite("Connections", .inTurns)
 struct ConnectionTests {
@@ -99,6 +102,36 @@ struct ConnectionTests {
         #expect(count.withLock { $0 } < (held[0] + held[1]) >> 20 + 8)
     }
 
+    @Test("A body is not read ahead of event loops that are late")
+    func lateLoops() async throws {
+        let server = try FaultyServer { _ in .answer(200) }
+        let count = Mutex(0)
+        let loops = LateLoops()
+        defer { loops.letGo() }
+        let body = HTTPBody(size: 32 << 20) {
+            HTTPChunks {
+                let before = count.withLock { count in
+                    defer { count += 1 }
+                    return count
+                }
+                // Nothing was sent yet, so that the client asks for as much as it can get.
+                if before == 0 { try await loops.hold() }
+                return before == 32 ? nil : [UInt8](repeating: 7, count: 1 << 20)
+            }
+        }
+        let url = try HTTPURL("http://127.0.0.1:\(server.port)/")
+
+        let sending = Task { try await NetworkTransport().send(HTTPRequest(.put, url, body: body)) }
+        try await Waiting.until("the first piece") { loops.areHeld }
+        for _ in 0..<100 where count.withLock({ $0 }) < 3 { try await Task.sleep(for: .milliseconds(2)) }
+        let read = count.withLock { $0 }
+        loops.letGo()
+
+        #expect(read <= 2)
+        #expect(try await sending.value.status == 200)
+        #expect(count.withLock { $0 } == 33)
+    }
+
     @Test("The error of a body is the caller's own")
     func bodyFault() async throws {
         struct Damaged: Error, Equatable {}
@@ -145,5 +178,33 @@ struct ConnectionTests {
         }
 
         #expect(error.message == "the proxy \"proxy.invalid\" (HTTPS_PROXY) has no address in the DNS")
+    }
+}
+
+/// Keeps all event loops busy for a while.
+private final class LateLoops: Sendable {
+    private struct State {
+        var held = 0
+        var isOver = false
+    }
+
+    private let state = Mutex(State())
+
+    var areHeld: Bool {
+        state.withLock { $0.held } == EventLoops.group.makeIterator().reduce(0) { count, _ in count + 1 }
+    }
+
+    func hold() async throws {
+        for loop in EventLoops.group.makeIterator() {
+            loop.execute { [self] in
+                state.withLock { $0.held += 1 }
+                while !state.withLock({ $0.isOver }) { Thread.sleep(forTimeInterval: 0.001) }
+            }
+        }
+        try await Waiting.until("the event loops") { areHeld }
+    }
+
+    func letGo() {
+        state.withLock { $0.isOver = true }
     }
 }

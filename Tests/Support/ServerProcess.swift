@@ -27,7 +27,7 @@ public final class ServerProcess: @unchecked Sendable {
         (process.standardOutput, process.standardError) = (output, output)
         try process.run()
         for _ in 0..<3000 {
-            if text.contains(mark) { return }
+            if isReady(mark) { return }
             try await Task.sleep(for: .milliseconds(20))
         }
         throw ServerFault(message: "\(command) did not start: \(text)")
@@ -40,6 +40,11 @@ public final class ServerProcess: @unchecked Sendable {
 
     /// What it printed so far.
     public var text: String { (try? String(contentsOf: log, encoding: .utf8)) ?? "" }
+
+    /// Whether it printed a whole line with the mark: a server may print the port after it in a write of its own.
+    private func isReady(_ mark: String) -> Bool {
+        text.split(separator: "\n", omittingEmptySubsequences: false).dropLast().contains { $0.contains(mark) }
+    }
 
     /// The number that ends the first line with a mark in it, up to a quote.
     ///
