@@ -4,6 +4,8 @@ internal import Glibc
 public import OCI
 
 /// Reads archives of every kind that libarchive knows, compressed or not, one entry after the other.
+///
+/// Times of kinds that have no zone in them (zip, cab, lha, rar) are taken in the process's zone, `TZ`.
 public final class ArchiveReader {
     private let archive: OpaquePointer
     private let name: String
@@ -153,7 +155,8 @@ public final class ArchiveReader {
             (result.kind, result.target) = (.hardLink, bytes(link))
         } else {
             switch archive_entry_filetype(entry) & S_IFMT {
-            case S_IFREG: result.size = archive_entry_size(entry)
+            // The kind "ar" says no kind of entry: all are files.
+            case S_IFREG, 0: result.size = archive_entry_size(entry)
             case S_IFDIR: result.kind = .directory
             case S_IFLNK:
                 result.kind = .symlink

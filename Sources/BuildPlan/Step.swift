@@ -111,7 +111,7 @@ public struct CopyAction: Hashable, Sendable {
     public let keepsParents: Bool
     /// Whether the layer does not depend on what is below it (`--link`).
     public let isLink: Bool
-    /// Whether local archives are extracted; `nil` for the default of the kind of source.
+    /// Whether archives are extracted, those of other kinds than tar too; `nil` for the default of the kind of source.
     public let unpacks: Bool?
     /// What a download or a commit must hash to; `nil` where nothing was asked for.
     public let checksum: String?

@@ -74,7 +74,7 @@ extension CopyAction {
         fields.add(mode?.text)
         fields.add(excludes)
         fields.add(checksum)
-        fields.add(unpacks.map { $0 ? "unpack" : "keep" })
+        fields.add(unpacks.map { $0 ? "unpack every kind" : "keep" })
         for flag in [keepsParents, isLink, keepsGitDirectory, isAdd] {
             fields.add(flag)
         }

@@ -4,10 +4,12 @@ internal import Glibc
 internal import Rootfs
 internal import Store
 
-/// Unpacks local archives for ADD.
+/// Unpacks archives for ADD.
 struct ArchiveAdder {
     let content: FileContent
     let destination: FileTree
+    /// Whether other kinds than tar, which are often wanted as they are (`app.jar`), are unpacked too.
+    let everyKind: Bool
 
     /// Unpacks a file if it is an archive.
     func add(_ node: FileNode, _ name: String, to target: [FileTree.Name], owner: Owner?) throws -> Bool {
@@ -19,7 +21,7 @@ struct ArchiveAdder {
 
     /// Unpacks an open file if it is an archive.
     func add(_ descriptor: Int32, _ name: String, to target: [FileTree.Name], owner: Owner?) throws -> Bool {
-        guard let reader = try? ArchiveReader(descriptor: descriptor, name: name, tarOnly: true),
+        guard let reader = try? ArchiveReader(descriptor: descriptor, name: name, tarOnly: !everyKind),
             let first = try? reader.next()
         else { return false }
         let root = try destination.resolve(target)

@@ -36,7 +36,7 @@ public struct ImageFiles {
     public init(archive descriptor: Int32, name: String, in store: ImageStore, limit: Int64) throws {
         tree = FileTree()
         content = FileContent(store, limit: limit)
-        let adder = ArchiveAdder(content: content, destination: tree)
+        let adder = ArchiveAdder(content: content, destination: tree, everyKind: false)
         guard try adder.add(descriptor, name, to: [], owner: nil) else {
             throw BuildError("\(name) is no tar archive, compressed or not")
         }

@@ -29,7 +29,7 @@ extension StepRunner {
         (node.size, node.mtime) = (file.blob.size, file.mtime)
         try builder.content.adopt(file.path, node)
         if copy.unpacks == true {
-            let adder = ArchiveAdder(content: builder.content, destination: target)
+            let adder = ArchiveAdder(content: builder.content, destination: target, everyKind: true)
             let place = FileTree.names(copy.destination.utf8)
             if try adder.add(node, name, to: place, owner: rules.owner) { return }
         }

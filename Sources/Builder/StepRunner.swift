@@ -104,7 +104,7 @@ struct StepRunner {
         var rules = rules
         rules.include = include
         let copier = { FileCopier(from: source, to: target, rules) }
-        let adder = ArchiveAdder(content: builder.content, destination: target)
+        let adder = ArchiveAdder(content: builder.content, destination: target, everyKind: copy.unpacks == true)
         for match in try source.matches(pattern) {
             if copy.unpacks ?? copy.isAdd {
                 let resolved = try source.resolve(match)

@@ -9,6 +9,7 @@ internal import Glibc
 enum Program {
     static func main() {
         UserRights.prepare(CommandLine.arguments)
+        Environment.unifyTime()
         Task { Glibc.exit(await Coracle.run()) }
         dispatchMain()
     }

@@ -36,9 +36,9 @@ struct PlanFlags: ParsableArguments {
     }
 }
 
-/// The environment of the process.
+/// The environment of the process, as it was at the start.
 enum Environment {
-    static var all: [String: String] {
+    static let all: [String: String] = {
         var all: [String: String] = [:]
         var entry = environ
         while let pointer = entry.pointee {
@@ -49,5 +49,14 @@ enum Environment {
             entry += 1
         }
         return all
+    }()
+
+    /// Has times of archives that say no zone taken in UTC: the same input makes the same image wherever it is.
+    ///
+    /// Called while the process has one thread.
+    static func unifyTime() {
+        // What is asked for `TZ` by name, as `--build-arg TZ`, is still told the caller's.
+        _ = all
+        setenv("TZ", "UTC0", 1)
     }
 }

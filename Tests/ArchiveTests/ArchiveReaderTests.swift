@@ -77,6 +77,21 @@ import Testing
         .enabled(if: Program.named("python3") != nil),
         arguments: [
             ("zip", "import zipfile; z = zipfile.ZipFile(p, 'w'); z.writestr('a/b', 'hello'); z.close()"),
+            (
+                "cpio",
+                """
+                file = open(p, 'wb')
+                for name, mode, text in (('a/b', 0o100644, b'hello'), ('TRAILER!!!', 0, b'')):
+                    numbers = [0, mode, 0, 0, 1, 0, len(text), 0, 0, 0, 0, len(name) + 1, 0]
+                    head = b'070701' + b''.join(b'%08x' % number for number in numbers) + name.encode() + b'\\0'
+                    file.write(head + bytes(-len(head) % 4) + text + bytes(-len(text) % 4))
+                file.close()
+                """
+            ),
+            (
+                "ar",
+                #"open(p, 'w').write('!<arch>\n' + '%-16s%-12d%-6d%-6d%-8o%-10d`\n' % ('#1/3', 0, 0, 0, 0o644, 8) + 'a/bhello')"#
+            ),
             ("gnu", "import tarfile, io; t = tarfile.open(p, 'w:bz2', format=tarfile.GNU_FORMAT); a()"),
             ("pax", "import tarfile, io; t = tarfile.open(p, 'w:xz', format=tarfile.PAX_FORMAT); a()"),
         ]
@@ -99,7 +114,7 @@ import Testing
 
         #expect(found.map { $0.0.name } == ["a/b"])
         #expect(found.map(\.1) == [Array("hello".utf8)])
-        if name == "zip" { #expect(throws: ArchiveError.self) { _ = try read(bytes, tarOnly: true) } }
+        if !["gnu", "pax"].contains(name) { #expect(throws: ArchiveError.self) { _ = try read(bytes, tarOnly: true) } }
     }
 
     /// An mtree file names files of this machine as its content.
