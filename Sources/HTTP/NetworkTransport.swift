@@ -10,7 +10,7 @@ internal import Synchronization
 ///
 /// HTTP/1.1 only: one connection per request in flight is what uploads are fastest on, and no registry needs more.
 /// Memory does not grow with what is sent or received: both sides are read only as fast as the other takes it. The lock
-/// protects one client per proxy; connections end with the transport.
+/// protects one client per proxy; connections end with the transport and the answers that it gave.
 public final class NetworkTransport: HTTPTransport {
     /// How servers are reached.
     public let settings: NetworkSettings
@@ -47,10 +47,16 @@ public final class NetworkTransport: HTTPTransport {
             message.headers.add(name: "Host", value: request.url.authority)
         }
         if request.url.isSecure { message.tlsConfiguration = try trust.configuration(for: request.url) }
-        let watch = request.body == nil ? nil : SendingWatch()
-        if let body = request.body, let watch { message.body = try await stream(body, bodyFault, watch) }
+        let watch = SendingWatch()
+        var outgoing: OutgoingBytes?
+        if let body = request.body {
+            let bytes = OutgoingBytes(try await body.open(), bodyFault, watch)
+            message.body = .stream(bytes, length: .known(body.size))
+            outgoing = bytes
+        }
         do {
-            let response = try await execute(message, client(for: proxy), watch)
+            let response = try await execute(message, client(for: proxy), outgoing == nil ? nil : watch)
+            if response.status.code >= 300 { outgoing?.giveUp() }
             return HTTPResponse(
                 status: Int(response.status.code),
                 headers: HTTPFields(response.headers.lazy.map { (name: $0.name, value: $0.value) }),
@@ -58,6 +64,7 @@ public final class NetworkTransport: HTTPTransport {
                 body: chunks(response, request.url)
             )
         } catch {
+            outgoing?.giveUp()
             if let fault = bodyFault.value { throw fault }
             throw await explain(error, request.url, proxy)
         }
@@ -127,19 +134,12 @@ public final class NetworkTransport: HTTPTransport {
         }
     }
 
-    private func stream(
-        _ body: HTTPBody,
-        _ fault: FirstError,
-        _ watch: SendingWatch
-    ) async throws -> HTTPClientRequest.Body {
-        let chunks = try await body.open()
-        return .stream(OutgoingBytes(chunks: chunks, fault: fault, watch: watch), length: .known(body.size))
-    }
-
     private func chunks(_ response: HTTPClientResponse, _ url: HTTPURL) -> HTTPChunks {
         let incoming = IncomingBytes(response.body)
         let text = NetworkFault(url: url, proxy: nil, settings: settings)
-        return HTTPChunks {
+        // Connections end with the transport, and its user may want nothing else of it.
+        return HTTPChunks { [self] in
+            defer { withExtendedLifetime(self) {} }
             do {
                 return try await incoming.next()
             } catch {

@@ -44,48 +44,75 @@ final class SendingWatch: Sendable {
 }
 
 /// A body as the client reads it: the next piece when the last has gone out.
-struct OutgoingBytes: AsyncSequence, Sendable {
-    let chunks: HTTPChunks
-    let fault: FirstError
-    let watch: SendingWatch
+///
+/// The client keeps the reader of a body that a server refuses before its end, for ever (async-http-client 1.37): what
+/// the body is read from is given up here.
+final class OutgoingBytes: AsyncSequence, Sendable {
+    private struct State {
+        var source: HTTPChunks?
+        var rest = ByteBuffer()
+        /// Bytes since the event loops were last waited for.
+        var ahead = 0
+    }
+
+    private let state: Mutex<State>
+    private let fault: FirstError
+    private let watch: SendingWatch
+
+    init(_ source: HTTPChunks, _ fault: FirstError, _ watch: SendingWatch) {
+        state = Mutex(State(source: source))
+        (self.fault, self.watch) = (fault, watch)
+    }
+
+    /// Small enough that a slow line, too, is seen to move.
+    private static let most = 256 << 10
+    /// The client asks for more until its event loop, which may be late, says that the server takes no more.
+    private static let mostAhead = 1 << 20
+    /// What a piece costs beside its bytes, about.
+    private static let least = 4 << 10
+
+    /// Lets go of the source: nobody wants the rest.
+    func giveUp() {
+        state.withLock { $0 = State() }
+    }
 
     func makeAsyncIterator() -> Iterator { Iterator(body: self) }
 
     struct Iterator: AsyncIteratorProtocol {
         let body: OutgoingBytes
-        private var rest = ByteBuffer()
-        /// Bytes since the event loops were last waited for.
-        private var ahead = 0
 
-        init(body: OutgoingBytes) { self.body = body }
+        func next() async throws -> ByteBuffer? { try await body.next() }
+    }
 
-        /// Small enough that a slow line, too, is seen to move.
-        private static let most = 256 << 10
-        /// The client asks for more until its event loop, which may be late, says that the server takes no more.
-        private static let mostAhead = 1 << 20
-
-        mutating func next() async throws -> ByteBuffer? {
-            if ahead >= Iterator.mostAhead {
-                try await EventLoops.catchUp()
-                ahead = 0
+    private func next() async throws -> ByteBuffer? {
+        watch.reads()
+        while state.withLock({ $0.rest.readableBytes }) == 0 {
+            guard let source = state.withLock({ $0.source }) else {
+                // An error would be taken for the end of the answer, which is still being read.
+                try await Task.sleep(for: .milliseconds(10))
+                return ByteBuffer()
             }
-            while rest.readableBytes == 0 {
-                body.watch.reads()
-                do {
-                    guard let chunk = try await body.chunks.next() else {
-                        body.watch.hands(last: true)
-                        return nil
-                    }
-                    rest = ByteBuffer(bytes: chunk)
-                } catch {
-                    body.fault.set(error)
-                    throw error
+            do {
+                guard let chunk = try await source.next() else {
+                    watch.hands(last: true)
+                    return nil
                 }
+                state.withLock { if $0.source != nil { $0.rest = ByteBuffer(bytes: chunk) } }
+            } catch {
+                fault.set(error)
+                throw error
             }
-            body.watch.hands(last: false)
-            let piece = rest.readSlice(length: Swift.min(rest.readableBytes, Iterator.most))
-            ahead += piece?.readableBytes ?? 0
-            return piece
+        }
+        // Not after the last piece, which the server may answer at once.
+        if state.withLock({ $0.ahead }) >= OutgoingBytes.mostAhead {
+            try await EventLoops.catchUp()
+            state.withLock { $0.ahead = 0 }
+        }
+        watch.hands(last: false)
+        return state.withLock { state in
+            let count = Swift.min(state.rest.readableBytes, OutgoingBytes.most)
+            state.ahead += Swift.max(count, OutgoingBytes.least)
+            return state.rest.readSlice(length: count)
         }
     }
 }

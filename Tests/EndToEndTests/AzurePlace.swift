@@ -264,9 +264,10 @@ final class TerminalProgram: Sendable {
             while true {
                 let count = read(keys, &buffer, buffer.count)
                 if count < 0, errno == EINTR { continue }
-                guard count > 0 else { return }
+                guard count > 0 else { break }
                 seen.withLock { $0 += String(decoding: buffer[..<count], as: UTF8.self) }
             }
+            close(keys)
         }
     }
 
@@ -296,7 +297,6 @@ final class TerminalProgram: Sendable {
         }
         // What it wrote last is on its way.
         try await Task.sleep(for: .milliseconds(200))
-        close(keys)
         return process.terminationStatus
     }
 }

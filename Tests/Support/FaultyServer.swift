@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Dispatch
 import Foundation
 import Synchronization
 
@@ -23,6 +24,8 @@ public final class FaultyServer: Sendable {
     public enum Deed: Sendable {
         /// It is answered.
         case answer(Int, [String: String] = [:], String = "")
+        /// It is answered before its body comes.
+        case refuse(Int)
         /// It is handed on to the real server.
         case forward
         /// It is handed on without some fields.
@@ -90,6 +93,10 @@ private final class FaultyConnections: Sendable {
             let length = fields["Content-Length"] == nil ? "Content-Length: \(body.utf8.count)\r\n" : ""
             let content = head.method == "HEAD" ? "" : body
             let text = "HTTP/1.1 \(status) Test\r\n\(lines)\(length)Connection: close\r\n\r\n\(content)"
+            connection.send(Array(text.utf8))
+            connection.finish()
+        case .refuse(let status):
+            let text = "HTTP/1.1 \(status) Test\r\nContent-Length: 7\r\nConnection: close\r\n\r\nrefused"
             connection.send(Array(text.utf8))
             connection.finish()
         case .stall: stalled.withLock { $0.append(connection) }
@@ -177,13 +184,18 @@ private final class FaultyConnections: Sendable {
     private func tunnel(_ connection: LoopbackConnection) {
         let real = LoopbackConnection(to: upstream)
         connection.send(Array("HTTP/1.1 200 OK\r\n\r\n".utf8))
-        Thread.detachNewThread { [self] in
+        let sent = DispatchSemaphore(value: 0)
+        Thread.detachNewThread {
             while let bytes = connection.receive() { real.send(bytes) }
             real.endSending()
+            sent.signal()
         }
         while let bytes = real.receive() { connection.send(bytes) }
+        connection.endSending()
+        // A number that is closed too early is soon another connection's, whose bytes the thread would take.
+        sent.wait()
         real.end()
-        connection.finish()
+        connection.end()
     }
 
     private func swallow(_ connection: LoopbackConnection, _ count: Int) {

@@ -43,7 +43,8 @@ public final class ServerProcess: @unchecked Sendable {
 
     /// Whether it printed a whole line with the mark: a server may print the port after it in a write of its own.
     private func isReady(_ mark: String) -> Bool {
-        text.split(separator: "\n", omittingEmptySubsequences: false).dropLast().contains { $0.contains(mark) }
+        let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+        return lines.dropLast().contains { $0.contains(mark) }
     }
 
     /// The number that ends the first line with a mark in it, up to a quote.
