@@ -105,16 +105,21 @@ public final class WebSocket: Sendable {
     /// The protocol that the server chose of those in `Sec-WebSocket-Protocol`; `nil` where it chose none.
     public var subprotocol: String? { inbox.subprotocol }
 
-    /// Sends a message, and waits until it has gone out.
+    /// Sends a message, and waits until it has gone out; a task that is cancelled meanwhile ends the websocket.
     ///
     /// - Parameter message: The message; of any length.
-    /// - Throws: ``ServerError`` where the websocket is closed.
+    /// - Throws: ``ServerError`` where the websocket is closed; `CancellationError`.
     public func send(_ message: Message) async throws {
         let opcode: WebSocketOpcode = if case .text = message { .text } else { .binary }
         let data = channel.allocator.buffer(bytes: message.bytes)
         let frame = WebSocketFrame(fin: true, opcode: opcode, maskKey: .random(), data: data)
         do {
-            try await channel.writeAndFlush(frame)
+            // Half a message cannot be taken back.
+            try await withTaskCancellationHandler {
+                try await channel.writeAndFlush(frame)
+            } onCancel: {
+                channel.close(promise: nil)
+            }
         } catch {
             try Task.checkCancellation()
             throw fault.error(for: error)
@@ -134,7 +139,12 @@ public final class WebSocket: Sendable {
         }
     }
 
+    /// How long a server may take to read that the websocket ends.
+    private static let patience = TimeAmount.seconds(2)
+
     private func close() async {
+        let giveUp = channel.eventLoop.scheduleTask(in: WebSocket.patience) { [channel] in channel.close(promise: nil) }
+        defer { giveUp.cancel() }
         var data = channel.allocator.buffer(capacity: 2)
         data.write(webSocketErrorCode: .normalClosure)
         let frame = WebSocketFrame(fin: true, opcode: .connectionClose, maskKey: .random(), data: data)
@@ -146,7 +156,7 @@ public final class WebSocket: Sendable {
 /// Messages that have come in and are not taken yet; the lock protects them, and who waits for them.
 final class WebSocketInbox: Sendable {
     private struct State {
-        var messages: [WebSocket.Message] = []
+        var messages = CircularBuffer<WebSocket.Message>()
         var waiter: CheckedContinuation<WebSocket.Message?, any Error>?
         var end: Result<Void, any Error>?
         var subprotocol: String?

@@ -180,8 +180,13 @@ private final class WebSocketReader: ChannelDuplexHandler, @unchecked Sendable {
     init(_ inbox: WebSocketInbox) { self.inbox = inbox }
 
     func read(context: ChannelHandlerContext) {
-        // A message that waits to be taken has the server wait too.
-        if !inbox.isFull { context.read() }
+        // A message that waits to be taken has the server wait too; answers to pings that nobody reads do as well.
+        if !inbox.isFull, context.channel.isWritable { context.read() }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable { context.channel.read() }
+        context.fireChannelWritabilityChanged()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {

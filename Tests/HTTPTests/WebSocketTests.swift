@@ -6,6 +6,7 @@ import NIOHTTP1
 import NIOPosix
 import NIOSSL
 import NIOWebSocket
+import Synchronization
 import TestSupport
 import Testing
 
@@ -124,6 +125,49 @@ struct WebSocketTests {
         #expect(proxy.requests.first?.fields["proxy-authorization"] == "Basic bWU6cHc=")
     }
 
+    @Test("A server that sends pings and reads nothing is not read from without end")
+    func pings() async throws {
+        try await EchoServer.run(nil) { address in
+            let sent = try await WebSocket.open(address) { socket in
+                try await socket.send(.text("pings"))
+                return try await WebSocketTests.still(upTo: 64 << 20) { Echo.pings.withLock { $0 } }
+            }
+            // What the client's socket may hold on this machine, and what is on its way to it.
+            let held = try Sockets.held()
+            #expect(sent < held + 8 << 20)
+        }
+    }
+
+    @Test("A message that nobody reads ends with its task", .timeLimit(.minutes(2)))
+    func stuck() async throws {
+        try await EchoServer.run(nil) { address in
+            try await WebSocket.open(address) { socket in
+                try await socket.send(.text("deaf"))
+                await withTaskGroup { group in
+                    let count = Mutex(0)
+                    group.addTask {
+                        while (try? await socket.send(.binary([UInt8](repeating: 1, count: 900_000)))) != nil {
+                            count.withLock { $0 += 900_000 }
+                        }
+                    }
+                    _ = try? await WebSocketTests.still(upTo: 512 << 20) { count.withLock { $0 } }
+                    group.cancelAll()
+                }
+            }
+        }
+    }
+
+    /// A number that grows, once it has not for a second and a half, or is over a limit.
+    private static func still(upTo limit: Int, _ number: () -> Int) async throws -> Int {
+        var (last, times) = (-1, 0)
+        while times < 30, last < limit {
+            try await Task.sleep(for: .milliseconds(50))
+            let now = number()
+            (last, times) = (now, now == last && now > 0 ? times + 1 : 0)
+        }
+        return last
+    }
+
     @Test("Cancelling ends the wait for a message")
     func cancelled() async throws {
         try await EchoServer.run(nil) { address in
@@ -153,6 +197,9 @@ private enum EchoServer {
             )
         }
         let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            // Little is on its way, so that a side that waits for the other is soon seen to.
+            .childChannelOption(.socketOption(.so_sndbuf), value: 128 << 10)
+            .childChannelOption(.socketOption(.so_rcvbuf), value: 128 << 10)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     if let context {
@@ -187,6 +234,21 @@ private enum EchoServer {
 private final class Echo: ChannelInboundHandler {
     typealias InboundIn = WebSocketFrame
     typealias OutboundOut = WebSocketFrame
+    /// Bytes of pings.
+    static let pings = Mutex(0)
+    private var isFlooding = false
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        guard isFlooding else { return }
+        while context.channel.isWritable {
+            for _ in 0..<512 {
+                let frame = WebSocketFrame(fin: true, opcode: .ping, data: ByteBuffer(repeating: 7, count: 125))
+                context.write(wrapOutboundOut(frame), promise: nil)
+                Echo.pings.withLock { $0 += 127 }
+            }
+            context.flush()
+        }
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let frame = unwrapInboundIn(data)
@@ -208,6 +270,10 @@ private final class Echo: ChannelInboundHandler {
                 wrapOutboundOut(WebSocketFrame(fin: true, opcode: .connectionClose, data: code)),
                 promise: nil
             )
+        case "deaf", "pings":
+            isFlooding = String(buffer: frame.unmaskedData) == "pings"
+            context.channel.setOption(.autoRead, value: false)
+                .assumeIsolated().whenSuccess { self.channelWritabilityChanged(context: context) }
         case "cut": context.close(promise: nil)
         case "flood": for _ in 0..<8 { send(context, .text, String(repeating: "x", count: 2 << 20)) }
         default:
