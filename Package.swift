@@ -208,7 +208,11 @@ let package = Package(
         ),
         .testTarget(
             name: "RegistryServerTests",
-            dependencies: ["Archive", "OCI", "RegistryServer", "Store", "TestSupport"],
+            dependencies: [
+                "Archive", "HTTP", "OCI", "RegistryServer", "Store", "TestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
             swiftSettings: settings
         ),
         .testTarget(

@@ -168,11 +168,3 @@ private final class IncomingBytes: @unchecked Sendable {
         return rest.readBytes(length: min(rest.readableBytes, 1 << 20))
     }
 }
-
-extension TimeAmount {
-    /// A duration as NIO has it.
-    init(_ duration: Duration) {
-        let (seconds, attoseconds) = duration.components
-        self = .nanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
-    }
-}

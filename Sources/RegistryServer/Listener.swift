@@ -24,8 +24,6 @@ package enum Listener {
 
     /// How long requests may take to end once the server should.
     private static let patience = Duration.seconds(10)
-    /// A connection on which nothing moves for so long is closed.
-    private static let idleTime = TimeAmount.seconds(180)
 
     /// Listens while a function runs, which is given the port.
     package static func run<Value: Sendable>(
@@ -90,7 +88,7 @@ package enum Listener {
             responder: respond,
             configuration: .init(
                 additionalChannelHandlers: [ConnectionSetup(isEncrypted: options.certificate != nil)],
-                idleTimeout: idleTime
+                idleTimeout: TimeAmount(options.idleTime)
             )
         )
         guard let certificate = options.certificate else { return running(channel, options, logger, onPort) }

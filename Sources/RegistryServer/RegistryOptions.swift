@@ -22,6 +22,8 @@ public struct RegistryOptions: Sendable {
     public private(set) var warnings: [String] = []
     /// The largest manifest that is taken, in bytes.
     public var manifestLimit = 4 << 20
+    /// A connection on which nothing moves for so long is closed.
+    public var idleTime = Duration.seconds(180)
     /// How many requests ``EmbeddedRegistry/requests`` remembers, the latest; 0 for none.
     public var rememberedRequests = 0
     /// Is told of each request when it is answered; on any thread.

@@ -69,7 +69,7 @@ struct Responder: Sendable {
         // The registry stops, and the client may hold the connection for ever.
         if Task.isCancelled { return try await cut(channel) }
         complete(&answer, exchange)
-        let plan = SendPlan(exchange, answer, faults, isEncrypted: options.certificate != nil)
+        let plan = SendPlan(exchange, answer, faults, options)
         guard !plan.isCut, !exchange.body.isCut else { return try await cut(channel) }
         try await exchange.body.drain(limit: Responder.drainLimit)
         record.status = answer.status.code

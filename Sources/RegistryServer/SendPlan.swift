@@ -11,15 +11,19 @@ struct SendPlan {
     private let isHead: Bool
     /// Whether the bytes go through TLS.
     private let isEncrypted: Bool
+    /// How long a client may take nothing.
+    private let patience: Duration
     private var cut: Int64?
     private var speed: Int?
     private var isWrong = false
 
     /// How many bytes are read and sent at once.
     private static let chunk = 256 << 10
+    /// How many bytes are sent before the client, or the event loop, is waited for.
+    private static let stretch: Int64 = 1 << 20
 
-    init(_ exchange: Exchange, _ answer: Answer, _ faults: Faults, isEncrypted: Bool) {
-        self.isEncrypted = isEncrypted
+    init(_ exchange: Exchange, _ answer: Answer, _ faults: Faults, _ options: RegistryOptions) {
+        (isEncrypted, patience) = (options.certificate != nil, options.idleTime)
         isHead = exchange.method == .head
         isCut = faults.take(exchange) { $0 == .cutAfterWork ? true : nil } ?? false
         guard !isHead, case .file = answer.body,
@@ -47,11 +51,14 @@ struct SendPlan {
         case .none: return 0
         case .bytes(let bytes):
             try await writer.write(response: head, body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
+            try await SendPlan.catchUp(channel)
             return Int64(bytes.count)
         case .file(let file, let range):
             let body: any ResponseBodyWriter = try await writer.writeHead(head)
             let end = cut.map { min(range.upperBound, range.lowerBound + $0) } ?? range.upperBound
-            let sent = try await send(file, range.lowerBound..<end, body, channel)
+            let sent = try await DeliveryWatch.run(channel, limit: patience) { watch in
+                try await send(file, range.lowerBound..<end, body, channel, watch)
+            }
             guard sent == Int64(range.count) else {
                 try await channel.close()
                 throw CutConnection()
@@ -66,10 +73,14 @@ struct SendPlan {
         _ file: OpenFile,
         _ range: Range<Int64>,
         _ writer: any ResponseBodyWriter,
-        _ channel: any Channel
+        _ channel: any Channel,
+        _ watch: DeliveryWatch
     ) async throws -> Int64 {
         if speed == nil, !isWrong, !isEncrypted, range.count > 0 {
-            try await FileSender.send(file, range, on: channel)
+            for start in stride(from: range.lowerBound, to: range.upperBound, by: Int(SendPlan.stretch)) {
+                try await FileSender.send(file, start..<min(range.upperBound, start + SendPlan.stretch), on: channel)
+                watch.moves()
+            }
             return Int64(range.count)
         }
         var writer = writer
@@ -81,12 +92,21 @@ struct SendPlan {
             // The next bytes are read while these are sent.
             async let following = SendPlan.read(file, place, min(range.upperBound, place + step))
             if isWrong, sent == 0 { SendPlan.damage(&buffer) }
+            let before = sent
             sent += Int64(buffer.readableBytes)
             try await writer.write(buffer)
+            if sent / SendPlan.stretch > before / SendPlan.stretch { try await SendPlan.catchUp(channel) }
+            watch.moves()
             if speed != nil { try await Task.sleep(for: .milliseconds(100)) }
             next = try await following
         }
         return sent
+    }
+
+    /// Waits until the connection's event loop did what it was given: until then it does not say that the client takes no
+    /// more.
+    private static func catchUp(_ channel: any Channel) async throws {
+        try await channel.eventLoop.submit {}.get()
     }
 
     /// Reads a part of a file; `nil` where there is nothing more.

@@ -145,19 +145,17 @@ extension Responder {
     /// Takes a body in: the next bytes come while the last are hashed and written.
     private func receive(_ body: RequestBytes, into session: UploadSession, _ turn: Int) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            var block: [ByteBuffer] = []
-            var size = 0
+            var block = UploadBlock()
             func flush() async throws {
                 try await group.next()
-                let full = block
-                (block, size) = ([], 0)
+                let full = block.buffers
+                block = UploadBlock()
                 group.addTask(executorPreference: DiskExecutor.shared) { try await session.append(full, in: turn) }
             }
             do {
                 while let buffer = try await body.next() {
-                    block.append(buffer)
-                    size += buffer.readableBytes
-                    if size >= Self.blockSize { try await flush() }
+                    block.add(buffer)
+                    if block.size >= Self.blockSize { try await flush() }
                 }
             } catch {
                 // What came before a cut counts, so that the client can go on there.
@@ -165,7 +163,7 @@ extension Responder {
                 try await group.waitForAll()
                 throw error
             }
-            if !block.isEmpty { try await flush() }
+            if block.size > 0 { try await flush() }
             try await group.waitForAll()
         }
     }
@@ -209,5 +207,28 @@ extension Responder {
         answer.headers[.range] = "0-\(max(0, size - 1))"
         answer.headers[.dockerUpload] = id
         return answer
+    }
+}
+
+/// Bytes of a body that are handed to the disk at once.
+private struct UploadBlock {
+    private(set) var buffers: [ByteBuffer] = []
+    private(set) var size = 0
+    /// Whether the last of them has no bytes of others.
+    private var isLastOwn = false
+
+    /// A piece keeps alive all that was read from the connection with it; of smaller ones, the bytes are copied.
+    private static let least = 16 << 10
+
+    mutating func add(_ buffer: ByteBuffer) {
+        size += buffer.readableBytes
+        guard buffer.readableBytes < UploadBlock.least else {
+            buffers.append(buffer)
+            isLastOwn = false
+            return
+        }
+        if !isLastOwn { buffers.append(ByteBufferAllocator().buffer(capacity: UploadBlock.least)) }
+        buffers[buffers.count - 1].writeImmutableBuffer(buffer)
+        isLastOwn = true
     }
 }

@@ -236,7 +236,7 @@ struct AzureRegistryTests {
     @Test("Tokens that end while a push goes on are renewed")
     func expiry() async throws {
         let change: (inout EmulatorOptions) -> Void = { options in
-            (options.tokenLifetime, options.registryTokenLifetime) = (2, 1)
+            (options.tokenLifetime, options.registryTokenLifetime) = (4, 1)
         }
         try await Self.run(change) { place in
             for index in 0..<6 {
@@ -245,7 +245,7 @@ struct AzureRegistryTests {
             let copies = (0..<6).map { "COPY f\($0) /f\($0)\n" }.joined()
             try place.folder.write("context/Dockerfile", "FROM scratch\n" + copies)
             let pushed = try await place.push(place.principal)
-            try await Task.sleep(for: .seconds(2))
+            try await Task.sleep(for: .seconds(4))
             let again = try await place.coracle(
                 ["pull", "--store", place.folder.url.appending(path: "other").path, place.name],
                 place.principal

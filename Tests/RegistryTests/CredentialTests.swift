@@ -157,7 +157,6 @@ import Testing
             }}
             """
         )
-        let nobody = "00000000-0000-0000-0000-000000000000"
         #expect(try await find("a.example") == .identityToken("it"))
         #expect(try await find("b.example") == .registryToken("rt"))
         #expect(try await find("c.example") == .basic(user: "u", password: "p"))

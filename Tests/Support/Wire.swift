@@ -88,19 +88,30 @@ public final class Wire: @unchecked Sendable {
         try send(Array((text + "\r\n").utf8))
     }
 
+    /// Has every ``send(_:)`` go out at once, in a packet of its own.
+    public func sendsAtOnce() {
+        var isOn: Int32 = 1
+        setsockopt(socket, Int32(IPPROTO_TCP), TCP_NODELAY, &isOn, socklen_t(MemoryLayout<Int32>.size))
+    }
+
     /// Reads an answer; interim ones are left out.
     ///
-    /// - Parameter method: Of the request: answers to HEAD have no body.
+    /// - Parameters:
+    ///   - method: Of the request: answers to HEAD have no body.
+    ///   - pause: Is called before each read of the body.
     /// - Returns: The answer.
     /// - Throws: ``Ended`` where the connection ends before the answer's head did.
-    public func receive(_ method: String) throws -> Reply {
+    public func receive(_ method: String, pause: () -> Void = {}) throws -> Reply {
         while true {
             let head = try readHead()
             var reply = Reply(status: head.status, headers: head.headers)
             if (100..<200).contains(reply.status) { continue }
             guard method != "HEAD", reply.status != 204, reply.status != 304 else { return reply }
             let length = reply["Content-Length"].flatMap { Int($0) } ?? 0
-            while buffer.count < length, try fill() {}
+            while buffer.count < length {
+                pause()
+                guard try fill() else { break }
+            }
             reply.isCut = buffer.count < length
             reply.body = Array(buffer.prefix(length))
             buffer.removeFirst(min(length, buffer.count))
