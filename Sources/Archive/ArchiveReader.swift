@@ -3,7 +3,7 @@ internal import CArchive
 internal import Glibc
 public import OCI
 
-/// Reads archives of every kind that libarchive knows, compressed or not, one entry after the other.
+/// Reads archives of the kinds that libarchive knows, but for mtree, compressed or not, one entry after the other.
 ///
 /// Times of kinds that have no zone in them (zip, cab, lha, rar) are taken in the process's zone, `TZ`.
 public final class ArchiveReader {
@@ -17,7 +17,8 @@ public final class ArchiveReader {
     /// - Parameters:
     ///   - descriptor: An open file, read from where it stands; stays open.
     ///   - name: Its name for messages.
-    ///   - tarOnly: Whether other kinds than tar (zip, cpio…) are refused.
+    ///   - tarOnly: Whether other kinds than tar (zip, cpio…), and compressions other than gzip, bzip2, xz and zstd, are
+    ///     refused.
     /// - Throws: ``ArchiveError`` where it is no archive.
     public init(descriptor: Int32, name: String, tarOnly: Bool) throws(ArchiveError) {
         (self.name, source) = (name, nil)
@@ -96,11 +97,18 @@ public final class ArchiveReader {
     }
 
     /// The compressions that images and archives of ADD come in; none for which libarchive would start a program.
-    private static func supportFilters(_ archive: OpaquePointer) {
-        let filters = [
+    private static func supportFilters(_ archive: OpaquePointer, rare: Bool = false) {
+        var filters = [
             archive_read_support_filter_gzip, archive_read_support_filter_bzip2, archive_read_support_filter_xz,
             archive_read_support_filter_zstd,
         ]
+        if rare {
+            filters += [
+                archive_read_support_filter_compress, archive_read_support_filter_lzip,
+                archive_read_support_filter_lzma,
+            ]
+            if archive_liblz4_version() != nil { filters.append(archive_read_support_filter_lz4) }
+        }
         for filter in filters { _ = filter(archive) }
     }
 
@@ -108,7 +116,7 @@ public final class ArchiveReader {
     ///
     /// Left out is mtree, a list of files elsewhere.
     private static func support(_ archive: OpaquePointer, tarOnly: Bool) {
-        supportFilters(archive)
+        supportFilters(archive, rare: !tarOnly)
         // No bytes at all are an archive without entries, as they are for tar.
         var formats = [archive_read_support_format_empty, archive_read_support_format_tar]
         if !tarOnly {
@@ -143,7 +151,7 @@ public final class ArchiveReader {
         var entry: OpaquePointer?
         let status = archive_read_next_header(archive, &entry)
         if status == ARCHIVE_EOF { return nil }
-        // A warning is about a name that is no text, which is kept as it is.
+        // A warning is about a name that is no text, which is kept as it is, or about fields that nobody needs.
         guard status == ARCHIVE_OK || status == ARCHIVE_WARN, let entry else { throw fault("reading") }
         return try convert(entry)
     }
@@ -153,6 +161,10 @@ public final class ArchiveReader {
         var result = TarEntry(path: bytes(path), kind: .file)
         if let link = archive_entry_hardlink(entry) {
             (result.kind, result.target) = (.hardLink, bytes(link))
+            // The last name of a file is the one with its content in a cpio archive.
+            if archive_format(archive) & ARCHIVE_FORMAT_BASE_MASK == ARCHIVE_FORMAT_CPIO {
+                result.size = archive_entry_size(entry)
+            }
         } else {
             switch archive_entry_filetype(entry) & S_IFMT {
             // The kind "ar" says no kind of entry: all are files.

@@ -21,9 +21,12 @@ struct ArchiveAdder {
 
     /// Unpacks an open file if it is an archive.
     func add(_ descriptor: Int32, _ name: String, to target: [FileTree.Name], owner: Owner?) throws -> Bool {
-        guard let reader = try? ArchiveReader(descriptor: descriptor, name: name, tarOnly: !everyKind),
-            let first = try? reader.next()
-        else { return false }
+        guard let reader = try? ArchiveReader(descriptor: descriptor, name: name, tarOnly: !everyKind) else {
+            return false
+        }
+        // What only looks like an archive is copied as BuildKit does, where nobody said that it is one.
+        let first = everyKind ? try reader.next() : try? reader.next()
+        guard everyKind || first != nil else { return false }
         let root = try destination.resolve(target)
         var rules = CopyRules()
         rules.owner = owner
@@ -55,6 +58,7 @@ struct ArchiveAdder {
                     "the archive's hard link \"\(entry.name)\" names something that is not there, or no file"
                 )
             }
+            if entry.size > 0 { try content.spool(node, from: reader, name: entry.name) }
             (node.isShared, node.isTouched) = (true, true)
             try destination.markDirty(target)
             try parent.set(name, node)

@@ -50,7 +50,7 @@ public final class NetworkTransport: HTTPTransport {
         let watch = SendingWatch()
         var outgoing: OutgoingBytes?
         if let body = request.body {
-            let bytes = OutgoingBytes(try await body.open(), bodyFault, watch)
+            let bytes = OutgoingBytes(try await body.open(), size: body.size, bodyFault, watch)
             message.body = .stream(bytes, length: .known(body.size))
             outgoing = bytes
         }

@@ -51,6 +51,8 @@ final class OutgoingBytes: AsyncSequence, Sendable {
     private struct State {
         var source: HTTPChunks?
         var rest = ByteBuffer()
+        /// Bytes that are still to be handed over.
+        var left: Int64
         /// Bytes since the event loops were last waited for.
         var ahead = 0
     }
@@ -59,8 +61,8 @@ final class OutgoingBytes: AsyncSequence, Sendable {
     private let fault: FirstError
     private let watch: SendingWatch
 
-    init(_ source: HTTPChunks, _ fault: FirstError, _ watch: SendingWatch) {
-        state = Mutex(State(source: source))
+    init(_ source: HTTPChunks, size: Int64, _ fault: FirstError, _ watch: SendingWatch) {
+        state = Mutex(State(source: source, left: size))
         (self.fault, self.watch) = (fault, watch)
     }
 
@@ -73,7 +75,7 @@ final class OutgoingBytes: AsyncSequence, Sendable {
 
     /// Lets go of the source: nobody wants the rest.
     func giveUp() {
-        state.withLock { $0 = State() }
+        state.withLock { $0 = State(left: $0.left) }
     }
 
     func makeAsyncIterator() -> Iterator { Iterator(body: self) }
@@ -88,6 +90,7 @@ final class OutgoingBytes: AsyncSequence, Sendable {
         watch.reads()
         while state.withLock({ $0.rest.readableBytes }) == 0 {
             guard let source = state.withLock({ $0.source }) else {
+                if state.withLock({ $0.left }) == 0 { return nil }
                 // An error would be taken for the end of the answer, which is still being read.
                 try await Task.sleep(for: .milliseconds(10))
                 return ByteBuffer()
@@ -99,6 +102,8 @@ final class OutgoingBytes: AsyncSequence, Sendable {
                 }
                 state.withLock { if $0.source != nil { $0.rest = ByteBuffer(bytes: chunk) } }
             } catch {
+                // Nor would one of a source that nobody wants to be read.
+                guard state.withLock({ $0.source != nil }) else { continue }
                 fault.set(error)
                 throw error
             }
@@ -111,6 +116,7 @@ final class OutgoingBytes: AsyncSequence, Sendable {
         watch.hands(last: false)
         return state.withLock { state in
             let count = Swift.min(state.rest.readableBytes, OutgoingBytes.most)
+            state.left -= Int64(count)
             state.ahead += Swift.max(count, OutgoingBytes.least)
             return state.rest.readSlice(length: count)
         }

@@ -176,17 +176,15 @@ private final class WebSocketReader: ChannelDuplexHandler, @unchecked Sendable {
     private var parts: [UInt8] = []
     private var isText = false
     private var mayBeClosed = false
+    /// Bytes of answers to pings that the server has not taken, and how many there may be.
+    private var pongs = 0
+    private static let mostPongs = 64 << 10
 
     init(_ inbox: WebSocketInbox) { self.inbox = inbox }
 
     func read(context: ChannelHandlerContext) {
         // A message that waits to be taken has the server wait too; answers to pings that nobody reads do as well.
-        if !inbox.isFull, context.channel.isWritable { context.read() }
-    }
-
-    func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable { context.channel.read() }
-        context.fireChannelWritabilityChanged()
+        if !inbox.isFull, pongs < WebSocketReader.mostPongs { context.read() }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -203,7 +201,14 @@ private final class WebSocketReader: ChannelDuplexHandler, @unchecked Sendable {
             parts = []
         case .ping:
             let pong = WebSocketFrame(fin: true, opcode: .pong, maskKey: .random(), data: frame.unmaskedData)
-            context.writeAndFlush(wrapOutboundOut(pong), promise: nil)
+            let size = frame.unmaskedData.readableBytes + 16
+            pongs += size
+            context.writeAndFlush(wrapOutboundOut(pong)).assumeIsolated()
+                .whenComplete { [self] _ in
+                    let wasFull = pongs >= WebSocketReader.mostPongs
+                    pongs -= size
+                    if wasFull, pongs < WebSocketReader.mostPongs { context.channel.read() }
+                }
         case .connectionClose:
             mayBeClosed = true
             var data = frame.unmaskedData

@@ -4,23 +4,31 @@ internal import Synchronization
 
 /// Ends the connection of a client that takes nothing of an answer for long: it would hold files open for ever.
 final class DeliveryWatch: Sendable {
-    private let moved = Mutex(ContinuousClock.now)
+    private let state: Mutex<State>
+
+    private struct State {
+        var moved = ContinuousClock.now
+        var check: RepeatedTask?
+    }
+
+    /// Watches a connection while something is sent to it.
+    init(_ channel: any Channel, limit: Duration) {
+        state = Mutex(State())
+        let pause = TimeAmount(limit / 4)
+        let check = channel.eventLoop.scheduleRepeatedTask(initialDelay: pause, delay: pause) { [self] _ in
+            if state.withLock({ $0.moved.advanced(by: limit) }) < .now { channel.close(promise: nil) }
+        }
+        state.withLock { $0.check = check }
+    }
 
     /// Says that the client took some.
-    func moves() { moved.withLock { $0 = .now } }
+    func moves() { state.withLock { $0.moved = .now } }
 
-    /// Watches a connection while a function sends to it.
-    static func run<Value>(
-        _ channel: any Channel,
-        limit: Duration,
-        _ body: (DeliveryWatch) async throws -> Value
-    ) async throws -> Value {
-        let watch = DeliveryWatch()
-        let pause = TimeAmount(limit / 4)
-        let check = channel.eventLoop.scheduleRepeatedTask(initialDelay: pause, delay: pause) { _ in
-            if watch.moved.withLock({ $0.advanced(by: limit) }) < .now { channel.close(promise: nil) }
+    /// Watches no longer.
+    func end() {
+        state.withLock { state in
+            state.check?.cancel()
+            state.check = nil
         }
-        defer { check.cancel() }
-        return try await body(watch)
     }
 }

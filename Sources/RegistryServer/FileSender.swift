@@ -15,25 +15,32 @@ final class FileSender: ChannelOutboundHandler, RemovableChannelHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
-    /// Sends a part of a file, behind all that was written to the connection before.
-    static func send(_ file: OpenFile, _ range: Range<Int64>, on channel: any Channel) async throws {
+    /// Sends a part of a file, behind all that was written to the connection before: so many bytes at once, and says so.
+    static func send(
+        _ file: OpenFile,
+        _ range: Range<Int64>,
+        by step: Int,
+        on channel: any Channel,
+        _ moves: () -> Void
+    ) async throws {
+        let copy = fcntl(file.descriptor, F_DUPFD_CLOEXEC, 0)
+        guard copy >= 0 else { throw CutConnection() }
+        let handle = NIOFileHandle(_deprecatedTakingOwnershipOfDescriptor: copy)
+        defer { try? handle.close() }
+        for start in stride(from: Int(range.lowerBound), to: Int(range.upperBound), by: step) {
+            let end = min(Int(range.upperBound), start + step)
+            try await send(FileRegion(fileHandle: handle, readerIndex: start, endIndex: end), on: channel)
+            moves()
+        }
+    }
+
+    /// Returns when the region was sent, or the connection has ended: nothing uses the file then.
+    private static func send(_ region: FileRegion, on channel: any Channel) async throws {
         let promise = channel.eventLoop.makePromise(of: Void.self)
         channel.eventLoop.execute {
-            let copy = fcntl(file.descriptor, F_DUPFD_CLOEXEC, 0)
-            guard copy >= 0, let sender = try? channel.pipeline.syncOperations.handler(type: FileSender.self),
+            guard let sender = try? channel.pipeline.syncOperations.handler(type: FileSender.self),
                 let context = sender.context
-            else {
-                if copy >= 0 { _ = Glibc.close(copy) }
-                return promise.fail(CutConnection())
-            }
-            let handle = NIOFileHandle(_deprecatedTakingOwnershipOfDescriptor: copy)
-            let region = FileRegion(
-                fileHandle: handle,
-                readerIndex: Int(range.lowerBound),
-                endIndex: Int(range.upperBound)
-            )
-            // The region keeps the handle until it is sent, or the connection has ended.
-            promise.futureResult.whenComplete { _ in try? handle.close() }
+            else { return promise.fail(CutConnection()) }
             context.writeAndFlush(sender.wrapOutboundOut(.fileRegion(region)), promise: promise)
         }
         try await withTaskCancellationHandler {

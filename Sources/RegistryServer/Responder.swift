@@ -79,7 +79,9 @@ struct Responder: Sendable {
         // Who has an answer finds it noted.
         record.bytesIn = exchange.body.received
         number = log.note(record, as: nil)
-        record.bytesOut = try await plan.send(answer, writer, channel)
+        let watch = DeliveryWatch(channel, limit: options.idleTime)
+        defer { watch.end() }
+        record.bytesOut = try await plan.send(answer, writer, channel, watch)
         if !exchange.body.isDone { try await channel.close() }
     }
 

@@ -11,19 +11,17 @@ struct SendPlan {
     private let isHead: Bool
     /// Whether the bytes go through TLS.
     private let isEncrypted: Bool
-    /// How long a client may take nothing.
-    private let patience: Duration
     private var cut: Int64?
     private var speed: Int?
     private var isWrong = false
 
     /// How many bytes are read and sent at once.
     private static let chunk = 256 << 10
-    /// How many bytes are sent before the client, or the event loop, is waited for.
+    /// How many bytes are sent before the event loop is waited for.
     private static let stretch: Int64 = 1 << 20
 
     init(_ exchange: Exchange, _ answer: Answer, _ faults: Faults, _ options: RegistryOptions) {
-        (isEncrypted, patience) = (options.certificate != nil, options.idleTime)
+        isEncrypted = options.certificate != nil
         isHead = exchange.method == .head
         isCut = faults.take(exchange) { $0 == .cutAfterWork ? true : nil } ?? false
         guard !isHead, case .file = answer.body,
@@ -41,7 +39,12 @@ struct SendPlan {
     /// Sends an answer.
     ///
     /// - Returns: How many bytes of body were sent.
-    func send(_ answer: Answer, _ writer: consuming ResponseWriter, _ channel: any Channel) async throws -> Int64 {
+    func send(
+        _ answer: Answer,
+        _ writer: consuming ResponseWriter,
+        _ channel: any Channel,
+        _ watch: DeliveryWatch
+    ) async throws -> Int64 {
         let head = HTTPResponse(status: answer.status, headerFields: answer.headers)
         guard !isHead, answer.length > 0 else {
             try await writer.writeResponse(head)
@@ -56,9 +59,7 @@ struct SendPlan {
         case .file(let file, let range):
             let body: any ResponseBodyWriter = try await writer.writeHead(head)
             let end = cut.map { min(range.upperBound, range.lowerBound + $0) } ?? range.upperBound
-            let sent = try await DeliveryWatch.run(channel, limit: patience) { watch in
-                try await send(file, range.lowerBound..<end, body, channel, watch)
-            }
+            let sent = try await send(file, range.lowerBound..<end, body, channel, watch)
             guard sent == Int64(range.count) else {
                 try await channel.close()
                 throw CutConnection()
@@ -77,10 +78,7 @@ struct SendPlan {
         _ watch: DeliveryWatch
     ) async throws -> Int64 {
         if speed == nil, !isWrong, !isEncrypted, range.count > 0 {
-            for start in stride(from: range.lowerBound, to: range.upperBound, by: Int(SendPlan.stretch)) {
-                try await FileSender.send(file, start..<min(range.upperBound, start + SendPlan.stretch), on: channel)
-                watch.moves()
-            }
+            try await FileSender.send(file, range, by: SendPlan.chunk, on: channel) { watch.moves() }
             return Int64(range.count)
         }
         var writer = writer

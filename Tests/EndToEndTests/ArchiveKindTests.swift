@@ -72,6 +72,48 @@ import Testing
         #expect(plan.output.contains("ZONE=EST5"), "\(plan.output)\(plan.errors)")
     }
 
+    /// The content of a file with two names comes with the last of them in a cpio archive.
+    @Test func namesOfOneFileInACpioArchiveHaveItsContent() throws {
+        var bytes: [UInt8] = []
+        func add(_ name: String, _ text: String, inode: Int, links: Int, mode: Int = 0o100644) {
+            func pad() { while bytes.count % 4 != 0 { bytes.append(0) } }
+            let numbers = [inode, mode, 0, 0, links, 0, text.utf8.count, 0, 0, 0, 0, name.utf8.count + 1, 0]
+            bytes += Array("070701".utf8)
+            for number in numbers {
+                let digits = String(number, radix: 16)
+                bytes += Array((String(repeating: "0", count: 8 - digits.count) + digits).utf8)
+            }
+            bytes += Array(name.utf8) + [0]
+            pad()
+            bytes += Array(text.utf8)
+            pad()
+        }
+        add("a", "", inode: 7, links: 2)
+        add("b", "content", inode: 7, links: 2)
+        add("TRAILER!!!", "", inode: 0, links: 1, mode: 0)
+        try Data(bytes).write(to: place.context.appending(path: "a.cpio"))
+        try place.write("Dockerfile", "FROM scratch\nADD --unpack a.cpio /\n")
+
+        let files = Dictionary(try place.files().map { ($0.name, $0) }) { $1 }
+
+        #expect(files["a"]?.size == 7)
+        #expect(files["b"]?.kind == .hardLink && files["b"]?.target == Array("a".utf8))
+    }
+
+    @Test func anArchiveThatIsKnownAndCannotBeReadIsAnErrorWhereItIsToBeUnpacked() throws {
+        // As encrypted: of the kind 7z only the first bytes are needed to know it.
+        let head: [UInt8] = [0x37, 0x7A, 0xBC, 0xAF, 0x27, 0x1C, 0, 4]
+        try Data(head + [UInt8](repeating: 1, count: 200)).write(to: place.context.appending(path: "a.7z"))
+        try place.write("Dockerfile", "FROM scratch\nADD a.7z /plain/\n")
+        #expect(try place.files().map(\.name) == ["plain/", "plain/a.7z"])
+        try place.write("Dockerfile", "FROM scratch\nADD --unpack a.7z /open/\n")
+
+        let result = try place.build()
+
+        #expect(result.status == 1)
+        #expect(result.errors.contains("Dockerfile:2:1: error: reading the archive a.7z: "), "\(result.errors)")
+    }
+
     @Test func aDamagedZipIsAnError() throws {
         let file = place.context.appending(path: "a.zip")
         var bytes = try Data(contentsOf: file)

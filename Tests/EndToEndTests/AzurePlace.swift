@@ -240,6 +240,7 @@ final class AzurePlace: Sendable {
 final class TerminalProgram: Sendable {
     private let process: Process
     private let keys: Int32
+    private let isOpen = Mutex(true)
     private let seen = Mutex("")
 
     init(_ words: [String], in folder: URL, environment: [String: String]) throws {
@@ -267,7 +268,10 @@ final class TerminalProgram: Sendable {
                 guard count > 0 else { break }
                 seen.withLock { $0 += String(decoding: buffer[..<count], as: UTF8.self) }
             }
-            close(keys)
+            isOpen.withLock {
+                $0 = false
+                close(keys)
+            }
         }
     }
 
@@ -277,7 +281,12 @@ final class TerminalProgram: Sendable {
     var screen: String { seen.withLock { $0 } }
 
     /// Presses keys.
-    func type(_ text: String) { _ = Array(text.utf8).withUnsafeBytes { write(keys, $0.baseAddress, $0.count) } }
+    func type(_ text: String) {
+        isOpen.withLock { isOpen in
+            guard isOpen else { return }
+            _ = Array(text.utf8).withUnsafeBytes { write(keys, $0.baseAddress, $0.count) }
+        }
+    }
 
     /// Waits until the screen shows something; whether it does within a minute.
     func wait(for text: String) async throws -> Bool {

@@ -334,6 +334,14 @@ struct RunVerbTests {
     .enabled(if: Rights.isRoot, "not root")
 )
 struct DetachedTests {
+    @Test("A detached container has the caller's time zone")
+    func variables() throws {
+        let place = try ContainerPlace()
+        let flags = ["-d", "--name", "one", "-e", "TZ"]
+        #expect(try place.container(flags, ["sh", "-c", "echo $TZ"], environment: ["TZ": "EST5"]).status == 0)
+        try Waiting.blocking(until: "its word") { try place.run("logs", ["one"]).output == "EST5\n" }
+    }
+
     @Test("A detached container is listed, read, followed and stopped")
     func life() throws {
         let place = try ContainerPlace()

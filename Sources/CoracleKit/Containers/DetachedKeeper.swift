@@ -11,6 +11,8 @@ internal import Synchronization
 struct DetachedKeeper {
     let folder: ContainerFolder
     let store: ImageStore
+    /// Its environment.
+    let environment: [String: String]
 
     /// The open files that it is given.
     static let lock: Int32 = 3
@@ -81,7 +83,17 @@ struct DetachedKeeper {
         let words = command.map { strdup($0) }
         defer { for word in words { free(word) } }
         var process: pid_t = 0
-        let result = posix_spawn(&process, "/proc/self/exe", &actions, &attributes, words + [nil], environ)
+        // The caller's: this process may have changed its own.
+        let variables = environment.map { strdup("\($0.key)=\($0.value)") }
+        defer { for variable in variables { free(variable) } }
+        let result = posix_spawn(
+            &process,
+            "/proc/self/exe",
+            &actions,
+            &attributes,
+            words + [nil],
+            variables + [nil]
+        )
         guard result == 0 else { throw StoreError("starting a process to keep the container", errno: result) }
     }
 

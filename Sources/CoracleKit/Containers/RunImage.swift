@@ -95,7 +95,7 @@ public struct RunImage: Sendable {
                 note("the container has the network of this machine, on which its program listens: \(list)")
             }
             if isDetached {
-                let keeper = DetachedKeeper(folder: folder, store: store)
+                let keeper = DetachedKeeper(folder: folder, store: store, environment: environment)
                 for text in try keeper.start(lock, arguments) { note(text) }
                 return .detached(plan.name)
             }
