@@ -120,9 +120,6 @@ extension ACITarget {
     /// How many looks in a row may fail, each of which was repeated already.
     private static let mostMisses = 5
 
-    /// How often the log of what is about to be started again is asked for.
-    private static let mostLooksForLog = 5
-
     /// How often each container that was started again was.
     private static func restarts(_ state: GroupState?) -> [String: Int] {
         Dictionary((state?.containers ?? []).map { ($0.name, $0.restarts) }) { $1 }.filter { $0.value > 0 }
@@ -199,10 +196,9 @@ extension ACITarget {
         let state = group?.state
         if let state { teller.see(state) }
         let container = group.flatMap { group in group.mainIndex(name).map { group.containers[$0].name } } ?? name
-        let broken = state?.containers.first { $0.state != "Running" && !$0.isInit }?.name ?? container
-        let isBetween = teller.codes[broken] != nil && state?.containers.first { $0.name == broken }?.state == "Waiting"
-        let log = teller.masked(await lastWords(of: broken, isBetween: isBetween))
-        let known = Diagnosis.of(state, log: log, name: name, error: error, codes: teller.codes)
+        let broken = state?.faulty(main: container)?.name ?? container
+        let log = teller.masked(await lastWords(of: broken, state, teller))
+        let known = Diagnosis.of(state, log: log, name: name, main: container, error: error, codes: teller.codes)
         var report = DeployReport(.failed, name: name)
         (report.cause, report.hint, report.log) = (teller.masked(known.cause), known.hint, log)
         report.image = plan.group.mainImage(name)
@@ -214,14 +210,22 @@ extension ACITarget {
         return (report, state)
     }
 
-    /// The end of a container's log; one that waits to be started again has none until it was.
-    private func lastWords(of container: String, isBetween: Bool) async -> String {
-        for look in 1...Self.mostLooksForLog {
+    /// The end of a container's log.
+    ///
+    /// One that is started again has none from then until it speaks, so that it is looked at until it ends the next time.
+    private func lastWords(of container: String, _ state: GroupState?, _ teller: StateTeller) async -> String {
+        let end = ContinuousClock.now + pace.lastWords
+        var before = state?[container]
+        while true {
             let log = (try? await service.log(name, container: container, tail: 50)) ?? ""
-            guard log.isEmpty, isBetween, look < Self.mostLooksForLog else { return log }
-            guard (try? await Task.sleep(for: pace.interval)) != nil else { break }
+            guard log.isEmpty, ContinuousClock.now < end, let now = (try? await service.find(name))?.state[container]
+            else { return log }
+            // Where it had ended before it was asked, and did not start since, it has nothing to say.
+            let isSilent = [before, now].allSatisfy { $0?.state == "Terminated" } && before?.restarts == now.restarts
+            let hasEnded = (now.exitCode ?? now.previousExitCode ?? teller.codes[container]) != nil
+            guard hasEnded, !isSilent, (try? await Task.sleep(for: pace.interval)) != nil else { return log }
+            before = now
         }
-        return ""
     }
 
     /// Says why it does not work, and goes back to what did.

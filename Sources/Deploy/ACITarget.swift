@@ -13,6 +13,8 @@ public struct ACITarget: Target {
         public var settling: Duration = .seconds(6)
         /// How long they may take until they run.
         public var patience: Duration = .seconds(600)
+        /// How long one that starts again and again is waited for until it says something.
+        public var lastWords: Duration = .seconds(15)
 
         /// As Azure's service is.
         public init() {}

@@ -12,6 +12,7 @@ struct Diagnosis: Hashable {
         _ state: GroupState?,
         log: String,
         name: String,
+        main: String? = nil,
         error: (any Error)? = nil,
         codes: [String: Int] = [:]
     ) -> Diagnosis {
@@ -19,7 +20,7 @@ struct Diagnosis: Hashable {
         let isAboutImage = (error as? ARMError).map { $0.has("InaccessibleImage") || $0.has("RegistryErrorResponse") }
         if let refusal, isAboutImage == true || state == nil { return refusal }
         guard let state else { return Diagnosis(cause: "the group \(name) is not there any more", hint: nil) }
-        guard let seen = seen(state, log, codes) else { return refusal ?? unknown(state, name) }
+        guard let seen = seen(state, main, log, codes) else { return refusal ?? unknown(state, name) }
         // What support asks for is not lost where the containers say more.
         let id = (error as? ARMError)?.correlationID.map { " (correlation id \($0))" } ?? ""
         return Diagnosis(cause: seen.cause + id, hint: seen.hint ?? refusal?.hint)
@@ -36,11 +37,15 @@ struct Diagnosis: Hashable {
     }
 
     /// What the containers tell; `nil` where they tell nothing.
-    private static func seen(_ state: GroupState, _ log: String, _ codes: [String: Int]) -> Diagnosis? {
+    private static func seen(
+        _ state: GroupState,
+        _ main: String?,
+        _ log: String,
+        _ codes: [String: Int]
+    ) -> Diagnosis? {
         let events = state.events + state.containers.flatMap(\.events)
         if let pull = pulling(events) { return pull }
-        let faulty = state.containers.first { $0.state != "Running" && $0.exitCode != 0 } ?? state.containers.first
-        guard let container = faulty else { return nil }
+        guard let container = state.faulty(main: main) else { return nil }
         if let probe = events.last(where: { $0.name == "Killing" && $0.message.lowercased().contains("probe") })
             ?? events.last(where: { $0.name == "Unhealthy" && $0.message.lowercased().contains("liveness") })
         {
@@ -113,5 +118,21 @@ struct Diagnosis: Hashable {
                 ?? "\(name) is \(words.isEmpty ? "not up" : words.lowercased())",
             hint: "coracle ps"
         )
+    }
+}
+
+extension GroupState {
+    /// The container that a group most likely does not work for, and whose log tells why.
+    ///
+    /// One that ended is looked for before one that did not begin, and an init container before those that wait for it.
+    ///
+    /// - Parameter main: The container that is meant where none of them looks faulty; the first where it is `nil`.
+    /// - Returns: The container; `nil` where the group has none.
+    func faulty(main: String? = nil) -> ContainerState? {
+        let unwell = containers.filter { $0.exitCode != 0 }
+        let idle = unwell.filter { $0.state != "Running" }
+        return idle.first { $0.exitCode != nil } ?? unwell.first(where: \.isInit) ?? idle.first { $0.restarts > 0 }
+            ?? idle.first ?? containers.first { $0.restarts > 0 }
+            ?? containers.first { $0.name == main } ?? containers.first
     }
 }

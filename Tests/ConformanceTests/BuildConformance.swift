@@ -74,7 +74,7 @@ extension Conformance {
                 try #require(Program.named("python3")).path, try #require(BuildComparer.program).path,
                 cases.appending(path: "given/2-builds").path,
                 "--no-ref", "--cache", cases.appending(path: "refs").path, "-j", "2",
-                "--work", scratch.url.appending(path: "work").path, "--json", report.path,
+                "--work", scratch.url.appending(path: "work").path, "--json", report.path, "--timeout", "900",
                 "--cand-cmd", command(bases: cases.appending(path: "bases").path, in: scratch.url.path),
             ]
             let wrapper = user.map {

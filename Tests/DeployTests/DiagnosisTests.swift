@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import Azure
 import OCI
 import Testing
 
+@testable import Azure
 @testable import Deploy
 
 @Suite("Why a group does not work")
@@ -60,6 +60,37 @@ struct DiagnosisTests {
     )
     func causes(view: String, log: String, cause: String) throws {
         #expect(Diagnosis.of(try state(view), log: log, name: "web").cause == cause)
+    }
+
+    @Test(
+        "The container that is to blame is the one that ended, or that the others wait for",
+        arguments: [
+            (["web Waiting 0", "log Terminated 0 3"], "log"), (["init! Running 1", "web Waiting 0"], "init"),
+            (["init! Terminated 0 0", "web Waiting 0"], "web"), (["init! Terminated 0 2", "web Waiting 0"], "init"),
+            (["log Waiting 0", "web Waiting 2"], "web"),
+            (["log Running 0", "web Running 0", "gate Running 1"], "gate"),
+            (["log Running 0", "web Running 0"], "web"), (["log Running 0"], "log"),
+        ]
+    )
+    func faulty(views: [String], name: String) {
+        let containers = views.map { view in
+            let words = view.split(separator: " ").map(String.init)
+            return GroupState.ContainerState(
+                name: words[0].replacing("!", with: ""),
+                isInit: words[0].hasSuffix("!"),
+                state: words[1],
+                exitCode: words.count > 3 ? Int(words[3]) : nil,
+                detail: "",
+                restarts: Int(words[2]) ?? 0,
+                previousExitCode: nil,
+                previousDetail: "",
+                started: "",
+                events: []
+            )
+        }
+        let state = GroupState(provisioning: "Succeeded", state: "Running", events: [], containers: containers)
+
+        #expect(state.faulty(main: "web")?.name == name)
     }
 
     @Test(

@@ -44,6 +44,34 @@ struct DeployTroubleTests {
         }
     }
 
+    @Test("The last words of a container are told, though it runs again and says nothing yet when it is asked")
+    func lastWords() async throws {
+        try await AzurePlace.run { place in
+            // The log is asked for when the next run has begun.
+            let script = "test -e /kept/ran && sleep 4; touch /kept/ran; echo no database; exit 3"
+            try place.site("bad", command: #"["sh", "-c", "\#(script)"]"#)
+            try await place.fail(#"{"fault": "throttled", "retryAfter": 1, "path": "/logs"}"#)
+            let run = try await place.coracle(Self.start + ["--volume", "type=emptyDir,name=scratch,target=/kept"])
+
+            #expect(run.status == 5)
+            #expect(run.errors.contains("web ended with exit code 3"), "\(run.errors)")
+            #expect(run.errors.contains("no database"), "\(run.errors)")
+        }
+    }
+
+    @Test("A container that ends in silence is not waited for")
+    func silence() async throws {
+        try await AzurePlace.run { place in
+            try place.site("bad", command: #"["sh", "-c", "exit 3"]"#)
+            let run = try await place.coracle(Self.start + ["--restart-policy", "Never"])
+
+            #expect(run.status == 5)
+            #expect(run.errors.contains("web ended with exit code 3"), "\(run.errors)")
+            let asked = place.log.components(separatedBy: "/logs").count - 1
+            #expect(asked == 1, "\(place.log)")
+        }
+    }
+
     @Test("An operation that was accepted and fails is rolled back, with Azure's code and correlation id")
     func failedOperation() async throws {
         try await AzurePlace.run { place in

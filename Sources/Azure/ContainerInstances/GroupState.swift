@@ -50,6 +50,9 @@ public struct GroupState: Hashable, Sendable {
         public let events: [Event]
     }
 
+    /// The container of a name; `nil` where the group has none.
+    public subscript(name: String) -> ContainerState? { containers.first { $0.name == name } }
+
     /// Whether every container runs, or has done what it should.
     public func isUp(restartPolicy: String?) -> Bool {
         let main = containers.filter { !$0.isInit }
