@@ -3,11 +3,12 @@
 #define _GNU_SOURCE
 #include "internal.h"
 
-/// A path that is being walked: what is left of it, and how many links were followed.
+/// A path that is being walked: what is left of it, how many links were followed, and how often another was faster.
 struct walk {
     char rest[2 * CLINUX_PATH];
     int folder;
     int links;
+    int late;
     int is_file;
     const struct clinux_step *step;
     int has_made;
@@ -50,21 +51,27 @@ static void record_before(struct walk *walk, const char *name) {
     }
 }
 
+/// Makes a name, and writes down where; gives the error's number, EEXIST where another made it meanwhile.
 static int make(struct walk *walk, const char *name, int is_last) {
-    struct stat status;
+    struct clinux_made *made = walk->step->made;
+    size_t known = made != NULL && walk->has_made ? strlen(made->leaf) : 0;
     record_before(walk, name);
-    if (is_last && walk->is_file) {
-        int file = openat(walk->folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-        if (file < 0) return errno;
-        close(file);
-    } else {
-        if (mkdirat(walk->folder, name, 0755) != 0) return errno;
-        const struct clinux_step *step = walk->step;
-        if ((step->uid | step->gid) != 0
-            && fchownat(walk->folder, name, step->uid, step->gid, AT_SYMLINK_NOFOLLOW) != 0) return errno;
+    int is_file = is_last && walk->is_file;
+    int file = is_file ? openat(walk->folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644)
+                       : mkdirat(walk->folder, name, 0755);
+    if (file < 0) {
+        int error = errno;
+        if (made != NULL) made->leaf[known] = 0;
+        if (made != NULL && known == 0) made->top[0] = 0;
+        return error;
     }
-    if (walk->step->made != NULL && !walk->has_made && fstatat(walk->folder, "", &status, AT_EMPTY_PATH) == 0) {
-        walk->step->made->after = status.st_mtim;
+    const struct clinux_step *step = walk->step;
+    if (is_file) close(file);
+    else if ((step->uid | step->gid) != 0
+        && fchownat(walk->folder, name, step->uid, step->gid, AT_SYMLINK_NOFOLLOW) != 0) return errno;
+    struct stat status;
+    if (made != NULL && !walk->has_made && fstatat(walk->folder, "", &status, AT_EMPTY_PATH) == 0) {
+        made->after = status.st_mtim;
     }
     walk->has_made = 1;
     return 0;
@@ -88,6 +95,8 @@ static int advance(struct walk *walk, int *found) {
     if (fstatat(walk->folder, name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
         if (errno != ENOENT) return errno;
         int error = make(walk, name, is_last);
+        // In a folder that steps share, a cache, another step wants the same mount point: what it made is looked at.
+        if (error == EEXIST && (walk->late += 1) < 40) return 0;
         if (error != 0) return error;
     } else if (S_ISLNK(status.st_mode)) {
         char copy[2 * CLINUX_PATH];

@@ -60,7 +60,9 @@ public struct Snapshots: Sendable {
     /// Removes what killed processes left, and what was unpacked before the system started.
     private func clearLeftovers(_ start: String) {
         let all = store.root + "/snapshots"
-        for name in DiskFile.names(in: all) where !name.hasPrefix(start + "-") { DiskFile.remove(all + "/" + name) }
+        // A start that cannot be told, as when no more files can be opened, is no reason to take what others use.
+        let old = start.isEmpty ? [] : DiskFile.names(in: all).filter { !$0.hasPrefix(start + "-") }
+        for name in old { DiskFile.remove(all + "/" + name) }
         Snapshot.clearLeftovers(store)
     }
 

@@ -48,6 +48,29 @@ struct RunRobustnessTests {
         #expect(result.status == 0, "\(result.errors)")
     }
 
+    @Test("Steps at once make their mount points in one cache")
+    func pointsInCache() throws {
+        let inner = (0..<16).map { "--mount=type=cache,id=inner,target=/m/\($0)" }.joined(separator: " ")
+        let secret = "--mount=type=secret,id=s,target=/m/secret"
+        let stages = (0..<4)
+            .map { stage in
+                let steps = (0..<4)
+                    .map { step in
+                        let mounts = "--mount=type=cache,id=outer\(step),target=/m \(inner) \(secret)"
+                        return "RUN \(mounts) cat /m/secret > /out\(stage)\n"
+                    }
+                return "FROM busybox AS s\(stage)\n" + steps.joined()
+            }
+        let copies = (0..<4).map { "COPY --from=s\($0) /out\($0) /\n" }
+        let place = try BuildPlace(stages.joined() + "FROM busybox\n" + copies.joined())
+        let secretFile = place.root.appending(path: "secret")
+        try "s".write(to: secretFile, atomically: true, encoding: .utf8)
+
+        let result = try build(place, ["--secret", "id=s,src=\(secretFile.path)"])
+
+        #expect(result.status == 0, "\(result.errors)")
+    }
+
     @Test("A build that waits for another's cache ends by a signal")
     func signalWhileWaiting() throws {
         let mark = String(Int.random(in: 100_000...999_999))
