@@ -37,7 +37,8 @@ struct FrontDoor: Sendable {
         record.code =
             answer.body?[path: "error", "code"]?.string
             ?? answer.body?.member("error_codes")?.array?.first?.int.map { "AADSTS\($0)" }
-        defer { world.options.onRequest?(record) }
+        // Who has an answer finds it noted.
+        world.options.onRequest?(record)
         var head = HTTPResponse(status: HTTPResponse.Status(code: answer.status))
         let bytes = answer.body.map { Array($0.canonical.utf8) } ?? []
         let id = exchange.headers[HTTPField.Name("x-ms-client-request-id") ?? .from] ?? Identifier.random()

@@ -5,19 +5,47 @@ internal import Sandbox
 internal import Synchronization
 
 /// Loopback addresses for container groups, each group one of its own; a lock guards which are taken.
+///
+/// They are given from blocks of 254. A socket at the last address of a block holds it against other emulators.
 final class GroupAddresses: Sendable {
     /// What they have in common: the first 16 bits.
     static let range = "127.77.0.0"
 
-    private let next = Mutex<UInt16>(UInt16.random(in: 256...60_000))
+    private struct State {
+        var block = Int.random(in: 1...254)
+        /// The last address that was given of the block, which is none yet.
+        var last = 254
+        var holds: [Int32] = []
+    }
+
+    private let state = Mutex(State())
+    /// Any port that nobody is likely to want there.
+    private static let holdPort = 47_077
+
+    deinit {
+        for hold in state.withLock({ $0.holds }) { Glibc.close(hold) }
+    }
 
     /// Another address: `127.77.x.y`.
     func take() -> String {
-        next.withLock { next in
-            next = next &+ 1
+        state.withLock { state in
+            if state.last == 254 { GroupAddresses.changeBlock(&state) }
             // Addresses that end with 0 and 255 look like something else.
-            while next & 0xFF == 0 || next & 0xFF == 0xFF || next < 256 { next = next &+ 1 }
-            return "127.77.\(next >> 8).\(next & 0xFF)"
+            state.last += 1
+            return "127.77.\(state.block).\(state.last)"
+        }
+    }
+
+    /// Goes on to a block that no emulator has; where each is held, to any.
+    private static func changeBlock(_ state: inout State) {
+        state.last = 0
+        for _ in 1...254 {
+            state.block = state.block % 254 + 1
+            let hold = socket(AF_INET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+            guard hold >= 0 else { return }
+            let address = Descriptors.address("127.77.\(state.block).255", holdPort)
+            if Descriptors.with(address, { bind(hold, $0, $1) }) == 0 { return state.holds.append(hold) }
+            Glibc.close(hold)
         }
     }
 }

@@ -178,7 +178,8 @@ struct RegistryDoor: Sendable {
         lifetime: Int64,
         _ more: [String: JSONValue]
     ) -> String {
-        let now = Moment.now
+        // To whole seconds, and upwards: a token is good for all of its time.
+        let now = Int64(Moment.precise.rounded(.up))
         let claims: [String: JSONValue] = [
             "jti": .string(Identifier.random()), "sub": .string(user.text), "nbf": .int(now - 900),
             "exp": .int(now + lifetime), "iat": .int(now), "iss": "Azure Container Registry", "aud": .string(host),

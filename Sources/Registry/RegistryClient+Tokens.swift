@@ -46,18 +46,18 @@ extension RegistryClient {
     ) async throws -> Token {
         if case .registryToken(let token) = credentials {
             let header = "Bearer \(try checked(token, operation))"
-            return Token(header: header, scopes: scopes, credentials: credentials, seconds: 60)
+            return Token(header: header, scopes: scopes, credentials: credentials, goodFor: .seconds(60))
         }
         guard challenge.scheme == "bearer" else {
             switch credentials {
             case .basic(let user, let password):
                 let header = RegistryClient.basic(user, password)
-                return Token(header: header, scopes: scopes, credentials: credentials, seconds: 60)
+                return Token(header: header, scopes: scopes, credentials: credentials, goodFor: .seconds(60))
             case .identityToken(let token):
                 // ACR takes its refresh token as the password of a user that is all zeros.
                 let header = RegistryClient.basic("00000000-0000-0000-0000-000000000000", token)
-                return Token(header: header, scopes: scopes, credentials: credentials, seconds: 60)
-            default: return Token(header: nil, scopes: scopes, credentials: credentials, seconds: 60)
+                return Token(header: header, scopes: scopes, credentials: credentials, goodFor: .seconds(60))
+            default: return Token(header: nil, scopes: scopes, credentials: credentials, goodFor: .seconds(60))
             }
         }
         let realm = try realm(challenge, endpoint, operation)

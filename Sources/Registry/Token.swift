@@ -29,13 +29,20 @@ struct Token: Sendable {
             lifetime = end - (claims?["iat"]?.int ?? claims?["nbf"]?.int ?? end - 60)
         }
         if lifetime <= 0 { lifetime = 60 }
-        let margin = min(60, lifetime / 4)
-        self.init(header: "Bearer \(found)", scopes: scopes, credentials: credentials, seconds: lifetime - margin)
+        lifetime = min(lifetime, 1 << 30)
+        // A quarter of a second matters, too, to a token of one second.
+        let margin = min(.seconds(60), Duration.seconds(lifetime) / 4)
+        self.init(
+            header: "Bearer \(found)",
+            scopes: scopes,
+            credentials: credentials,
+            goodFor: .seconds(lifetime) - margin
+        )
     }
 
-    init(header: String?, scopes: [Scope], credentials: Credentials, seconds: Int64) {
+    init(header: String?, scopes: [Scope], credentials: Credentials, goodFor time: Duration) {
         (self.header, self.scopes, self.credentials) = (header, scopes, credentials)
-        goodUntil = .now + .seconds(min(max(seconds, 1), 1 << 30))
+        goodUntil = .now + time
     }
 
     /// What the token says of itself, unverified; `nil` where it is opaque.

@@ -297,4 +297,14 @@ struct KubernetesPartTests {
         let tooOld = store.watch(watcher, after: past)
         #expect(tooOld == nil)
     }
+
+    @Test("Emulators at once give addresses of their own")
+    func addresses() {
+        let emulators = (0..<40).map { _ in GroupAddresses() }
+
+        let taken = emulators.flatMap { emulator in (0..<300).map { _ in emulator.take() } }
+
+        #expect(Set(taken).count == taken.count)
+        #expect(taken.allSatisfy { $0.hasPrefix("127.77.") && !$0.hasSuffix(".0") && !$0.hasSuffix(".255") })
+    }
 }

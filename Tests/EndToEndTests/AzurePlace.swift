@@ -143,8 +143,18 @@ final class AzurePlace: Sendable {
         return image
     }
 
-    /// What a URL answers with; `nil` where nobody does.
+    /// What a URL answers with; `nil` where nobody does, not even when the program has had a while to listen.
     func page(_ url: String) async -> String? {
+        let end = ContinuousClock.now + .seconds(15)
+        while ContinuousClock.now < end {
+            if let page = await answer(url) { return page }
+            try? await Task.sleep(for: .milliseconds(20))
+        }
+        return nil
+    }
+
+    /// What a URL answers with now; `nil` where nobody does.
+    func answer(_ url: String) async -> String? {
         let url = url.trimmingCharacters(in: .whitespacesAndNewlines)
         guard let busybox = ShellBase.program, !url.isEmpty else { return nil }
         let answer = try? await offPool { try Program.run(["wget", "-q", "-O", "-", url], of: busybox) }

@@ -52,7 +52,7 @@ struct DeployVerbTests {
             #expect(inside.output == "two")
             #expect(inside.status == 4, "\(inside.errors)")
             #expect(try await place.coracle(["stop"]).output == "site\n")
-            #expect(await place.page(second.output) == nil)
+            #expect(await place.answer(second.output) == nil)
             let started = try await place.coracle(["start"])
             #expect(started.status == 0, "\(started.errors)")
             #expect(try await place.coracle(["down"]).output == "site\n")

@@ -130,8 +130,15 @@ struct EndingTests {
             ["/sys/fs/cgroup", "-type", "d", "-name", "coracle-\(getpid())-*"],
             of: URL(filePath: "/usr/bin/find")
         )
-        // Other tests' processes run meanwhile; theirs are the youngest.
-        #expect(!find.output.contains("coracle-\(getpid())-1\n"))
+        // Other tests' processes run meanwhile, or are about to: their groups go, too, or are not empty.
+        try Waiting.blocking(until: "the end of groups without processes") {
+            find.output.split(separator: "\n")
+                .allSatisfy { group in
+                    guard let processes = try? String(contentsOfFile: group + "/cgroup.procs", encoding: .utf8)
+                    else { return access(String(group), F_OK) != 0 }
+                    return !processes.isEmpty
+                }
+        }
     }
 
     @Test("Many processes at once do not mix")

@@ -166,7 +166,7 @@ final class ClusterHandler: ChannelInboundHandler, RemovableChannelHandler {
             status: reply.status
         )
         if case .json(_, let json, _) = reply, reply.status >= 400 { record.code = json["reason"]?.string }
-        defer { cluster.world.options.onRequest?(record) }
+        cluster.world.options.onRequest?(record)
         write(reply, head, context.channel)
     }
 
