@@ -17,7 +17,8 @@ extension ACITarget {
         _ plan: GroupPlan,
         tell: @escaping @Sendable (DeployEvent) -> Void
     ) async throws -> DeployReport {
-        let teller = StateTeller(plan.group, tell)
+        // What ran before and is left running is looked at as it is.
+        let teller = StateTeller(plan.group, before: plan.action == .unchanged ? nil : plan.existing?.state, tell)
         switch plan.action {
         case .unchanged: return try await unchanged(plan, teller)
         case .inPlace:
@@ -193,11 +194,11 @@ extension ACITarget {
         _ teller: StateTeller
     ) async throws -> (report: DeployReport, state: GroupState?) {
         let group = try? await service.find(name)
-        let state = group?.state
+        let state = group?.state.leavingOutRuns(of: teller.before)
         if let state { teller.see(state) }
         let container = group.flatMap { group in group.mainIndex(name).map { group.containers[$0].name } } ?? name
-        let broken = state?.faulty(main: container)?.name ?? container
-        let log = teller.masked(await lastWords(of: broken, state, teller))
+        let faulty = Diagnosis.isAboutImage(error) ? nil : state?.faulty
+        let log = teller.masked(await lastWords(of: faulty, or: container, teller))
         let known = Diagnosis.of(state, log: log, name: name, main: container, error: error, codes: teller.codes)
         var report = DeployReport(.failed, name: name)
         (report.cause, report.hint, report.log) = (teller.masked(known.cause), known.hint, log)
@@ -210,20 +211,27 @@ extension ACITarget {
         return (report, state)
     }
 
-    /// The end of a container's log.
+    /// The end of the log of the container that is to blame, or of the main one, which is looked at once.
     ///
-    /// One that is started again has none from then until it speaks, so that it is looked at until it ends the next time.
-    private func lastWords(of container: String, _ state: GroupState?, _ teller: StateTeller) async -> String {
+    /// One that is started again has none from then until it speaks, so that it is looked at until it ended once more.
+    private func lastWords(
+        of faulty: GroupState.ContainerState?,
+        or main: String,
+        _ teller: StateTeller
+    ) async -> String {
         let end = ContinuousClock.now + pace.lastWords
-        var before = state?[container]
+        var (before, isLast) = (faulty, faulty == nil)
         while true {
-            let log = (try? await service.log(name, container: container, tail: 50)) ?? ""
-            guard log.isEmpty, ContinuousClock.now < end, let now = (try? await service.find(name))?.state[container]
+            let log = (try? await service.log(name, container: faulty?.name ?? main, tail: 50)) ?? ""
+            guard log.isEmpty, !isLast, ContinuousClock.now < end, let faulty,
+                let now = (try? await service.find(name))?.state[faulty.name]
             else { return log }
             // Where it had ended before it was asked, and did not start since, it has nothing to say.
-            let isSilent = [before, now].allSatisfy { $0?.state == "Terminated" } && before?.restarts == now.restarts
-            let hasEnded = (now.exitCode ?? now.previousExitCode ?? teller.codes[container]) != nil
+            let isSilent = [before, now].allSatisfy { $0?.isBetweenRuns == true } && before?.restarts == now.restarts
+            let hasEnded = (now.exitCode ?? now.previousExitCode ?? teller.codes[faulty.name]) != nil
             guard hasEnded, !isSilent, (try? await Task.sleep(for: pace.interval)) != nil else { return log }
+            // A whole run passed meanwhile.
+            isLast = now.restarts > faulty.restarts && now.state != "Running"
             before = now
         }
     }
@@ -251,7 +259,7 @@ extension ACITarget {
         _ report: inout DeployReport,
         _ teller: StateTeller
     ) async throws {
-        let again = StateTeller(good, teller.tell)
+        let again = StateTeller(good, before: state, teller.tell)
         do {
             again.tell(.init(.step, "going back to \(good.mainImage(name) ?? "what was there")"))
             do {
@@ -273,6 +281,8 @@ extension ACITarget {
 
 /// Tells each thing once; the lock protects what was told.
 private final class StateTeller: Sendable {
+    /// How the group was before it was changed; `nil` where it was not there.
+    let before: GroupState?
     private let receive: @Sendable (DeployEvent) -> Void
     /// What was sent and nobody may see: a program may write down what it was given.
     private let secrets: [String]
@@ -285,14 +295,14 @@ private final class StateTeller: Sendable {
 
     /// Keeps what containers ended with: one that starts again says so for a moment only.
     func see(_ state: GroupState) {
-        for container in state.containers {
+        for container in state.leavingOutRuns(of: before).containers {
             guard let code = container.exitCode ?? container.previousExitCode else { continue }
             seen.withLock { $0[container.name] = code }
         }
     }
 
-    init(_ group: ContainerGroup, _ receive: @escaping @Sendable (DeployEvent) -> Void) {
-        self.receive = receive
+    init(_ group: ContainerGroup, before: GroupState?, _ receive: @escaping @Sendable (DeployEvent) -> Void) {
+        (self.before, self.receive) = (before, receive)
         secrets = group.secretPlaces.compactMap { group.secret(at: $0)?.value }.filter { $0.utf8.count >= 4 }
             .sorted { $0.utf8.count > $1.utf8.count }
     }
@@ -329,4 +339,9 @@ private final class StateTeller: Sendable {
             if told.withLock({ $0.insert(line).inserted }) { tell(.init(.state, line)) }
         }
     }
+}
+
+extension GroupState.ContainerState {
+    /// Whether it ended and does not begin yet: its log is that of the run that ended.
+    fileprivate var isBetweenRuns: Bool { state == "Terminated" || detail == "CrashLoopBackOff" }
 }

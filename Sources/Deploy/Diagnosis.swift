@@ -17,13 +17,17 @@ struct Diagnosis: Hashable {
         codes: [String: Int] = [:]
     ) -> Diagnosis {
         let refusal = error.map { said($0) }
-        let isAboutImage = (error as? ARMError).map { $0.has("InaccessibleImage") || $0.has("RegistryErrorResponse") }
-        if let refusal, isAboutImage == true || state == nil { return refusal }
+        if let refusal, isAboutImage(error) || state == nil { return refusal }
         guard let state else { return Diagnosis(cause: "the group \(name) is not there any more", hint: nil) }
         guard let seen = seen(state, main, log, codes) else { return refusal ?? unknown(state, name) }
         // What support asks for is not lost where the containers say more.
         let id = (error as? ARMError)?.correlationID.map { " (correlation id \($0))" } ?? ""
         return Diagnosis(cause: seen.cause + id, hint: seen.hint ?? refusal?.hint)
+    }
+
+    /// Whether what Azure said is about an image, which no container tells more of.
+    static func isAboutImage(_ error: (any Error)?) -> Bool {
+        (error as? ARMError).map { $0.has("InaccessibleImage") || $0.has("RegistryErrorResponse") } ?? false
     }
 
     /// What Azure said.
@@ -45,7 +49,7 @@ struct Diagnosis: Hashable {
     ) -> Diagnosis? {
         let events = state.events + state.containers.flatMap(\.events)
         if let pull = pulling(events) { return pull }
-        guard let container = state.faulty(main: main) else { return nil }
+        guard let container = state.faulty ?? main.flatMap({ state[$0] }) ?? state.containers.first else { return nil }
         if let probe = events.last(where: { $0.name == "Killing" && $0.message.lowercased().contains("probe") })
             ?? events.last(where: { $0.name == "Unhealthy" && $0.message.lowercased().contains("liveness") })
         {
@@ -122,17 +126,15 @@ struct Diagnosis: Hashable {
 }
 
 extension GroupState {
-    /// The container that a group most likely does not work for, and whose log tells why.
+    /// The container that a group most likely does not work for, and whose log tells why; `nil` where all look well.
     ///
     /// One that ended is looked for before one that did not begin, and an init container before those that wait for it.
-    ///
-    /// - Parameter main: The container that is meant where none of them looks faulty; the first where it is `nil`.
-    /// - Returns: The container; `nil` where the group has none.
-    func faulty(main: String? = nil) -> ContainerState? {
+    var faulty: ContainerState? {
         let unwell = containers.filter { $0.exitCode != 0 }
         let idle = unwell.filter { $0.state != "Running" }
-        return idle.first { $0.exitCode != nil } ?? unwell.first(where: \.isInit) ?? idle.first { $0.restarts > 0 }
-            ?? idle.first ?? containers.first { $0.restarts > 0 }
-            ?? containers.first { $0.name == main } ?? containers.first
+        let begun = idle.first { $0.restarts > 0 } ?? unwell.first { $0.restarts > 0 }
+        // One that is to run always has no business to end well, either.
+        let ended = containers.first { !$0.isInit && $0.state == "Terminated" && runsAlways }
+        return idle.first { $0.exitCode != nil } ?? unwell.first(where: \.isInit) ?? begun ?? idle.first ?? ended
     }
 }

@@ -26,7 +26,9 @@ struct Token: Sendable {
         var lifetime = json["expires_in"]?.int ?? 0
         if lifetime <= 0, let end = claims?["exp"]?.int {
             // Both by the server's clock, so that ours does not matter.
-            lifetime = end - (claims?["iat"]?.int ?? claims?["nbf"]?.int ?? end - 60)
+            let start = claims?["iat"]?.int ?? claims?["nbf"]?.int
+            let (time, isBeyond) = end.subtractingReportingOverflow(start ?? end)
+            if start != nil, !isBeyond { lifetime = time }
         }
         if lifetime <= 0 { lifetime = 60 }
         lifetime = min(lifetime, 1 << 30)

@@ -48,7 +48,10 @@ public struct Snapshots: Sendable {
         (self.store, self.limit, owners) = (store, limit, FileOwners())
         let all = store.root + "/snapshots"
         try DiskFile.makeFolder(all)
-        let start = FileOwners.text("/proc/sys/kernel/random/boot_id").prefix(8)
+        let source = "/proc/sys/kernel/random/boot_id"
+        let start = FileOwners.text(source).prefix(8)
+        // What others use would look old where no more files can be opened; kernels without it have one start only.
+        guard !start.isEmpty || access(source, F_OK) != 0 else { throw StoreError("\(source) cannot be read") }
         let system = SHA256.digest(Array(owners.mapping.utf8)).hex.prefix(8)
         folder = "\(all)/\(start)-\(system)"
         // Programs of an image that run as their owner are for nobody on this machine.
@@ -60,9 +63,7 @@ public struct Snapshots: Sendable {
     /// Removes what killed processes left, and what was unpacked before the system started.
     private func clearLeftovers(_ start: String) {
         let all = store.root + "/snapshots"
-        // A start that cannot be told, as when no more files can be opened, is no reason to take what others use.
-        let old = start.isEmpty ? [] : DiskFile.names(in: all).filter { !$0.hasPrefix(start + "-") }
-        for name in old { DiskFile.remove(all + "/" + name) }
+        for name in DiskFile.names(in: all) where !name.hasPrefix(start + "-") { DiskFile.remove(all + "/" + name) }
         Snapshot.clearLeftovers(store)
     }
 

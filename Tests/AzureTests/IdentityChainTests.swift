@@ -15,8 +15,7 @@ struct IdentityChainTests {
 
     /// A program called `az`, and the environment that finds it.
     private func az(_ script: String) throws -> [String: String] {
-        let file = try folder.write("bin/az", "#!/bin/sh\n\(script)\n")
-        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: file.path)
+        let file = try Program.install("#!/bin/sh\n\(script)\n", at: folder.url.appending(path: "bin/az"))
         return ["PATH": "\(file.deletingLastPathComponent().path):/usr/bin:/bin"]
     }
 

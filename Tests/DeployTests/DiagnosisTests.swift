@@ -69,10 +69,11 @@ struct DiagnosisTests {
             (["init! Terminated 0 0", "web Waiting 0"], "web"), (["init! Terminated 0 2", "web Waiting 0"], "init"),
             (["log Waiting 0", "web Waiting 2"], "web"),
             (["log Running 0", "web Running 0", "gate Running 1"], "gate"),
-            (["log Running 0", "web Running 0"], "web"), (["log Running 0"], "log"),
+            (["log Waiting 0", "web Running 2"], "web"), (["job Terminated 0 0", "web Running 0"], "job"),
+            (["log Running 0", "web Running 0"], nil),
         ]
     )
-    func faulty(views: [String], name: String) {
+    func faulty(views: [String], name: String?) {
         let containers = views.map { view in
             let words = view.split(separator: " ").map(String.init)
             return GroupState.ContainerState(
@@ -85,12 +86,13 @@ struct DiagnosisTests {
                 previousExitCode: nil,
                 previousDetail: "",
                 started: "",
+                previousStarted: "",
                 events: []
             )
         }
         let state = GroupState(provisioning: "Succeeded", state: "Running", events: [], containers: containers)
 
-        #expect(state.faulty(main: "web")?.name == name)
+        #expect(state.faulty?.name == name)
     }
 
     @Test(

@@ -50,8 +50,10 @@ struct ClusterLoginTests {
     /// Writes a program, `$n` is how often it was asked; and the kubeconfig that names it.
     private func plugin(_ place: AzurePlace, _ access: Access, _ script: String, mode: String = "IfAvailable") throws {
         let file = place.root.appending(path: "login")
-        try place.write("login", "#!/bin/sh\ncd \(place.root.path)\necho x >> asked\nn=$(wc -l < asked)\n\(script)\n")
-        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: file.path)
+        try Program.install(
+            "#!/bin/sh\ncd \(place.root.path)\necho x >> asked\nn=$(wc -l < asked)\n\(script)\n",
+            at: file
+        )
         try? FileManager.default.removeItem(at: place.root.appending(path: "asked"))
         try place.write(
             "config",

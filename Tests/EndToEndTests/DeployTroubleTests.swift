@@ -93,6 +93,39 @@ struct DeployTroubleTests {
         }
     }
 
+    @Test("What an update itself ended is no cause of what goes wrong later")
+    func endedByUpdate() async throws {
+        try await AzurePlace.run { place in
+            // The first ends at once when it is asked to, and is seen so until the second ends as well.
+            let compose = """
+                name: shop
+                services:
+                  web:
+                    build: site
+                    environment: {PAGE: "1"}
+                    command: ["sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.1; done"]
+                  slow:
+                    build: site
+                    command: ["sh", "-c", "trap 'sleep 3; exit' TERM; while :; do sleep 0.1; done"]
+                """
+            try place.site("page")
+            try place.write("compose.yaml", compose)
+            let up = ["up", "-g", "demo", "--registry", "testacr"] + ShellBase.flags
+            let first = try await place.coracle(up)
+            try #require(first.status == 0, "\(first.errors)")
+
+            try place.write("compose.yaml", compose.replacing("\"1\"", with: "\"2\""))
+            try await place.fail(
+                #"{"fault": "failedOperation", "code": "ServiceUnavailable", "message": "No room.", "method": "PUT"}"#
+            )
+            let second = try await place.coracle(up)
+
+            #expect(second.status == 5)
+            try #require(second.errors.contains("web is terminated"), "\(second.errors)")
+            #expect(second.errors.contains("No room. (ServiceUnavailable) (correlation id "), "\(second.errors)")
+        }
+    }
+
     @Test("A group that was deleted to be made anew, and is refused, comes back as it was")
     func recreate() async throws {
         try await AzurePlace.run { place in

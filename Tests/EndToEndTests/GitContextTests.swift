@@ -39,8 +39,8 @@ import Testing
         guard let host = try GitHost() else { return }
         try host.commit("r", ["Dockerfile": "FROM scratch\nADD git://other/r /\n", "f": "one\n"])
         let attributes = try host.write("attributes", "* filter=f text\n")
-        let hook = try host.write("hooks/post-checkout", "#!/bin/sh\necho two > f\n")
-        chmod(hook.path, 0o755)
+        let hook = host.folder.appending(path: "hooks/post-checkout")
+        try Program.install("#!/bin/sh\necho two > f\n", at: hook)
         try host.addSettings(
             """
             [core]
@@ -230,8 +230,7 @@ import Testing
         try host.git(["config", "uploadpack.allowAnySHA1InWant", "true"], in: "r")
         let log = host.folder.appending(path: "log")
         // The branch moves as soon as it was asked for.
-        let shim = try host.write(
-            "bin/git",
+        let shim = try Program.install(
             """
             #!/bin/sh
             '\(git.path)' "$@" || exit
@@ -239,9 +238,9 @@ import Testing
                 echo asked >> '\(log.path)'
                 '\(git.path)' --git-dir '\(host.repository("r").path)/.git' update-ref refs/heads/main next
             esac
-            """
+            """,
+            at: host.folder.appending(path: "bin/git")
         )
-        chmod(shim.path, 0o755)
         let path = shim.deletingLastPathComponent().path + ":" + git.deletingLastPathComponent().path + ":/usr/bin:/bin"
 
         let first = try host.add("git://test/r#main", environment: ["PATH": path])

@@ -20,8 +20,8 @@ struct GitSecretTests {
     private func coracle(_ arguments: [String], _ environment: [String: String] = [:]) throws -> Program {
         let git = try #require(Program.named("git"))
         let log = folder.url.path + "/arguments"
-        let shim = try folder.write("bin/git", "#!/bin/sh\necho \"$*\" >> '\(log)'\nexec '\(git.path)' \"$@\"\n")
-        chmod(shim.path, 0o755)
+        let script = "#!/bin/sh\necho \"$*\" >> '\(log)'\nexec '\(git.path)' \"$@\"\n"
+        let shim = try Program.install(script, at: folder.url.appending(path: "bin/git"))
         let own = [
             "PATH": "\(shim.deletingLastPathComponent().path):/usr/bin:/bin", "HOME": folder.url.path,
             "GIT_CONFIG_NOSYSTEM": "1", "CORACLE_STORE": place.store.path,
@@ -121,8 +121,10 @@ struct GitSecretTests {
     @Test("A failing git says why, and ends as other servers do that cannot be reached")
     func reasons() async throws {
         let server = try await GitServer(["f": "one\n"])
-        let ssh = try folder.write("ssh", "#!/bin/sh\necho 'ann@h: Permission denied (publickey).' >&2\nexit 255\n")
-        chmod(ssh.path, 0o755)
+        let ssh = try Program.install(
+            "#!/bin/sh\necho 'ann@h: Permission denied (publickey).' >&2\nexit 255\n",
+            at: folder.url.appending(path: "ssh")
+        )
         let environment = ["GIT_SSH": ssh.path, "GIT_SSH_VARIANT": "ssh"]
         for (url, words, status) in [
             ("git://127.0.0.1:1/r", "errno=Connection refused", Int32(4)),

@@ -16,11 +16,10 @@ struct PluginTests {
 
     /// A plug-in that is a script; `$n` is how often it was asked, this time included.
     private func script(_ script: String) throws -> ExecPlugin {
-        let file = try folder.write(
-            "plugin",
-            "#!/bin/sh\ncd \(folder.url.path)\necho x >> asked\nn=$(wc -l < asked)\n\(script)\n"
+        let file = try Program.install(
+            "#!/bin/sh\ncd \(folder.url.path)\necho x >> asked\nn=$(wc -l < asked)\n\(script)\n",
+            at: folder.url.appending(path: "plugin")
         )
-        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: file.path)
         return ExecPlugin(file.path)
     }
 

@@ -38,9 +38,14 @@ import Testing
             let count = try await offPool {
                 let wire = try Wire(port: serving.registry.port)
                 try wire.sendHead("GET", "/v2/team/app/blobs/\(digest)", [])
-                return try wire.receive("GET") { Thread.sleep(forTimeInterval: 0.01) }.body.count
+                return try wire.receive("GET") { Thread.sleep(forTimeInterval: 0.1) }.body.count
             }
             #expect(count == bytes.count)
+            try await Waiting.until("the end of the request") {
+                (serving.registry.requests.last?.microseconds ?? 0) > 0
+            }
+            let time = serving.registry.requests.last?.microseconds ?? 0
+            #expect(time > 3_750_000, "longer than one who reads nothing has: \(time) µs")
         }
     }
 

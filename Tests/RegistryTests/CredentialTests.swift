@@ -41,8 +41,7 @@ import Testing
             list) echo '{"a.example":"ada"}' ;;
             esac
             """
-        let file = try folder.write("bin/docker-credential-\(name)", script ?? store)
-        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: file.path)
+        try Program.install(script ?? store, at: folder.url.appending(path: "bin/docker-credential-\(name)"))
     }
 
     private func chain(_ variables: [String: String] = [:], login: CredentialChain.Login? = nil) -> CredentialChain {

@@ -34,7 +34,7 @@ struct FailureTests {
     func notExecutable() throws {
         try place.folder.write("root/bin/plain", "text")
         let denied = try error { $0.arguments = ["plain"] }
-        chmod(place.root + "/bin/plain", 0o755)
+        try Program.install("text", at: URL(filePath: place.root + "/bin/plain"))
         let text = try error { $0.arguments = ["plain"] }
 
         #expect(denied.message == "running \"/bin/plain\": permission denied for the user 0")
@@ -47,8 +47,9 @@ struct FailureTests {
         header.replaceSubrange(0..<7, with: [0x7F, 0x45, 0x4C, 0x46, 2, 1, 1])
         // e_type: executable; e_machine: one that nobody emulates here.
         (header[16], header[18]) = (2, 22)
-        try Data(header).write(to: URL(filePath: place.root + "/bin/foreign"))
-        chmod(place.root + "/bin/foreign", 0o755)
+        let file = place.folder.url.appending(path: "foreign")
+        try Data(header).write(to: file)
+        try Program.install(file, at: URL(filePath: place.root + "/bin/foreign"))
 
         let error = try error { $0.arguments = ["foreign"] }
 
@@ -58,10 +59,8 @@ struct FailureTests {
 
     @Test("A script whose interpreter is missing")
     func interpreter() throws {
-        try place.folder.write("root/bin/script", "#!/usr/bin/python3 -u\n")
-        try place.folder.write("root/bin/windows", "#!/bin/sh\r\necho\r\n")
-        chmod(place.root + "/bin/script", 0o755)
-        chmod(place.root + "/bin/windows", 0o755)
+        try Program.install("#!/usr/bin/python3 -u\n", at: URL(filePath: place.root + "/bin/script"))
+        try Program.install("#!/bin/sh\r\necho\r\n", at: URL(filePath: place.root + "/bin/windows"))
 
         let missing = try error { $0.arguments = ["script"] }
         let windows = try error { $0.arguments = ["windows"] }

@@ -44,7 +44,7 @@ final class Place: Sendable {
         for name in ["bin", "etc", "tmp", "dev", "proc", "sys"] {
             try files.createDirectory(atPath: root + "/" + name, withIntermediateDirectories: true)
         }
-        try files.copyItem(atPath: Machine.busybox?.path ?? "", toPath: root + "/bin/busybox")
+        try Program.install(Machine.busybox ?? URL(filePath: "/"), at: URL(filePath: root + "/bin/busybox"))
         for applet in [
             "sh", "cat", "ls", "sleep", "seq", "id", "mount", "unshare", "mknod", "head", "grep", "wc", "tty",
         ] {

@@ -16,8 +16,7 @@ struct UserNamespaceTests {
         chmod(place, 0o777)
         // The test's own build folder may not be open to everybody.
         let copy = folder.url.appending(path: "probe").path
-        try FileManager.default.copyItem(at: Machine.probe, to: URL(filePath: copy))
-        chmod(copy, 0o755)
+        try Program.install(Machine.probe, at: URL(filePath: copy))
         let busybox = try #require(Machine.busybox).path
         let identity = ["--reuid=\(uid)", "--regid=\(uid)", "--clear-groups"]
         return try Program.run(

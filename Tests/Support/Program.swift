@@ -56,6 +56,40 @@ public struct Program: Sendable {
         )
     }
 
+    /// Makes a file that is a program, and the folders it lies in.
+    ///
+    /// What this process wrote to cannot be executed for as long as a child of another thread has the descriptor, which
+    /// it has from its fork on until it executes a program; so that a program writes the file, which has no such children.
+    ///
+    /// - Parameters:
+    ///   - source: What is copied.
+    ///   - target: Where to.
+    /// - Throws: ``NotInstalled`` where it cannot be written.
+    public static func install(_ source: URL, at target: URL) throws {
+        let words = ["-D", "-m", "755", source.path, target.path]
+        let run = try run(words, of: URL(filePath: "/usr/bin/install"))
+        guard run.status == 0 else { throw NotInstalled(reason: run.errors) }
+    }
+
+    /// Makes a script that can be executed, as ``install(_:at:)-(URL,_)`` does.
+    ///
+    /// - Parameters:
+    ///   - script: What it holds.
+    ///   - target: Where to.
+    /// - Returns: The target.
+    /// - Throws: ``NotInstalled`` where it cannot be written.
+    @discardableResult
+    public static func install(_ script: String, at target: URL) throws -> URL {
+        let scratch = try TemporaryFolder()
+        try install(try scratch.write("script", script), at: target)
+        return target
+    }
+
+    /// Why a program could not be made.
+    public struct NotInstalled: Error {
+        let reason: String
+    }
+
     /// Where a program is, by its name; `nil` where it is not installed.
     ///
     /// - Parameter name: As a shell finds it.

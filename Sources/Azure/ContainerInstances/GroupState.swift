@@ -10,7 +10,9 @@ public struct GroupState: Hashable, Sendable {
     /// What happened to the group.
     public let events: [Event]
     /// The containers, the first ones those that run before all others.
-    public let containers: [ContainerState]
+    public internal(set) var containers: [ContainerState]
+    /// Whether containers are started again however they end: the restart policy `Always`, or none.
+    public var runsAlways = true
 
     /// Something that happened.
     public struct Event: Hashable, Sendable {
@@ -35,23 +37,45 @@ public struct GroupState: Hashable, Sendable {
         /// `Running`, `Waiting` or `Terminated`; empty where nothing is known yet.
         public let state: String
         /// What the program ended with; `nil` while it runs.
-        public let exitCode: Int?
+        public internal(set) var exitCode: Int?
         /// `CrashLoopBackOff`, `Completed`, `Error`, `OOMKilled` …; empty where it is not said.
-        public let detail: String
+        public internal(set) var detail: String
         /// How often it was started again.
         public let restarts: Int
         /// What the program ended with the time before; `nil` where there was none.
-        public let previousExitCode: Int?
+        public internal(set) var previousExitCode: Int?
         /// Why it ended the time before; empty where it is not said.
-        public let previousDetail: String
+        public internal(set) var previousDetail: String
         /// Since when, as RFC 3339 has it; empty where it is not said.
         public let started: String
+        /// Since when it ran the time before, as RFC 3339 has it; empty where it is not said.
+        public let previousStarted: String
         /// What happened to it.
         public let events: [Event]
     }
 
     /// The container of a name; `nil` where the group has none.
     public subscript(name: String) -> ContainerState? { containers.first { $0.name == name } }
+
+    /// The state without how those runs ended that were there before: an update ends them, which is no fault of theirs.
+    ///
+    /// - Parameter before: How the group was before the update; `nil` where it was not there.
+    /// - Returns: The state; a run is known by the time that it began at.
+    public func leavingOutRuns(of before: GroupState?) -> GroupState {
+        guard let before else { return self }
+        var state = self
+        for place in containers.indices {
+            guard let old = before[containers[place].name] else { continue }
+            let isOld = { (start: String) in !start.isEmpty && [old.started, old.previousStarted].contains(start) }
+            if isOld(containers[place].started) {
+                (state.containers[place].exitCode, state.containers[place].detail) = (nil, "")
+            }
+            if isOld(containers[place].previousStarted) {
+                (state.containers[place].previousExitCode, state.containers[place].previousDetail) = (nil, "")
+            }
+        }
+        return state
+    }
 
     /// Whether every container runs, or has done what it should.
     public func isUp(restartPolicy: String?) -> Bool {
@@ -73,7 +97,8 @@ extension ContainerGroup {
             state: properties["instanceView"]?["state"]?.string ?? "",
             events: ContainerGroup.events(properties["instanceView"]),
             containers: initContainers.map { ContainerGroup.state($0, isInit: true) }
-                + containers.map { ContainerGroup.state($0, isInit: false) }
+                + containers.map { ContainerGroup.state($0, isInit: false) },
+            runsAlways: [nil, "Always"].contains(restartPolicy)
         )
     }
 
@@ -90,6 +115,7 @@ extension ContainerGroup {
             previousExitCode: before?["exitCode"]?.int.map { Int($0) },
             previousDetail: before?["detailStatus"]?.string ?? "",
             started: now?["startTime"]?.string ?? "",
+            previousStarted: before?["startTime"]?.string ?? "",
             events: events(view)
         )
     }
