@@ -89,6 +89,8 @@ package final class RequestBytes {
     package private(set) var isDone: Bool
     /// After how many bytes the connection is cut on purpose; `nil` where it is not.
     var cut: Int64?
+    /// How many bytes a second are taken on purpose; `nil` where it is as fast as can be.
+    var speed: Int?
     private var iterator: RequestBody.AsyncIterator
 
     init(_ body: RequestBody, length: Int64?) {
@@ -113,6 +115,7 @@ package final class RequestBytes {
             return nil
         }
         received += Int64(buffer.readableBytes)
+        if let speed { try await Task.sleep(for: .seconds(1) * buffer.readableBytes / max(speed, 1)) }
         return buffer
     }
 

@@ -18,6 +18,8 @@ public struct Fault: Hashable, Sendable {
         case status(Int, retryAfter: Int? = nil)
         /// A blob is sent at most so fast.
         case slow(bytesPerSecond: Int)
+        /// The body of a request is taken at most so fast.
+        case slowUpload(bytesPerSecond: Int)
         /// One byte in the middle of a blob is another.
         case wrongContent
         /// The token, however new, counts as expired (401, `invalid_token`).

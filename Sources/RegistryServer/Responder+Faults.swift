@@ -28,6 +28,14 @@ extension Responder {
         }
     }
 
+    /// How many bytes of its body a second are taken of a request; `nil` where it is as fast as can be.
+    func plannedSpeed(_ exchange: Exchange) -> Int? {
+        guard exchange.body.length != 0 else { return nil }
+        return faults.take(exchange) { effect in
+            if case .slowUpload(let rate) = effect { rate } else { nil }
+        }
+    }
+
     private func statusFault(_ code: Int, _ seconds: Int?) -> Refusal {
         let reason: Refusal.Code =
             switch code {

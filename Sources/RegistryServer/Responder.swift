@@ -59,7 +59,7 @@ struct Responder: Sendable {
             if exchange.headers[.expect]?.lowercased() == "100-continue" {
                 try await writer.writeInformationalHead(HTTPResponse(status: .continue))
             }
-            exchange.body.cut = plannedCut(exchange)
+            (exchange.body.cut, exchange.body.speed) = (plannedCut(exchange), plannedSpeed(exchange))
             switch await attempt({ try await DiskExecutor.run { try await perform(admitted, exchange) } }) {
             case .success(let done): answer = done
             case .failure(let other): answer = other

@@ -57,7 +57,7 @@ struct ControlGroup: Sendable {
     func remove() {
         for folder in folders {
             // The kernel may take a moment to see that the last process is gone.
-            var attempts = 50
+            var attempts = 500
             while rmdir(folder) != 0, errno == EBUSY, attempts > 0 {
                 attempts -= 1
                 usleep(1_000)

@@ -54,7 +54,7 @@ struct ContainerGroupTests {
             of: URL(filePath: "/usr/bin/curl")
         )
         #expect(page.output == "page of nobody-knows\n", "\(page.errors)")
-        #expect(try await azure.logs("web", "web").contains("response:200"))
+        try await Waiting.until("the server's log") { try await azure.logs("web", "web").contains("response:200") }
         let shown = try await azure.arm("GET", "\(Emulating.container)/web").text
         #expect(!shown.contains("nobody-knows"), "a secret never comes back")
         #expect(!azure.log.contains("nobody-knows"))

@@ -52,8 +52,8 @@ import Testing
 
         #expect(answer.status == 500, "\(answer.text)")
         #expect(answer.text.contains("its log says why") && !answer.text.contains(folder.url.path), "\(answer.text)")
-        for _ in 0..<100 where !server.text.contains("File too large") { try await Task.sleep(for: .milliseconds(20)) }
-        #expect(server.text.contains(store) && server.text.contains("File too large"), "\(server.text)")
+        try await Waiting.until("the log's reason") { server.text.contains("File too large") }
+        #expect(server.text.contains(store), "\(server.text)")
     }
 
     @Test("A certificate and a key that do not fit are said in one sentence")

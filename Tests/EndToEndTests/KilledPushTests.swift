@@ -26,6 +26,8 @@ import Testing
         let store = try ImageStore(folder.url.path + "/registry")
         try await EmbeddedRegistry.run(store, options) { registry in
             let target = "\(registry.host)/team/app:1"
+            // Only the second chunk is slow, so that it is killed in the middle of it, however late this test looks.
+            registry.faults.add(Fault(.slowUpload(bytesPerSecond: 1_000_000), skipped: 1, method: "PATCH"))
             let push = try Self.start(["push", name, target], folder)
             // The first chunk has come, and the second is on its way.
             try await Waiting.until("the first part", upTo: 600) {

@@ -192,11 +192,11 @@ struct RunRobustnessTests {
         let result = try build(place, ["--ssh", "default=\(key)"])
 
         #expect(result.errors.contains("exit code 3"), "\(result.errors)")
-        let left = try Program.run(
-            ["-f", "ssh-agent.*\(place.root.lastPathComponent)"],
-            of: #require(Program.named("pgrep"))
-        )
-        #expect(left.output == "")
+        // It is told to end, and is the system's until it does.
+        let (find, name) = (try #require(Program.named("pgrep")), place.root.lastPathComponent)
+        try Waiting.blocking(until: "the agent's end") {
+            try Program.run(["-f", "ssh-agent.*\(name)"], of: find).output == ""
+        }
         #expect(try FileManager.default.contentsOfDirectory(atPath: place.store.path + "/tmp") == [])
     }
 

@@ -39,6 +39,7 @@ struct PlannedFault: Sendable, CustomTestStringConvertible {
         .init(name: "502", effect: .status(502), kind: .server),
         .init(name: "503", effect: .status(503, retryAfter: 0), kind: .server),
         .init(name: "slow blobs", effect: .slow(bytesPerSecond: 20_000_000)),
+        .init(name: "slow uploads", effect: .slowUpload(bytesPerSecond: 20_000_000), method: "PATCH"),
         .init(name: "other bytes", effect: .wrongContent, method: "GET", kind: .server),
         .init(name: "tokens that are never accepted", effect: .expiredToken, kind: .auth),
         .init(name: "no chunks, 404", effect: .noChunks(status: 404)),
