@@ -17,8 +17,7 @@ extension ACITarget {
         _ plan: GroupPlan,
         tell: @escaping @Sendable (DeployEvent) -> Void
     ) async throws -> DeployReport {
-        // What ran before and is left running is looked at as it is.
-        let teller = StateTeller(plan.group, before: plan.action == .unchanged ? nil : plan.existing?.state, tell)
+        let teller = StateTeller(plan.group, before: plan.existing?.state, isUpdate: plan.action != .unchanged, tell)
         switch plan.action {
         case .unchanged: return try await unchanged(plan, teller)
         case .inPlace:
@@ -109,7 +108,9 @@ extension ACITarget {
                 while !Task.isCancelled {
                     try await Task.sleep(for: pace.interval)
                     // A look that fails says nothing about what is looked at.
-                    if let group = try? await service.find(name) { teller.take(group.state) }
+                    if let group = try? await service.find(name) {
+                        teller.take(group.state, isBefore: !teller.isAccepted)
+                    }
                 }
                 return false
             }
@@ -153,7 +154,7 @@ extension ACITarget {
                 for container in state.containers where had[container.name] != nil && first[container.name] == nil {
                     first[container.name] = container.restarts
                 }
-                if ACITarget.isLost(state, policy: group.restartPolicy, restarts: first) { return false }
+                if ACITarget.isLost(teller.new(state), restarts: first) { return false }
                 if ACITarget.works(group, first) {
                     let start = since ?? .now
                     since = start
@@ -170,12 +171,12 @@ extension ACITarget {
     /// Whether all containers run, and ARM is done with the group: until then the old ones may be those that run.
     private static func works(_ group: ContainerGroup, _ restarts: [String: Int]) -> Bool {
         let state = group.state
-        return ["", "Succeeded"].contains(state.provisioning) && state.isUp(restartPolicy: group.restartPolicy)
+        return ["", "Succeeded"].contains(state.provisioning) && state.isUp
             && state.containers.allSatisfy { $0.restarts <= restarts[$0.name] ?? 0 }
     }
 
     /// Whether nothing good will come of it.
-    static func isLost(_ state: GroupState, policy: String?, restarts: [String: Int] = [:]) -> Bool {
+    static func isLost(_ state: GroupState, restarts: [String: Int] = [:]) -> Bool {
         if ["Failed"].contains(state.provisioning) || state.state == "Failed" { return true }
         return state.containers.contains { container in
             if container.detail == "CrashLoopBackOff" || container.restarts > restarts[container.name] ?? 0 {
@@ -183,7 +184,7 @@ extension ACITarget {
             }
             guard container.state == "Terminated", !container.isInit || container.exitCode != 0 else { return false }
             // One that always runs has no business to end.
-            return container.exitCode != 0 || policy == nil || policy == "Always"
+            return container.exitCode != 0 || state.runsAlways
         }
     }
 
@@ -194,7 +195,7 @@ extension ACITarget {
         _ teller: StateTeller
     ) async throws -> (report: DeployReport, state: GroupState?) {
         let group = try? await service.find(name)
-        let state = group?.state.leavingOutRuns(of: teller.before)
+        let state = (group?.state).map { teller.new($0) }
         if let state { teller.see(state) }
         let container = group.flatMap { group in group.mainIndex(name).map { group.containers[$0].name } } ?? name
         let faulty = Diagnosis.isAboutImage(error) ? nil : state?.faulty
@@ -208,7 +209,7 @@ extension ACITarget {
                 container.events.map { teller.masked("\(container.name): \($0.name): \($0.message)") }
             }
         teller.tell(.init(.warning, known.cause))
-        return (report, state)
+        return (report, group?.state)
     }
 
     /// The end of the log of the container that is to blame, or of the main one, which is looked at once.
@@ -224,7 +225,7 @@ extension ACITarget {
         while true {
             let log = (try? await service.log(name, container: faulty?.name ?? main, tail: 50)) ?? ""
             guard log.isEmpty, !isLast, ContinuousClock.now < end, let faulty,
-                let now = (try? await service.find(name))?.state[faulty.name]
+                let group = try? await service.find(name), let now = teller.new(group.state)[faulty.name]
             else { return log }
             // Where it had ended before it was asked, and did not start since, it has nothing to say.
             let isSilent = [before, now].allSatisfy { $0?.isBetweenRuns == true } && before?.restarts == now.restarts
@@ -259,7 +260,7 @@ extension ACITarget {
         _ report: inout DeployReport,
         _ teller: StateTeller
     ) async throws {
-        let again = StateTeller(good, before: state, teller.tell)
+        let again = StateTeller(good, before: state, isUpdate: true, teller.tell)
         do {
             again.tell(.init(.step, "going back to \(good.mainImage(name) ?? "what was there")"))
             do {
@@ -281,34 +282,46 @@ extension ACITarget {
 
 /// Tells each thing once; the lock protects what was told.
 private final class StateTeller: Sendable {
-    /// How the group was before it was changed; `nil` where it was not there.
-    let before: GroupState?
     private let receive: @Sendable (DeployEvent) -> Void
     /// What was sent and nobody may see: a program may write down what it was given.
     private let secrets: [String]
     private let accepted = Atomic(false)
     private let told = Mutex<Set<String>>([])
     private let seen = Mutex<[String: Int]>([:])
+    /// How the group was before it was changed; `nil` where it was not there.
+    private let before: Mutex<GroupState?>
+    private let isUpdate: Bool
 
     /// What each container ended with when it was last seen to have ended.
     var codes: [String: Int] { seen.withLock { $0 } }
 
     /// Keeps what containers ended with: one that starts again says so for a moment only.
     func see(_ state: GroupState) {
-        for container in state.leavingOutRuns(of: before).containers {
+        for container in new(state).containers {
             guard let code = container.exitCode ?? container.previousExitCode else { continue }
             seen.withLock { $0[container.name] = code }
         }
     }
 
-    init(_ group: ContainerGroup, before: GroupState?, _ receive: @escaping @Sendable (DeployEvent) -> Void) {
-        (self.before, self.receive) = (before, receive)
+    init(
+        _ group: ContainerGroup,
+        before: GroupState?,
+        isUpdate: Bool,
+        _ receive: @escaping @Sendable (DeployEvent) -> Void
+    ) {
+        self.before = Mutex(before)
+        (self.isUpdate, self.receive) = (isUpdate, receive)
         secrets = group.secretPlaces.compactMap { group.secret(at: $0)?.value }.filter { $0.utf8.count >= 4 }
             .sorted { $0.utf8.count > $1.utf8.count }
     }
 
     /// Whether Azure took what it was sent: from then on the group changes, whatever comes.
     var isAccepted: Bool { accepted.load(ordering: .relaxed) }
+
+    /// What of a state is news since the group was changed.
+    func new(_ state: GroupState) -> GroupState {
+        state.leavingOut(before.withLock { $0 }, isUpdated: isUpdate)
+    }
 
     func accept() { accepted.store(true, ordering: .relaxed) }
 
@@ -323,7 +336,9 @@ private final class StateTeller: Sendable {
         tell(.init(.state, status.lowercased()))
     }
 
-    func take(_ state: GroupState) {
+    /// Tells what is new; before Azure took the change, which may wait for another, what is seen is how it was before.
+    func take(_ state: GroupState, isBefore: Bool = false) {
+        if isBefore { before.withLock { $0 = state } }
         see(state)
         for container in state.containers {
             for event in container.events {

@@ -135,6 +135,6 @@ extension GroupState {
         let begun = idle.first { $0.restarts > 0 } ?? unwell.first { $0.restarts > 0 }
         // One that is to run always has no business to end well, either.
         let ended = containers.first { !$0.isInit && $0.state == "Terminated" && runsAlways }
-        return idle.first { $0.exitCode != nil } ?? unwell.first(where: \.isInit) ?? begun ?? idle.first ?? ended
+        return idle.first { $0.exitCode != nil } ?? unwell.first(where: \.isInit) ?? begun ?? ended ?? idle.first
     }
 }

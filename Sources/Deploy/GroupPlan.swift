@@ -37,7 +37,7 @@ public struct GroupPlan: DeployPlan {
             self.group = group
             return
         }
-        let isUp = existing.state.isUp(restartPolicy: existing.restartPolicy)
+        let isUp = existing.state.isUp
         let good = isUp ? existing.mainImage(name) : existing.tags[Self.goodTag]
         var changes = GroupChange.list(from: existing, to: group, renewingPasswords: renews)
         if let waking = GroupChange.waking(existing), changes.allSatisfy({ $0.effect == .inPlace }) {

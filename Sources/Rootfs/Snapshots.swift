@@ -50,7 +50,7 @@ public struct Snapshots: Sendable {
         try DiskFile.makeFolder(all)
         let source = "/proc/sys/kernel/random/boot_id"
         let start = FileOwners.text(source).prefix(8)
-        // What others use would look old where no more files can be opened; kernels without it have one start only.
+        // Where no more files can be opened, what others use would look old.
         guard !start.isEmpty || access(source, F_OK) != 0 else { throw StoreError("\(source) cannot be read") }
         let system = SHA256.digest(Array(owners.mapping.utf8)).hex.prefix(8)
         folder = "\(all)/\(start)-\(system)"
@@ -63,7 +63,9 @@ public struct Snapshots: Sendable {
     /// Removes what killed processes left, and what was unpacked before the system started.
     private func clearLeftovers(_ start: String) {
         let all = store.root + "/snapshots"
-        for name in DiskFile.names(in: all) where !name.hasPrefix(start + "-") { DiskFile.remove(all + "/" + name) }
+        // Where /proc does not say it, as in some sandboxes, nothing is known to be old.
+        let old = start.isEmpty ? [] : DiskFile.names(in: all).filter { !$0.hasPrefix(start + "-") }
+        for name in old { DiskFile.remove(all + "/" + name) }
         Snapshot.clearLeftovers(store)
     }
 

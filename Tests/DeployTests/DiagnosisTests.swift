@@ -7,10 +7,14 @@ import Testing
 
 @Suite("Why a group does not work")
 struct DiagnosisTests {
-    private func state(_ view: String, group: String = "{\"state\":\"Running\"}") throws -> GroupState {
+    private func state(
+        _ view: String,
+        group: String = "{\"state\":\"Running\"}",
+        policy: String? = nil
+    ) throws -> GroupState {
         try Groups.json(
             """
-            {"properties":{"osType":"Linux","provisioningState":"Succeeded","instanceView":\(group),
+            {"properties":{"osType":"Linux",\(policy.map { "\"restartPolicy\":\"\($0)\"," } ?? "")"provisioningState":"Succeeded","instanceView":\(group),
             "containers":[{"name":"web","properties":{"image":"i","instanceView":\(view)}}]}}
             """
         )
@@ -70,6 +74,7 @@ struct DiagnosisTests {
             (["log Waiting 0", "web Waiting 2"], "web"),
             (["log Running 0", "web Running 0", "gate Running 1"], "gate"),
             (["log Waiting 0", "web Running 2"], "web"), (["job Terminated 0 0", "web Running 0"], "job"),
+            (["db Waiting 0", "web Terminated 0 0"], "web"),
             (["log Running 0", "web Running 0"], nil),
         ]
     )
@@ -90,7 +95,13 @@ struct DiagnosisTests {
                 events: []
             )
         }
-        let state = GroupState(provisioning: "Succeeded", state: "Running", events: [], containers: containers)
+        let state = GroupState(
+            provisioning: "Succeeded",
+            state: "Running",
+            events: [],
+            containers: containers,
+            runsAlways: true
+        )
 
         #expect(state.faulty?.name == name)
     }
@@ -110,7 +121,7 @@ struct DiagnosisTests {
         ]
     )
     func lost(view: String, policy: String, isLost: Bool) throws {
-        #expect(ACITarget.isLost(try state(view), policy: policy) == isLost)
+        #expect(ACITarget.isLost(try state(view, policy: policy)) == isLost)
     }
 
     private func refusal(_ code: String) -> ARMError {
@@ -149,16 +160,86 @@ struct DiagnosisTests {
     func restarted() throws {
         let running = try state(#"{"restartCount":4,"currentState":{"state":"Running"}}"#)
 
-        #expect(ACITarget.isLost(running, policy: "Always"))
-        #expect(!ACITarget.isLost(running, policy: "Always", restarts: ["web": 4]))
-        #expect(ACITarget.isLost(running, policy: "Always", restarts: ["web": 3]))
+        #expect(ACITarget.isLost(running))
+        #expect(!ACITarget.isLost(running, restarts: ["web": 4]))
+        #expect(ACITarget.isLost(running, restarts: ["web": 3]))
+    }
+
+    private static let running = #"{"restartCount":2,"currentState":{"state":"Running","startTime":"1"}}"#
+    private static let killed =
+        #"{"restartCount":2,"currentState":{"state":"Terminated","startTime":"1","exitCode":137,"detailStatus":"Error"}}"#
+    private static let again =
+        #"{"restartCount":2,"currentState":{"state":"Waiting","detailStatus":"CrashLoopBackOff"},"previousState":{"state":"Terminated","startTime":"1","exitCode":3,"detailStatus":"Error"}}"#
+
+    @Test(
+        "What an update itself did to the containers of before is no news; what the new ones do is",
+        arguments: [
+            (running, killed, true, "Waiting", nil), (running, again, true, "Waiting", nil),
+            (running, killed.replacing(#""1""#, with: #""2""#), true, "Terminated", 137),
+            (running, again.replacing(#""1""#, with: #""2""#), true, "Waiting", 3),
+            (again, killed, true, "Waiting", nil), (again, again, true, "Waiting", nil),
+            // Times that are not said are no times that are the same.
+            (
+                running.replacing(#""1""#, with: #""""#), killed.replacing(#""1""#, with: #""""#), true, "Terminated",
+                137
+            ),
+            // Nothing was done to them.
+            (running, killed, false, "Terminated", 137), (again, again, false, "Waiting", 3),
+        ] as [(String, String, Bool, String, Int?)]
+    )
+    func news(before: String, view: String, isUpdated: Bool, phase: String, code: Int?) throws {
+        let new = try state(view).leavingOut(try state(before), isUpdated: isUpdated)
+        let web = try #require(new["web"])
+
+        #expect(web.state == phase)
+        #expect((web.exitCode ?? web.previousExitCode) == code)
+        #expect(ACITarget.isLost(new) == (code != nil))
+        #expect(Diagnosis.of(new, log: "", name: "web").cause.contains("exit code") == (code != nil))
+    }
+
+    @Test("A container that runs since before is not blamed for having been started again before that")
+    func calm() throws {
+        let state = try state(Self.running)
+
+        for isUpdated in [false, true] {
+            #expect(state.leavingOut(state, isUpdated: isUpdated).faulty == nil)
+        }
+        #expect(state.faulty?.name == "web")
+        #expect(state.leavingOut(nil, isUpdated: true) == state)
+    }
+
+    @Test("A program that had done its work before an update is not to blame")
+    func doneBefore() throws {
+        let done = try state(ended(with: 0), policy: "Never")
+        let stopped = try state(ended(with: 0))
+
+        #expect(done.leavingOut(done, isUpdated: true).faulty == nil)
+        #expect(stopped.leavingOut(stopped, isUpdated: true)["web"]?.state == "Waiting")
+    }
+
+    private func ended(with code: Int) -> String { Self.killed.replacing("137", with: "\(code)") }
+
+    @Test("What was told before an update is not told as its cause")
+    func oldEvents() throws {
+        let view = { (count: Int) in
+            """
+            {"restartCount":0,"currentState":{"state":"Running","startTime":"1"},"events":[{"name":"Unhealthy",
+            "type":"Warning","count":\(count),"message":"Liveness probe failed: 500"}]}
+            """
+        }
+        let (before, after) = (try state(view(1)), try state(view(2)))
+        let cause = { (new: GroupState) in Diagnosis.of(new, log: "", name: "web").cause.contains("liveness probe") }
+
+        #expect(!cause(before.leavingOut(before, isUpdated: true)))
+        #expect(cause(after.leavingOut(before, isUpdated: true)))
+        #expect(cause(before.leavingOut(before, isUpdated: false)))
     }
 
     @Test("A program that has done its work is up, unless it should always run")
     func up() throws {
-        let done = try state(#"{"restartCount":0,"currentState":{"state":"Terminated","exitCode":0}}"#)
+        let view = #"{"restartCount":0,"currentState":{"state":"Terminated","exitCode":0}}"#
 
-        #expect(done.isUp(restartPolicy: "Never"))
-        #expect(!done.isUp(restartPolicy: nil))
+        #expect(try state(view, policy: "Never").isUp)
+        #expect(try !state(view).isUp)
     }
 }

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Files that are large, and files that change while they are read.
-@Suite(.serialized) struct ChangingFilesTests {
+@Suite struct ChangingFilesTests {
     /// Images are compared, and what one build made is found by the next, only where this is the same.
     private static let epoch = ["SOURCE_DATE_EPOCH": "0"]
 

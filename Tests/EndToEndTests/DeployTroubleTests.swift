@@ -93,36 +93,58 @@ struct DeployTroubleTests {
         }
     }
 
+    /// Deploys two services, and again after a fault was planned: the first ends at once when it is asked to, and is seen so
+    /// until the second has ended as well.
+    private func update(_ place: AzurePlace, fault: String) async throws -> Program {
+        let compose = """
+            name: shop
+            services:
+              web:
+                build: site
+                environment: {PAGE: "1"}
+                command: ["sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.1; done"]
+              slow:
+                build: site
+                command: ["sh", "-c", "trap 'sleep 3; exit' TERM; while :; do sleep 0.1; done"]
+            """
+        try place.site("page")
+        try place.write("compose.yaml", compose)
+        let up = ["up", "-g", "demo", "--registry", "testacr"] + ShellBase.flags
+        let first = try await place.coracle(up)
+        try #require(first.status == 0, "\(first.errors)")
+
+        try place.write("compose.yaml", compose.replacing("\"1\"", with: "\"2\""))
+        try await place.fail(fault)
+        let second = try await place.coracle(up)
+        try #require(second.errors.contains("web is terminated"), "\(second.errors)")
+        return second
+    }
+
     @Test("What an update itself ended is no cause of what goes wrong later")
     func endedByUpdate() async throws {
         try await AzurePlace.run { place in
-            // The first ends at once when it is asked to, and is seen so until the second ends as well.
-            let compose = """
-                name: shop
-                services:
-                  web:
-                    build: site
-                    environment: {PAGE: "1"}
-                    command: ["sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.1; done"]
-                  slow:
-                    build: site
-                    command: ["sh", "-c", "trap 'sleep 3; exit' TERM; while :; do sleep 0.1; done"]
-                """
-            try place.site("page")
-            try place.write("compose.yaml", compose)
-            let up = ["up", "-g", "demo", "--registry", "testacr"] + ShellBase.flags
-            let first = try await place.coracle(up)
-            try #require(first.status == 0, "\(first.errors)")
-
-            try place.write("compose.yaml", compose.replacing("\"1\"", with: "\"2\""))
-            try await place.fail(
-                #"{"fault": "failedOperation", "code": "ServiceUnavailable", "message": "No room.", "method": "PUT"}"#
+            let run = try await update(
+                place,
+                fault:
+                    #"{"fault": "failedOperation", "code": "ServiceUnavailable", "message": "No room.", "method": "PUT"}"#
             )
-            let second = try await place.coracle(up)
 
-            #expect(second.status == 5)
-            try #require(second.errors.contains("web is terminated"), "\(second.errors)")
-            #expect(second.errors.contains("No room. (ServiceUnavailable) (correlation id "), "\(second.errors)")
+            #expect(run.status == 5)
+            #expect(run.errors.contains("No room. (ServiceUnavailable) (correlation id "), "\(run.errors)")
+        }
+    }
+
+    @Test("What an update ends, while nobody says how far it is, is no reason to go back")
+    func endedUnseen() async throws {
+        try await AzurePlace.run { place in
+            let run = try await update(
+                place,
+                fault:
+                    #"{"fault": "status", "status": 403, "code": "AuthorizationFailed", "method": "GET", "path": "/operations/"}"#
+            )
+
+            #expect(run.status == 0, "\(run.errors)")
+            #expect(run.errors.contains("the operation cannot be followed: "), "\(run.errors)")
         }
     }
 

@@ -30,13 +30,15 @@ import Testing
             registry.faults.add(Fault(.slowUpload(bytesPerSecond: 1_000_000), skipped: 1, method: "PATCH"))
             let push = try Self.start(["push", name, target], folder)
             // The first chunk has come, and the second is on its way.
-            try await Waiting.until("the first part", upTo: 600) {
+            try await Waiting.until("the second chunk", upTo: 600) {
                 try #require(push.isRunning, "it ended before: \(Self.errors(folder))")
-                return !Self.patches(registry).isEmpty
+                return !registry.faults.happened.isEmpty
             }
             kill(push.processIdentifier, SIGKILL)
             try await offPool { push.waitUntilExit() }
             #expect(push.terminationReason == .uncaughtSignal, "it was killed in time")
+            // What was on its way when it was killed is still taken.
+            try await Waiting.until("the end of the second chunk") { Self.patches(registry).count == 2 }
             #expect(try await Wire.ask("GET", "/v2/team/app/manifests/1", port: registry.port).status == 404)
             // As if it had been killed while it wrote its note, and the one before while it read.
             let uploads = folder.url.path + "/store/uploads"

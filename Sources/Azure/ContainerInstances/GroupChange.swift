@@ -63,7 +63,7 @@ public struct GroupChange: Hashable, Sendable {
     /// - Returns: The change.
     public static func waking(_ old: ContainerGroup) -> GroupChange? {
         let state = old.state
-        guard ["Stopped", "Failed"].contains(state.state), !state.isUp(restartPolicy: old.restartPolicy) else {
+        guard ["Stopped", "Failed"].contains(state.state), !state.isUp else {
             return nil
         }
         return GroupChange(what: "state", before: state.state.lowercased(), after: "running", effect: .restart)

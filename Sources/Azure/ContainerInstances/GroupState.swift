@@ -8,11 +8,11 @@ public struct GroupState: Hashable, Sendable {
     /// `Pending`, `Running`, `Stopped`, `Succeeded`, `Failed`: how the containers are; empty where it is not said.
     public let state: String
     /// What happened to the group.
-    public let events: [Event]
+    public internal(set) var events: [Event]
     /// The containers, the first ones those that run before all others.
     public internal(set) var containers: [ContainerState]
     /// Whether containers are started again however they end: the restart policy `Always`, or none.
-    public var runsAlways = true
+    public let runsAlways: Bool
 
     /// Something that happened.
     public struct Event: Hashable, Sendable {
@@ -35,13 +35,13 @@ public struct GroupState: Hashable, Sendable {
         /// Whether it runs before all others, and ends.
         public let isInit: Bool
         /// `Running`, `Waiting` or `Terminated`; empty where nothing is known yet.
-        public let state: String
+        public internal(set) var state: String
         /// What the program ended with; `nil` while it runs.
         public internal(set) var exitCode: Int?
         /// `CrashLoopBackOff`, `Completed`, `Error`, `OOMKilled` …; empty where it is not said.
         public internal(set) var detail: String
         /// How often it was started again.
-        public let restarts: Int
+        public internal(set) var restarts: Int
         /// What the program ended with the time before; `nil` where there was none.
         public internal(set) var previousExitCode: Int?
         /// Why it ended the time before; empty where it is not said.
@@ -51,40 +51,57 @@ public struct GroupState: Hashable, Sendable {
         /// Since when it ran the time before, as RFC 3339 has it; empty where it is not said.
         public let previousStarted: String
         /// What happened to it.
-        public let events: [Event]
+        public internal(set) var events: [Event]
+
+        /// Forgets what is known of before.
+        fileprivate mutating func leaveOut(_ old: ContainerState, isUpdated: Bool, runsAlways: Bool) {
+            let isOld = { (start: String) in !start.isEmpty && [old.started, old.previousStarted].contains(start) }
+            if state == "Running", isOld(started) {
+                (restarts, previousExitCode, previousDetail) = (0, nil, "")
+            }
+            guard isUpdated else { return }
+            events.removeAll { old.events.contains($0) }
+            let isDone = exitCode == 0 && (isInit || !runsAlways)
+            if state == "Terminated", isOld(started), !isDone {
+                (state, exitCode, detail, restarts) = ("Waiting", nil, "", 0)
+            }
+            if isOld(previousStarted) {
+                (previousExitCode, previousDetail) = (nil, "")
+                if state == "Waiting" { (detail, restarts) = ("", 0) }
+            }
+        }
     }
 
     /// The container of a name; `nil` where the group has none.
     public subscript(name: String) -> ContainerState? { containers.first { $0.name == name } }
 
-    /// The state without how those runs ended that were there before: an update ends them, which is no fault of theirs.
+    /// The state without what is known of before something was done to the group, which that cannot have caused.
     ///
-    /// - Parameter before: How the group was before the update; `nil` where it was not there.
-    /// - Returns: The state; a run is known by the time that it began at.
-    public func leavingOutRuns(of before: GroupState?) -> GroupState {
+    /// A container that has run since before was not started again; where it was updated, how the runs of before ended is
+    /// no fault, for the update ended them: such a container waits for its first run. A run is known by when it began.
+    ///
+    /// - Parameters:
+    ///   - before: How the group was before; `nil` where it was not there.
+    ///   - isUpdated: Whether the containers are replaced.
+    /// - Returns: What is new.
+    public func leavingOut(_ before: GroupState?, isUpdated: Bool) -> GroupState {
         guard let before else { return self }
         var state = self
+        if isUpdated { state.events.removeAll { before.events.contains($0) } }
         for place in containers.indices {
             guard let old = before[containers[place].name] else { continue }
-            let isOld = { (start: String) in !start.isEmpty && [old.started, old.previousStarted].contains(start) }
-            if isOld(containers[place].started) {
-                (state.containers[place].exitCode, state.containers[place].detail) = (nil, "")
-            }
-            if isOld(containers[place].previousStarted) {
-                (state.containers[place].previousExitCode, state.containers[place].previousDetail) = (nil, "")
-            }
+            state.containers[place].leaveOut(old, isUpdated: isUpdated, runsAlways: runsAlways)
         }
         return state
     }
 
     /// Whether every container runs, or has done what it should.
-    public func isUp(restartPolicy: String?) -> Bool {
+    public var isUp: Bool {
         let main = containers.filter { !$0.isInit }
         return !main.isEmpty
             && main.allSatisfy { container in
                 if container.state == "Running" { return true }
-                let isDone = container.state == "Terminated" && container.exitCode == 0
-                return isDone && restartPolicy != nil && restartPolicy != "Always"
+                return !runsAlways && container.state == "Terminated" && container.exitCode == 0
             }
     }
 }
