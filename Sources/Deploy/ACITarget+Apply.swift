@@ -2,7 +2,6 @@
 internal import Azure
 internal import HTTP
 internal import OCI
-internal import Synchronization
 
 extension ACITarget {
     /// Does what was planned, watches until it works or does not, and goes back to what worked where it does not.
@@ -43,7 +42,7 @@ extension ACITarget {
         } catch  where plan.action == .recreate && !(error is CancellationError) {
             return try await fail(plan, error, teller)
         }
-        let had = plan.action == .restart ? ACITarget.restarts(plan.existing?.state) : [:]
+        let had = plan.action == .restart ? ACITarget.restarts(teller.known) : [:]
         guard try await watch(teller, had: had) else { return try await fail(plan, nil, teller) }
         return try await report(.running, plan)
     }
@@ -91,8 +90,18 @@ extension ACITarget {
         return report
     }
 
+    /// Looks at a group that is being changed; a look that fails says nothing about what is looked at.
+    private func look(_ teller: StateTeller) async {
+        let wasAccepted = teller.isAccepted
+        // What is seen while Azure takes the change is of before or of after: nobody can say.
+        guard let group = try? await service.find(name), teller.isAccepted == wasAccepted else { return }
+        wasAccepted ? teller.take(group.state) : teller.know(group.state)
+    }
+
     /// Sends a group, and tells what happens to it meanwhile.
     private func put(_ group: ContainerGroup, _ teller: StateTeller) async throws {
+        // A container that crashes again and again may have begun some runs since the plan was made.
+        await look(teller)
         try await withThrowingTaskGroup(of: Bool.self) { tasks in
             tasks.addTask {
                 try await service.put(group, name: name) { progress in
@@ -107,10 +116,7 @@ extension ACITarget {
             tasks.addTask {
                 while !Task.isCancelled {
                     try await Task.sleep(for: pace.interval)
-                    // A look that fails says nothing about what is looked at.
-                    if let group = try? await service.find(name) {
-                        teller.take(group.state, isBefore: !teller.isAccepted)
-                    }
+                    await look(teller)
                 }
                 return false
             }
@@ -199,7 +205,9 @@ extension ACITarget {
         if let state { teller.see(state) }
         let container = group.flatMap { group in group.mainIndex(name).map { group.containers[$0].name } } ?? name
         let faulty = Diagnosis.isAboutImage(error) ? nil : state?.faulty
-        let log = teller.masked(await lastWords(of: faulty, or: container, teller))
+        // What it wrote before it was changed did not come of that.
+        let isOld = (faulty ?? state?[container])?.isOfBefore == true
+        let log = isOld ? "" : teller.masked(await lastWords(of: faulty, or: container, teller))
         let known = Diagnosis.of(state, log: log, name: name, main: container, error: error, codes: teller.codes)
         var report = DeployReport(.failed, name: name)
         (report.cause, report.hint, report.log) = (teller.masked(known.cause), known.hint, log)
@@ -268,7 +276,7 @@ extension ACITarget {
             } catch  where again.isAccepted && !(error is CancellationError) && (error as? ARMError)?.status != 200 {
                 again.tell(.init(.warning, "the operation cannot be followed: \(ACITarget.words(error))"))
             }
-            guard try await watch(again, had: ACITarget.restarts(state)) else {
+            guard try await watch(again, had: ACITarget.restarts(again.known)) else {
                 again.tell(.init(.warning, "what was there before does not work either: coracle ps, coracle logs"))
                 return
             }
@@ -276,82 +284,6 @@ extension ACITarget {
             report.url = try await service.find(name)?.url
         } catch  where !(error is CancellationError) {
             again.tell(.init(.warning, "going back failed too: \(ACITarget.words(error))"))
-        }
-    }
-}
-
-/// Tells each thing once; the lock protects what was told.
-private final class StateTeller: Sendable {
-    private let receive: @Sendable (DeployEvent) -> Void
-    /// What was sent and nobody may see: a program may write down what it was given.
-    private let secrets: [String]
-    private let accepted = Atomic(false)
-    private let told = Mutex<Set<String>>([])
-    private let seen = Mutex<[String: Int]>([:])
-    /// How the group was before it was changed; `nil` where it was not there.
-    private let before: Mutex<GroupState?>
-    private let isUpdate: Bool
-
-    /// What each container ended with when it was last seen to have ended.
-    var codes: [String: Int] { seen.withLock { $0 } }
-
-    /// Keeps what containers ended with: one that starts again says so for a moment only.
-    func see(_ state: GroupState) {
-        for container in new(state).containers {
-            guard let code = container.exitCode ?? container.previousExitCode else { continue }
-            seen.withLock { $0[container.name] = code }
-        }
-    }
-
-    init(
-        _ group: ContainerGroup,
-        before: GroupState?,
-        isUpdate: Bool,
-        _ receive: @escaping @Sendable (DeployEvent) -> Void
-    ) {
-        self.before = Mutex(before)
-        (self.isUpdate, self.receive) = (isUpdate, receive)
-        secrets = group.secretPlaces.compactMap { group.secret(at: $0)?.value }.filter { $0.utf8.count >= 4 }
-            .sorted { $0.utf8.count > $1.utf8.count }
-    }
-
-    /// Whether Azure took what it was sent: from then on the group changes, whatever comes.
-    var isAccepted: Bool { accepted.load(ordering: .relaxed) }
-
-    /// What of a state is news since the group was changed.
-    func new(_ state: GroupState) -> GroupState {
-        state.leavingOut(before.withLock { $0 }, isUpdated: isUpdate)
-    }
-
-    func accept() { accepted.store(true, ordering: .relaxed) }
-
-    func tell(_ event: DeployEvent) { receive(.init(event.kind, masked(event.text))) }
-
-    func masked(_ text: String) -> String {
-        secrets.reduce(text) { $0.replacing($1, with: SecureText.mask) }
-    }
-
-    func take(_ status: String) {
-        guard told.withLock({ $0.insert(status).inserted }) else { return }
-        tell(.init(.state, status.lowercased()))
-    }
-
-    /// Tells what is new; before Azure took the change, which may wait for another, what is seen is how it was before.
-    func take(_ state: GroupState, isBefore: Bool = false) {
-        if isBefore { before.withLock { $0 = state } }
-        see(state)
-        for container in state.containers {
-            for event in container.events {
-                let key = "\(container.name) \(event.name) \(event.message) \(event.count)"
-                guard told.withLock({ $0.insert(key).inserted }) else { continue }
-                let kind: DeployEvent.Kind = event.type == "Warning" ? .warning : .container
-                tell(.init(kind, "\(container.name): \(event.name): \(event.message)"))
-            }
-            guard !container.state.isEmpty else { continue }
-            let line =
-                "\(container.name) is \(container.state.lowercased())"
-                + (container.restarts > 0 ? ", after \(container.restarts) restarts" : "")
-            if told.withLock({ $0.insert(line).inserted }) { tell(.init(.state, line)) }
         }
     }
 }

@@ -19,7 +19,11 @@ struct Diagnosis: Hashable {
         let refusal = error.map { said($0) }
         if let refusal, isAboutImage(error) || state == nil { return refusal }
         guard let state else { return Diagnosis(cause: "the group \(name) is not there any more", hint: nil) }
-        guard let seen = seen(state, main, log, codes) else { return refusal ?? unknown(state, name) }
+        // Where all look well, what they wrote or once ended with is not what Azure refused.
+        let suspect = state.faulty ?? (refusal == nil ? main.flatMap { state[$0] } ?? state.containers.first : nil)
+        guard let seen = seen(state, suspect, log, codes) else {
+            return refusal ?? unknown(state, name)
+        }
         // What support asks for is not lost where the containers say more.
         let id = (error as? ARMError)?.correlationID.map { " (correlation id \($0))" } ?? ""
         return Diagnosis(cause: seen.cause + id, hint: seen.hint ?? refusal?.hint)
@@ -43,13 +47,13 @@ struct Diagnosis: Hashable {
     /// What the containers tell; `nil` where they tell nothing.
     private static func seen(
         _ state: GroupState,
-        _ main: String?,
+        _ suspect: GroupState.ContainerState?,
         _ log: String,
         _ codes: [String: Int]
     ) -> Diagnosis? {
         let events = state.events + state.containers.flatMap(\.events)
         if let pull = pulling(events) { return pull }
-        guard let container = state.faulty ?? main.flatMap({ state[$0] }) ?? state.containers.first else { return nil }
+        guard let container = suspect else { return nil }
         if let probe = events.last(where: { $0.name == "Killing" && $0.message.lowercased().contains("probe") })
             ?? events.last(where: { $0.name == "Unhealthy" && $0.message.lowercased().contains("liveness") })
         {
@@ -58,7 +62,7 @@ struct Diagnosis: Hashable {
                 hint: "give it more time with --liveness …,delay=SECONDS, or leave the probe out with --liveness none"
             )
         }
-        return ended(container, log, codes[container.name])
+        return ended(container, log, codes[container.name], runsAlways: state.runsAlways)
     }
 
     private static func pulling(_ events: [GroupState.Event]) -> Diagnosis? {
@@ -72,7 +76,12 @@ struct Diagnosis: Hashable {
         )
     }
 
-    private static func ended(_ container: GroupState.ContainerState, _ log: String, _ known: Int?) -> Diagnosis? {
+    private static func ended(
+        _ container: GroupState.ContainerState,
+        _ log: String,
+        _ known: Int?,
+        runsAlways: Bool
+    ) -> Diagnosis? {
         let detail = container.detail + " " + container.previousDetail
         let code = container.exitCode ?? container.previousExitCode ?? known
         let tail = String(log.suffix(4000)).lowercased()
@@ -91,7 +100,8 @@ struct Diagnosis: Hashable {
                 hint: "containers of a group share one address: give each a port of its own"
             )
         }
-        guard let code, code != 0 || container.restarts > 0 || container.state == "Terminated" else { return nil }
+        let isAgain = runsAlways && (container.restarts > 0 || container.state == "Terminated")
+        guard let code, code != 0 || isAgain else { return nil }
         let last =
             log.split(separator: "\n").last { !$0.allSatisfy(\.isWhitespace) }.map { ": \($0.prefix(200))" } ?? ""
         switch code {

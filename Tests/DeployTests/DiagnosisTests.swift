@@ -213,8 +213,81 @@ struct DiagnosisTests {
         let done = try state(ended(with: 0), policy: "Never")
         let stopped = try state(ended(with: 0))
 
-        #expect(done.leavingOut(done, isUpdated: true).faulty == nil)
+        let after = done.leavingOut(done, isUpdated: true)
+        #expect(after.faulty == nil)
+        let refused = Diagnosis.of(after, log: "done\n", name: "web", main: "web", error: refusal("ServiceUnavailable"))
+        #expect(refused.cause.contains("(ServiceUnavailable)"))
+        #expect(Diagnosis.of(after, log: "", name: "web", main: "web").cause == "web is succeeded, running")
         #expect(stopped.leavingOut(stopped, isUpdated: true)["web"]?.state == "Waiting")
+    }
+
+    @Test("A program that was started again, and had done its work before an update, is not lost")
+    func doneAgain() throws {
+        let done = try state(ended(with: 0), policy: "OnFailure")
+
+        #expect(!ACITarget.isLost(done.leavingOut(done, isUpdated: true)))
+        #expect(ACITarget.isLost(done.leavingOut(done, isUpdated: false)))
+    }
+
+    @Test("A group that has failed for what ran before an update has not failed for the update")
+    func failedBefore() throws {
+        let failed = { (view: String) in try state(view, group: #"{"state":"Failed"}"#, policy: "Never") }
+        let (before, after) = (try state(Self.running, policy: "Never"), try failed(Self.killed))
+
+        #expect(!ACITarget.isLost(after.leavingOut(before, isUpdated: true)))
+        #expect(ACITarget.isLost(after.leavingOut(before, isUpdated: false)))
+        let anew = try failed(Self.killed.replacing(#""1""#, with: #""2""#)).leavingOut(before, isUpdated: true)
+        #expect(anew.state == "Failed")
+        // An update does not wait for those that cannot begin, which Azure says of the group itself.
+        #expect(
+            try failed(#"{"currentState":{"state":"Waiting"}}"#).leavingOut(before, isUpdated: true).state == "Failed"
+        )
+    }
+
+    @Test("What a container wrote before an update is known to be of before")
+    func oldLog() throws {
+        let before = try state(Self.running)
+        let isOld = { (view: String, isUpdated: Bool) in
+            try state(view).leavingOut(before, isUpdated: isUpdated)["web"]?.isOfBefore
+        }
+
+        for view in [Self.running, Self.killed, Self.again] {
+            #expect(try isOld(view, true) == true)
+            #expect(try isOld(view, false) == false)
+            #expect(try isOld(view.replacing(#""1""#, with: #""2""#), true) == false)
+        }
+        let begun = Self.again.replacing("Waiting", with: "Running").replacing("CrashLoopBackOff", with: "")
+        #expect(try isOld(begun, true) == false)
+    }
+
+    @Test("Where all look well, what they wrote or once ended with is not what Azure refused")
+    func refusedWhileWell() throws {
+        let healthy = try state(Self.running.replacing("2", with: "0"))
+        let cause = { (log: String, code: Int?, error: ARMError?) in
+            Diagnosis.of(healthy, log: log, name: "web", error: error, codes: code.map { ["web": $0] } ?? [:]).cause
+        }
+        let inUse = "bind: address already in use"
+
+        #expect(cause(inUse, nil, refusal("ServiceUnavailable")).contains("(ServiceUnavailable)"))
+        #expect(cause("", 3, refusal("ServiceUnavailable")).contains("(ServiceUnavailable)"))
+        #expect(cause(inUse, nil, nil).contains("listens on a port"))
+        #expect(cause("", 3, nil) == "web ended with exit code 3")
+    }
+
+    @Test("A run that began before Azure took a change is of before, however late; one that begins later is not")
+    func known() throws {
+        let group = try Groups.json(#"{"properties":{"osType":"Linux","containers":[]}}"#)
+        let run = { (start: Int) in try state(Self.again.replacing(#""1""#, with: "\"\(start)\"")) }
+        let teller = StateTeller(group, before: try run(1), isUpdate: true) { _ in }
+
+        teller.know(try run(2))
+        teller.accept()
+        teller.take(try run(2))
+        #expect(teller.codes.isEmpty)
+        #expect(!ACITarget.isLost(teller.new(try run(2))))
+        teller.take(try run(3))
+        #expect(teller.codes == ["web": 3])
+        #expect(ACITarget.isLost(teller.new(try run(3))))
     }
 
     private func ended(with code: Int) -> String { Self.killed.replacing("137", with: "\(code)") }

@@ -8,14 +8,22 @@ import Testing
 struct DeployTroubleTests {
     private static let start =
         ["deploy", "aci", "./site", "--registry", "testacr", "-g", "demo", "-n", "web"] + ShellBase.flags
+    private static let noRoom =
+        #"{"fault": "failedOperation", "code": "ServiceUnavailable", "message": "No room.", "method": "PUT"}"#
+
+    /// Nobody may ask how far an operation is, the first times that somebody does.
+    private static func unfollowable(times: Int = 1) -> String {
+        """
+        {"fault": "status", "status": 403, "code": "AuthorizationFailed", "method": "GET", "path": "/operations/",
+        "times": \(times)}
+        """
+    }
 
     @Test("An operation that cannot be followed is no failure: the group itself says what came of it")
     func unfollowed() async throws {
         try await AzurePlace.run { place in
             try place.site("page")
-            try await place.fail(
-                #"{"fault": "status", "status": 403, "code": "AuthorizationFailed", "method": "GET", "path": "/operations/"}"#
-            )
+            try await place.fail(Self.unfollowable())
             let run = try await place.coracle(Self.start)
 
             #expect(run.status == 0, "\(run.errors)")
@@ -32,9 +40,7 @@ struct DeployTroubleTests {
             try #require(first.status == 0, "\(first.errors)")
 
             try place.site("bad", command: #"["sh", "-c", "echo no database; exit 3"]"#)
-            try await place.fail(
-                #"{"fault": "status", "status": 403, "code": "AuthorizationFailed", "method": "GET", "path": "/operations/"}"#
-            )
+            try await place.fail(Self.unfollowable())
             let second = try await place.coracle(Self.start)
 
             #expect(second.status == 5)
@@ -80,9 +86,7 @@ struct DeployTroubleTests {
             try #require(first.status == 0, "\(first.errors)")
 
             try place.site("next")
-            try await place.fail(
-                #"{"fault": "failedOperation", "code": "ServiceUnavailable", "message": "No room.", "method": "PUT"}"#
-            )
+            try await place.fail(Self.noRoom)
             let second = try await place.coracle(Self.start)
 
             #expect(second.status == 5)
@@ -93,19 +97,21 @@ struct DeployTroubleTests {
         }
     }
 
+    private static let loop = #"["sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.1; done"]"#
+
     /// Deploys two services, and again after a fault was planned: the first ends at once when it is asked to, and is seen so
     /// until the second has ended as well.
-    private func update(_ place: AzurePlace, fault: String) async throws -> Program {
+    private func update(_ place: AzurePlace, command: String = loop, faults: String...) async throws -> Program {
         let compose = """
             name: shop
             services:
               web:
                 build: site
                 environment: {PAGE: "1"}
-                command: ["sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.1; done"]
+                command: \(Self.loop)
               slow:
                 build: site
-                command: ["sh", "-c", "trap 'sleep 3; exit' TERM; while :; do sleep 0.1; done"]
+                command: ["sh", "-c", "trap 'sleep 4; exit' TERM; while :; do sleep 0.1; done"]
             """
         try place.site("page")
         try place.write("compose.yaml", compose)
@@ -113,8 +119,8 @@ struct DeployTroubleTests {
         let first = try await place.coracle(up)
         try #require(first.status == 0, "\(first.errors)")
 
-        try place.write("compose.yaml", compose.replacing("\"1\"", with: "\"2\""))
-        try await place.fail(fault)
+        try place.write("compose.yaml", compose.replacing("\"1\"", with: "\"2\"").replacing(Self.loop, with: command))
+        for fault in faults { try await place.fail(fault) }
         let second = try await place.coracle(up)
         try #require(second.errors.contains("web is terminated"), "\(second.errors)")
         return second
@@ -123,11 +129,7 @@ struct DeployTroubleTests {
     @Test("What an update itself ended is no cause of what goes wrong later")
     func endedByUpdate() async throws {
         try await AzurePlace.run { place in
-            let run = try await update(
-                place,
-                fault:
-                    #"{"fault": "failedOperation", "code": "ServiceUnavailable", "message": "No room.", "method": "PUT"}"#
-            )
+            let run = try await update(place, faults: Self.noRoom)
 
             #expect(run.status == 5)
             #expect(run.errors.contains("No room. (ServiceUnavailable) (correlation id "), "\(run.errors)")
@@ -137,14 +139,27 @@ struct DeployTroubleTests {
     @Test("What an update ends, while nobody says how far it is, is no reason to go back")
     func endedUnseen() async throws {
         try await AzurePlace.run { place in
-            let run = try await update(
-                place,
-                fault:
-                    #"{"fault": "status", "status": 403, "code": "AuthorizationFailed", "method": "GET", "path": "/operations/"}"#
-            )
+            let run = try await update(place, faults: Self.unfollowable())
 
             #expect(run.status == 0, "\(run.errors)")
             #expect(run.errors.contains("the operation cannot be followed: "), "\(run.errors)")
+        }
+    }
+
+    @Test("What crashed again and again is gone back from, though nobody says how far that is")
+    func rolledBackUnseen() async throws {
+        try await AzurePlace.run { place in
+            let run = try await update(
+                place,
+                // While its log is asked for it runs again, and is then seen until the other one has ended.
+                command: #"["sh", "-c", "exit 3"]"#,
+                faults: Self.unfollowable(times: 1000),
+                #"{"fault": "throttled", "retryAfter": 1, "path": "/logs"}"#
+            )
+
+            #expect(run.status == 5)
+            #expect(run.errors.contains("web ended with exit code 3"), "\(run.errors)")
+            #expect(run.errors.contains("runs again"), "\(run.errors)")
         }
     }
 

@@ -6,7 +6,7 @@ public struct GroupState: Hashable, Sendable {
     /// `Pending`, `Creating`, `Succeeded`, `Failed`, `Unhealthy`, `Repairing` …: how far ARM is.
     public let provisioning: String
     /// `Pending`, `Running`, `Stopped`, `Succeeded`, `Failed`: how the containers are; empty where it is not said.
-    public let state: String
+    public internal(set) var state: String
     /// What happened to the group.
     public internal(set) var events: [Event]
     /// The containers, the first ones those that run before all others.
@@ -52,6 +52,8 @@ public struct GroupState: Hashable, Sendable {
         public let previousStarted: String
         /// What happened to it.
         public internal(set) var events: [Event]
+        /// Whether its last run, and all that it wrote, is of before an update; see ``GroupState/leavingOut(_:isUpdated:)``.
+        public internal(set) var isOfBefore = false
 
         /// Forgets what is known of before.
         fileprivate mutating func leaveOut(_ old: ContainerState, isUpdated: Bool, runsAlways: Bool) {
@@ -60,10 +62,12 @@ public struct GroupState: Hashable, Sendable {
                 (restarts, previousExitCode, previousDetail) = (0, nil, "")
             }
             guard isUpdated else { return }
+            isOfBefore = isOld(state == "Waiting" ? previousStarted : started)
             events.removeAll { old.events.contains($0) }
             let isDone = exitCode == 0 && (isInit || !runsAlways)
-            if state == "Terminated", isOld(started), !isDone {
-                (state, exitCode, detail, restarts) = ("Waiting", nil, "", 0)
+            if state == "Terminated", isOld(started) {
+                restarts = 0
+                if !isDone { (state, exitCode, detail) = ("Waiting", nil, "") }
             }
             if isOld(previousStarted) {
                 (previousExitCode, previousDetail) = (nil, "")
@@ -92,6 +96,8 @@ public struct GroupState: Hashable, Sendable {
             guard let old = before[containers[place].name] else { continue }
             state.containers[place].leaveOut(old, isUpdated: isUpdated, runsAlways: runsAlways)
         }
+        // Until all have begun anew, the group has failed for what ended before.
+        if state.state == "Failed", state.containers.contains(where: \.isOfBefore) { state.state = "Pending" }
         return state
     }
 
