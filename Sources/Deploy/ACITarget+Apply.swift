@@ -100,8 +100,14 @@ extension ACITarget {
 
     /// Sends a group, and tells what happens to it meanwhile.
     private func put(_ group: ContainerGroup, _ teller: StateTeller) async throws {
-        // A container that crashes again and again may have begun some runs since the plan was made.
-        await look(teller)
+        // A container that crashes again and again may have begun some runs since the plan was made. Where the service is
+        // slow to say so, what is known of then has to do.
+        await withTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { await look(teller) }
+            tasks.addTask { try? await Task.sleep(for: Self.lookLimit) }
+            await tasks.next()
+            tasks.cancelAll()
+        }
         try await withThrowingTaskGroup(of: Bool.self) { tasks in
             tasks.addTask {
                 try await service.put(group, name: name) { progress in
@@ -124,6 +130,9 @@ extension ACITarget {
             while let isDone = try await tasks.next() { if isDone { return } }
         }
     }
+
+    /// How long a change is held back for the last look at what is changed.
+    private static let lookLimit: Duration = .seconds(10)
 
     /// How many looks in a row may fail, each of which was repeated already.
     private static let mostMisses = 5

@@ -19,9 +19,7 @@ struct Diagnosis: Hashable {
         let refusal = error.map { said($0) }
         if let refusal, isAboutImage(error) || state == nil { return refusal }
         guard let state else { return Diagnosis(cause: "the group \(name) is not there any more", hint: nil) }
-        // Where all look well, what they wrote or once ended with is not what Azure refused.
-        let suspect = state.faulty ?? (refusal == nil ? main.flatMap { state[$0] } ?? state.containers.first : nil)
-        guard let seen = seen(state, suspect, log, codes) else {
+        guard let seen = seen(state, main, log, codes, isRefused: refusal != nil) else {
             return refusal ?? unknown(state, name)
         }
         // What support asks for is not lost where the containers say more.
@@ -47,13 +45,14 @@ struct Diagnosis: Hashable {
     /// What the containers tell; `nil` where they tell nothing.
     private static func seen(
         _ state: GroupState,
-        _ suspect: GroupState.ContainerState?,
+        _ main: String?,
         _ log: String,
-        _ codes: [String: Int]
+        _ codes: [String: Int],
+        isRefused: Bool
     ) -> Diagnosis? {
         let events = state.events + state.containers.flatMap(\.events)
         if let pull = pulling(events) { return pull }
-        guard let container = suspect else { return nil }
+        guard let container = state.faulty ?? main.flatMap({ state[$0] }) ?? state.containers.first else { return nil }
         if let probe = events.last(where: { $0.name == "Killing" && $0.message.lowercased().contains("probe") })
             ?? events.last(where: { $0.name == "Unhealthy" && $0.message.lowercased().contains("liveness") })
         {
@@ -62,6 +61,8 @@ struct Diagnosis: Hashable {
                 hint: "give it more time with --liveness …,delay=SECONDS, or leave the probe out with --liveness none"
             )
         }
+        // Where all look well, what they wrote or once ended with is not what Azure refused.
+        if isRefused, state.faulty == nil { return nil }
         return ended(container, log, codes[container.name], runsAlways: state.runsAlways)
     }
 

@@ -69,8 +69,8 @@ final class StateTeller: Sendable {
     /// Tells what is new.
     func take(_ state: GroupState) {
         see(state)
-        for container in state.containers {
-            for event in container.events {
+        for (container, new) in zip(state.containers, new(state).containers) {
+            for event in new.events {
                 let key = "\(container.name) \(event.name) \(event.message) \(event.count)"
                 guard told.withLock({ $0.insert(key).inserted }) else { continue }
                 let kind: DeployEvent.Kind = event.type == "Warning" ? .warning : .container

@@ -10,11 +10,12 @@ struct DiagnosisTests {
     private func state(
         _ view: String,
         group: String = "{\"state\":\"Running\"}",
-        policy: String? = nil
+        policy: String? = nil,
+        provisioning: String = "Succeeded"
     ) throws -> GroupState {
         try Groups.json(
             """
-            {"properties":{"osType":"Linux",\(policy.map { "\"restartPolicy\":\"\($0)\"," } ?? "")"provisioningState":"Succeeded","instanceView":\(group),
+            {"properties":{"osType":"Linux",\(policy.map { "\"restartPolicy\":\"\($0)\"," } ?? "")"provisioningState":"\(provisioning)","instanceView":\(group),
             "containers":[{"name":"web","properties":{"image":"i","instanceView":\(view)}}]}}
             """
         )
@@ -231,17 +232,17 @@ struct DiagnosisTests {
 
     @Test("A group that has failed for what ran before an update has not failed for the update")
     func failedBefore() throws {
-        let failed = { (view: String) in try state(view, group: #"{"state":"Failed"}"#, policy: "Never") }
-        let (before, after) = (try state(Self.running, policy: "Never"), try failed(Self.killed))
+        let failed = { (view: String, provisioning: String) in
+            try state(view, group: #"{"state":"Failed"}"#, policy: "Never", provisioning: provisioning)
+        }
+        let (before, after) = (try state(Self.running, policy: "Never"), try failed(Self.killed, "Pending"))
 
         #expect(!ACITarget.isLost(after.leavingOut(before, isUpdated: true)))
         #expect(ACITarget.isLost(after.leavingOut(before, isUpdated: false)))
-        let anew = try failed(Self.killed.replacing(#""1""#, with: #""2""#)).leavingOut(before, isUpdated: true)
-        #expect(anew.state == "Failed")
-        // An update does not wait for those that cannot begin, which Azure says of the group itself.
-        #expect(
-            try failed(#"{"currentState":{"state":"Waiting"}}"#).leavingOut(before, isUpdated: true).state == "Failed"
-        )
+        let anew = try failed(Self.killed.replacing(#""1""#, with: #""2""#), "Pending")
+        #expect(anew.leavingOut(before, isUpdated: true).state == "Failed")
+        // Where ARM is done, nothing more is to come.
+        #expect(try failed(Self.killed, "Succeeded").leavingOut(before, isUpdated: true).state == "Failed")
     }
 
     @Test("What a container wrote before an update is known to be of before")
@@ -272,6 +273,11 @@ struct DiagnosisTests {
         #expect(cause("", 3, refusal("ServiceUnavailable")).contains("(ServiceUnavailable)"))
         #expect(cause(inUse, nil, nil).contains("listens on a port"))
         #expect(cause("", 3, nil) == "web ended with exit code 3")
+        let unhealthy = try state(
+            #"{"restartCount":0,"currentState":{"state":"Running"},"events":[{"name":"Unhealthy","type":"Warning","message":"Liveness probe failed: 500"}]}"#
+        )
+        let probed = Diagnosis.of(unhealthy, log: "", name: "web", error: refusal("ServiceUnavailable")).cause
+        #expect(probed == "web fails its liveness probe: Liveness probe failed: 500 (correlation id corr-1)")
     }
 
     @Test("A run that began before Azure took a change is of before, however late; one that begins later is not")

@@ -97,7 +97,7 @@ struct DeployTroubleTests {
         }
     }
 
-    private static let loop = #"["sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.1; done"]"#
+    private static let loop = "trap 'exit 3' TERM; while :; do sleep 0.1; done"
 
     /// Deploys two services, and again after a fault was planned: the first ends at once when it is asked to, and is seen so
     /// until the second has ended as well.
@@ -108,7 +108,8 @@ struct DeployTroubleTests {
               web:
                 build: site
                 environment: {PAGE: "1"}
-                command: \(Self.loop)
+                command: ["sh", "-c", "\(Self.loop)"]
+                tmpfs: /kept
               slow:
                 build: site
                 command: ["sh", "-c", "trap 'sleep 4; exit' TERM; while :; do sleep 0.1; done"]
@@ -151,8 +152,8 @@ struct DeployTroubleTests {
         try await AzurePlace.run { place in
             let run = try await update(
                 place,
-                // While its log is asked for it runs again, and is then seen until the other one has ended.
-                command: #"["sh", "-c", "exit 3"]"#,
+                // While its log is asked for it runs again, and how that ends is seen until the other one has ended.
+                command: "test -e /kept/ran && { echo up; \(Self.loop); }; touch /kept/ran; exit 3",
                 faults: Self.unfollowable(times: 1000),
                 #"{"fault": "throttled", "retryAfter": 1, "path": "/logs"}"#
             )

@@ -96,8 +96,10 @@ public struct GroupState: Hashable, Sendable {
             guard let old = before[containers[place].name] else { continue }
             state.containers[place].leaveOut(old, isUpdated: isUpdated, runsAlways: runsAlways)
         }
-        // Until all have begun anew, the group has failed for what ended before.
-        if state.state == "Failed", state.containers.contains(where: \.isOfBefore) { state.state = "Pending" }
+        // Until ARM is done, and all have begun anew, the group has failed for what ended before.
+        if state.state == "Failed", provisioning != "Succeeded", state.containers.contains(where: \.isOfBefore) {
+            state.state = "Pending"
+        }
         return state
     }
 
