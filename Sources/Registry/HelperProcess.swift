@@ -76,16 +76,34 @@ public enum HelperProcess {
         write(input, to: toChild[1])
         close(toChild[1])
         toChild[1] = -1
-        let output = read([fromChild[0], errors[0]].filter { $0 >= 0 }, seconds, hears)
-        if output == nil { kill(child, SIGKILL) }
+        let deadline = ContinuousClock.now + .seconds(seconds)
+        let answer = read([fromChild[0], errors[0]].filter { $0 >= 0 }, deadline, hears)
+        // It may have closed both, and go on.
+        let hasEnded = answer.isWhole && hasEnded(child, before: deadline)
+        if !hasEnded { kill(child, SIGKILL) }
         var status: Int32 = 0
         while waitpid(child, &status, 0) < 0, errno == EINTR {}
-        guard let output else { return .failed("it did not answer in \(seconds) s") }
+        guard answer.texts[0].count <= longest else { return .failed("it says more than \(longest) bytes") }
+        guard answer.isWhole else { return .failed("it did not answer in \(seconds) s") }
+        guard hasEnded else { return .failed("it did not end in \(seconds) s") }
         return .ended(
             status: status & 0x7F == 0 ? status >> 8 & 0xFF : 128 + status & 0x7F,
-            output: output[0],
-            errors: output.count > 1 ? output[1] : []
+            output: answer.texts[0],
+            errors: answer.texts.count > 1 ? answer.texts[1] : []
         )
+    }
+
+    /// Whether a child ends in time; how it did is still to be asked.
+    private static func hasEnded(_ child: pid_t, before deadline: ContinuousClock.Instant) -> Bool {
+        var pause: UInt32 = 100
+        while true {
+            var information = siginfo_t()
+            let found = waitid(P_PID, id_t(child), &information, WEXITED | WNOHANG | WNOWAIT)
+            if found == 0, information.si_signo == SIGCHLD { return true }
+            guard found == 0 || errno == EINTR, ContinuousClock.now < deadline else { return false }
+            usleep(pause)
+            pause = min(2 * pause, 20_000)
+        }
     }
 
     private static func spawn(
@@ -191,14 +209,13 @@ public enum HelperProcess {
         }
     }
 
-    /// Reads files to their ends, each as far as the longest answer; `nil` where they do not come in time.
+    /// Reads the answer and what else is said, to the ends of both or until the answer is too long or too late.
     private static func read(
         _ descriptors: [Int32],
-        _ seconds: Int,
+        _ deadline: ContinuousClock.Instant,
         _ hears: ([UInt8]) -> Void
-    ) -> [[UInt8]]? {
-        let deadline = ContinuousClock.now + .seconds(seconds)
-        var results = descriptors.map { _ in [UInt8]() }
+    ) -> (texts: [[UInt8]], isWhole: Bool) {
+        var texts = descriptors.map { _ in [UInt8]() }
         var open = Array(descriptors.indices)
         var buffer = [UInt8](repeating: 0, count: 16 << 10)
         while !open.isEmpty {
@@ -206,16 +223,19 @@ public enum HelperProcess {
             var events = open.map { pollfd(fd: descriptors[$0], events: Int16(POLLIN), revents: 0) }
             let ready = poll(&events, nfds_t(events.count), max(0, left))
             if ready < 0, errno == EINTR { continue }
-            guard ready > 0 else { return nil }
+            guard ready > 0 else { return (texts, false) }
             for (index, event) in zip(open, events) where event.revents != 0 {
                 let count = buffer.withUnsafeMutableBytes { Glibc.read(descriptors[index], $0.baseAddress, $0.count) }
                 if count < 0, errno == EINTR { continue }
-                if count > 0 { results[index] += buffer[..<count] }
                 if count > 0, index == 1 { hears(Array(buffer[..<count])) }
-                if count <= 0 || results[index].count >= longest { open.removeAll { $0 == index } }
+                // What it complains of is read on, for it would wait for that.
+                let room = index == 0 ? count : min(count, longest - texts[1].count)
+                if room > 0 { texts[index] += buffer[..<room] }
+                if texts[0].count > longest { return (texts, false) }
+                if count <= 0 { open.removeAll { $0 == index } }
             }
         }
-        return results
+        return (texts, true)
     }
 
     private static func reason(_ code: Int32) -> String { String(cString: strerror(code)).lowercased() }
