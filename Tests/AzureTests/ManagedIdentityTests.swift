@@ -169,17 +169,12 @@ struct ManagedIdentityTests {
         let thumbprint = print.output.split(separator: "=").last?.filter { $0.isHexDigit }.lowercased() ?? ""
         let port = try Peer { _, _ in .status(500) }.port
         // It answers every GET with a page, which is no token, but who gets that far has been let through.
-        let server = Process()
-        server.executableURL = openssl
-        server.arguments = [
-            "s_server", "-accept", "127.0.0.1:\(port)", "-cert", certificate.path, "-key", key.path, "-www", "-quiet",
-        ]
-        server.standardOutput = FileHandle.nullDevice
-        server.standardError = FileHandle.nullDevice
-        try server.run()
-        defer {
-            kill(server.processIdentifier, SIGKILL)
-        }
+        let files = ["-cert", certificate.path, "-key", key.path]
+        let server = try Child(
+            ["s_server", "-accept", "127.0.0.1:\(port)"] + files + ["-www", "-quiet"],
+            of: openssl
+        )
+        defer { server.send(SIGKILL) }
         try await Waiting.until("the server") { (try? Wire(port: port)) != nil }
         var environment = [
             "IDENTITY_ENDPOINT": "https://127.0.0.1:\(port)/metadata", "IDENTITY_HEADER": "sf-s3cret",

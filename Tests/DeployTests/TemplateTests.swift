@@ -138,16 +138,8 @@ struct TemplateTests {
 
     /// Runs a script with an `az` that prints what it is given, a bar after each word.
     private func shell(_ script: String, _ environment: [String: String]) throws -> String {
-        let process = Process()
-        process.executableURL = URL(filePath: "/bin/bash")
-        process.arguments = ["-c", "az() { printf '%s|' \"$@\"; }\n" + script]
-        process.environment = environment.merging(["PATH": "/usr/bin:/bin"]) { $1 }
-        let output = Pipe()
-        process.standardOutput = output
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        let data = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return String(decoding: data, as: UTF8.self)
+        let variables = ["PATH=/usr/bin:/bin"] + environment.map { "\($0.key)=\($0.value)" }
+        let command = ["/bin/bash", "-c", "az() { printf '%s|' \"$@\"; }\n" + script]
+        return try Program.run(["-i"] + variables + command, of: URL(filePath: "/usr/bin/env")).output
     }
 }

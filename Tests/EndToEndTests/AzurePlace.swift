@@ -248,7 +248,7 @@ final class AzurePlace: Sendable {
 
 /// A program at a terminal of its own, whose keys a test presses.
 final class TerminalProgram: Sendable {
-    private let process: Process
+    private let process: Child
     private let keys: Int32
     private let isOpen = Mutex(true)
     private let seen = Mutex("")
@@ -260,16 +260,18 @@ final class TerminalProgram: Sendable {
         guard keys >= 0, ioctl(keys, 0x4004_5431, &isLocked) == 0, ioctl(keys, 0x8004_5430, &number) == 0 else {
             throw NoTerminal()
         }
-        let side = open("/dev/pts/\(number)", O_RDWR | O_NOCTTY)
-        let terminal = FileHandle(fileDescriptor: side, closeOnDealloc: true)
-        process = Process()
+        let terminal = open("/dev/pts/\(number)", O_RDWR | O_NOCTTY | O_CLOEXEC)
+        defer { close(terminal) }
         // A session of its own, whose terminal this is.
-        process.executableURL = URL(filePath: "/usr/bin/setsid")
-        (process.arguments, process.currentDirectoryURL) = (["--ctty", "--wait"] + words, folder)
-        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-        (process.standardInput, process.standardOutput, process.standardError) = (terminal, terminal, terminal)
-        try process.run()
-        try? terminal.close()
+        process = try Child(
+            ["--ctty", "--wait"] + words,
+            of: URL(filePath: "/usr/bin/setsid"),
+            in: folder,
+            environment: environment,
+            input: .descriptor(terminal),
+            output: .descriptor(terminal),
+            errors: .descriptor(terminal)
+        )
         Thread.detachNewThread { [self] in
             var buffer = [UInt8](repeating: 0, count: 4096)
             while true {
@@ -311,11 +313,12 @@ final class TerminalProgram: Sendable {
     func end() async throws -> Int32? {
         for _ in 0..<600 where process.isRunning { try await Task.sleep(for: .milliseconds(100)) }
         guard !process.isRunning else {
-            process.terminate()
+            process.send(SIGTERM)
             return nil
         }
         // What it wrote last is on its way.
         try await Task.sleep(for: .milliseconds(200))
-        return process.terminationStatus
+        if case .exited(let status) = try process.wait() { return status }
+        return nil
     }
 }

@@ -22,16 +22,13 @@ import Testing
     private func build(
         _ place: BuildPlace,
         meanwhile body: () throws -> Void
-    ) throws -> (status: Int32, errors: String, wasRunning: Bool) {
-        let process = Process()
-        process.executableURL = Program.coracle
-        process.arguments = ["build", "--store", place.store.path, place.context.path]
-        process.environment = ProcessInfo.processInfo.environment.merging(Self.epoch) { $1 }
+    ) throws -> (ending: Child.Ending, errors: String, wasRunning: Bool) {
         let errors = place.root.appending(path: "errors")
-        try Data().write(to: errors)
-        process.standardError = try FileHandle(forWritingTo: errors)
-        process.standardOutput = FileHandle.nullDevice
-        try process.run()
+        let process = try Child(
+            ["build", "--store", place.store.path, place.context.path],
+            environment: Self.epoch,
+            errors: .file(errors)
+        )
         let tmp = place.store.appending(path: "tmp").path
         while process.isRunning {
             let names = (try? FileManager.default.contentsOfDirectory(atPath: tmp)) ?? []
@@ -43,9 +40,8 @@ import Testing
         }
         try body()
         let wasRunning = process.isRunning
-        process.waitUntilExit()
-        let text = try String(contentsOf: errors, encoding: .utf8)
-        return (process.terminationStatus, text, wasRunning)
+        let ending = try process.wait()
+        return (ending, try String(contentsOf: errors, encoding: .utf8), wasRunning)
     }
 
     private func check(_ place: BuildPlace) throws {
@@ -63,7 +59,7 @@ import Testing
 
         let result = try build(place) { truncate(place.context.appending(path: "d/a").path, 1000) }
 
-        #expect(result.status == 1)
+        #expect(result.ending == .exited(1))
         #expect(result.errors.contains("d/a became shorter while it was read"), "\(result.errors)")
         try check(place)
     }
@@ -74,7 +70,7 @@ import Testing
 
         let result = try build(place) { unlink(place.context.appending(path: "d/b").path) }
 
-        #expect(result.status == 1)
+        #expect(result.ending == .exited(1))
         #expect(result.errors.contains("d/b vanished before it was read"), "\(result.errors)")
         try check(place)
     }
@@ -93,7 +89,7 @@ import Testing
             }
         }
 
-        #expect(result.status == 1)
+        #expect(result.ending == .exited(1))
         #expect(result.errors.contains("d/b is no file any more"), "\(result.errors)")
         try check(place)
     }
@@ -106,7 +102,7 @@ import Testing
         let warm = try place.build(["--quiet"], environment: Self.epoch)
         let rebuilt = try place.build(["--quiet", "--no-cache"], environment: Self.epoch)
 
-        #expect(first.status == 0, "\(first.errors)")
+        #expect(first.ending == .exited(0), "\(first.errors)")
         #expect(warm.output == rebuilt.output)
     }
 
@@ -128,7 +124,7 @@ import Testing
         let restored = try place.build(["--quiet"], environment: Self.epoch)
         let rebuilt = try place.build(["--quiet", "--no-cache"], environment: Self.epoch)
 
-        #expect(known.status == 0 && torn.status == 0, "\(known.errors)\(torn.errors)")
+        #expect(known.status == 0 && torn.ending == .exited(0), "\(known.errors)\(torn.errors)")
         #expect(torn.wasRunning)
         #expect(restored.output == rebuilt.output)
     }

@@ -43,11 +43,10 @@ import Testing
             let name = "\(registry.host)/big:1"
             let path = "/blobs/\(layer.digest)"
             registry.faults.add(Fault(.slow(bytesPerSecond: 1_000_000), method: "GET", path: path))
-            let pull = try Self.start(["pull", name], folder)
+            let pull = try Child(["pull", name], environment: Self.environment(folder))
             try await Waiting.until("the first megabyte") { Self.size(part) > 1 << 20 }
-            kill(pull.processIdentifier, SIGKILL)
-            try await offPool { pull.waitUntilExit() }
-            #expect(pull.terminationReason == .uncaughtSignal, "it was killed in time")
+            pull.send(SIGKILL)
+            #expect(try await offPool { try pull.wait() } == .killed(SIGKILL), "it was killed in time")
             let here = Self.size(part)
             switch beginning {
             case .stays: break
@@ -114,15 +113,5 @@ import Testing
 
     private static func coracle(_ arguments: [String], _ folder: TemporaryFolder) throws -> Program {
         try Program.run(arguments, environment: environment(folder))
-    }
-
-    private static func start(_ arguments: [String], _ folder: TemporaryFolder) throws -> Process {
-        let process = Process()
-        (process.executableURL, process.arguments) = (Program.coracle, arguments)
-        process.environment = ProcessInfo.processInfo.environment.merging(environment(folder)) { $1 }
-        process.standardInput = FileHandle.nullDevice
-        (process.standardOutput, process.standardError) = (FileHandle.nullDevice, FileHandle.nullDevice)
-        try process.run()
-        return process
     }
 }

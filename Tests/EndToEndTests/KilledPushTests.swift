@@ -34,9 +34,8 @@ import Testing
                 try #require(push.isRunning, "it ended before: \(Self.errors(folder))")
                 return !registry.faults.happened.isEmpty
             }
-            kill(push.processIdentifier, SIGKILL)
-            try await offPool { push.waitUntilExit() }
-            #expect(push.terminationReason == .uncaughtSignal, "it was killed in time")
+            push.send(SIGKILL)
+            #expect(try await offPool { try push.wait() } == .killed(SIGKILL), "it was killed in time")
             // What was on its way when it was killed is still taken.
             try await Waiting.until("the end of the second chunk") { Self.patches(registry).count == 2 }
             #expect(try await Wire.ask("GET", "/v2/team/app/manifests/1", port: registry.port).status == 404)
@@ -71,16 +70,8 @@ import Testing
         try Program.run(arguments, environment: environment(folder))
     }
 
-    private static func start(_ arguments: [String], _ folder: TemporaryFolder) throws -> Process {
-        let process = Process()
-        (process.executableURL, process.arguments) = (Program.coracle, arguments)
-        process.environment = ProcessInfo.processInfo.environment.merging(environment(folder)) { $1 }
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = FileHandle.nullDevice
-        try Data().write(to: folder.url.appending(path: "errors"))
-        process.standardError = try FileHandle(forWritingTo: folder.url.appending(path: "errors"))
-        try process.run()
-        return process
+    private static func start(_ arguments: [String], _ folder: TemporaryFolder) throws -> Child {
+        try Child(arguments, environment: environment(folder), errors: .file(folder.url.appending(path: "errors")))
     }
 
     private static func errors(_ folder: TemporaryFolder) -> String {

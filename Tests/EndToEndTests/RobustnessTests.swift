@@ -30,13 +30,8 @@ import Testing
     }
 
     /// Starts a build that says nothing.
-    private func start(_ place: BuildPlace, _ arguments: [String]) throws -> Process {
-        let process = Process()
-        process.executableURL = Program.coracle
-        process.arguments = ["build", "--store", place.store.path] + arguments + [place.context.path]
-        (process.standardOutput, process.standardError) = (FileHandle.nullDevice, FileHandle.nullDevice)
-        try process.run()
-        return process
+    private func start(_ place: BuildPlace, _ arguments: [String]) throws -> Child {
+        try Child(["build", "--store", place.store.path] + arguments + [place.context.path])
     }
 
     @Test("Twenty builds at once share a new store, and give one digest")
@@ -51,8 +46,7 @@ import Testing
                 )
             }
         for build in builds {
-            build.waitUntilExit()
-            #expect(build.terminationStatus == 0)
+            #expect(try build.wait() == .exited(0))
         }
 
         let digests = try (0..<20)
@@ -73,8 +67,7 @@ import Testing
 
         let builds = try (0..<8).map { _ in try start(place, ["-o", "type=oci,dest=\(target.path),tar=\(tar)"]) }
         for build in builds {
-            build.waitUntilExit()
-            #expect(build.terminationStatus == 0)
+            #expect(try build.wait() == .exited(0))
         }
 
         #expect(try BuildPlace.faults(target) == nil)
@@ -95,8 +88,8 @@ import Testing
             }
             let build = try self.start(place, (moment % 2 == 0 ? ["--no-cache"] : []) + ["-t", "killed:\(moment)"])
             usleep(UInt32.random(in: 0...UInt32(microseconds)))
-            kill(build.processIdentifier, SIGKILL)
-            build.waitUntilExit()
+            build.send(SIGKILL)
+            try build.wait()
             // A store whose mark was not written is none yet: the next build makes it whole.
             let mark = place.store.appending(path: "coracle-store").path
             if moment % 10 == 9, FileManager.default.fileExists(atPath: mark) {

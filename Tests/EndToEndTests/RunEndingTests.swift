@@ -14,17 +14,14 @@ struct RunEndingTests {
     /// A build whose command sleeps for a number of seconds that nothing else sleeps for.
     private struct Sleeper {
         let place: BuildPlace
-        let process = Process()
+        let process: Child
         let mark = String(Int.random(in: 100_000...999_999))
 
         init() throws {
             let mount = "--mount=type=bind,target=/x,rw"
             place = try BuildPlace("FROM busybox\nRUN \(mount) echo begun > /x/file && sleep \(mark)\n")
-            process.executableURL = Program.coracle
-            process.arguments =
-                ["build", "--store", place.store.path, "--progress", "plain"] + ShellBase.flags + [place.context.path]
-            process.standardError = FileHandle(forWritingAtPath: "/dev/null")
-            try process.run()
+            let flags = ["--store", place.store.path, "--progress", "plain"] + ShellBase.flags
+            process = try Child(["build"] + flags + [place.context.path])
             try Waiting.blocking(until: "the command") { isSleeping }
         }
 
@@ -55,11 +52,9 @@ struct RunEndingTests {
     func signal(number: Int32) throws {
         let sleeper = try Sleeper()
 
-        kill(sleeper.process.processIdentifier, number)
-        sleeper.process.waitUntilExit()
+        sleeper.process.send(number)
 
-        #expect(sleeper.process.terminationReason == .uncaughtSignal)
-        #expect(sleeper.process.terminationStatus == number)
+        #expect(try sleeper.process.wait() == .killed(number))
         #expect(!sleeper.isSleeping)
         #expect(sleeper.leftovers == [])
         #expect(!sleeper.mounts)
@@ -69,8 +64,8 @@ struct RunEndingTests {
     func killed() throws {
         let sleeper = try Sleeper()
 
-        kill(sleeper.process.processIdentifier, SIGKILL)
-        sleeper.process.waitUntilExit()
+        sleeper.process.send(SIGKILL)
+        try sleeper.process.wait()
         // The kernel ends the command with the process that started it, which takes it a moment.
         try Waiting.blocking(until: "the end of the command") { !sleeper.isSleeping }
 

@@ -78,34 +78,29 @@ struct RunRobustnessTests {
         let other = place.root.appending(path: "other")
         try "FROM busybox\nRUN --mount=type=cache,target=/c,sharing=locked true\n"
             .write(to: other, atomically: true, encoding: .utf8)
-        let builds = [place.context.appending(path: "Dockerfile"), other]
-            .map { file in
-                let process = Process()
-                process.executableURL = Program.coracle
-                process.arguments =
-                    ["build", "--store", place.store.path, "--progress", "plain", "-f", file.path] + ShellBase.flags
-                    + [place.context.path]
-                process.standardError = FileHandle(forWritingAtPath: "/dev/null")
-                return process
-            }
-        defer { for build in builds where build.isRunning { kill(build.processIdentifier, SIGKILL) } }
-        try builds[0].run()
+        func build(_ file: URL) throws -> Child {
+            let flags = ["--store", place.store.path, "--progress", "plain", "-f", file.path] + ShellBase.flags
+            return try Child(["build"] + flags + [place.context.path])
+        }
+        let first = try build(place.context.appending(path: "Dockerfile"))
+        defer { first.send(SIGKILL) }
         let pgrep = try #require(Program.named("pgrep"))
         try Waiting.blocking(until: "the first build's command") {
             try Program.run(["-f", "^sleep \(mark)"], of: pgrep).status == 0
         }
-        try builds[1].run()
+        let second = try build(other)
+        defer { second.send(SIGKILL) }
         // Its own folder in tmp says that it is at work.
-        let mine = "-\(builds[1].processIdentifier)-"
+        let mine = "-\(second.processIdentifier)-"
         try Waiting.blocking(until: "the second build's folder") {
             try FileManager.default.contentsOfDirectory(atPath: place.store.path + "/tmp")
                 .contains { $0.contains(mine) }
         }
 
-        kill(builds[1].processIdentifier, SIGINT)
+        second.send(SIGINT)
 
-        try Waiting.blocking(until: "the second build's end") { !builds[1].isRunning }
-        #expect(builds[0].isRunning)
+        try Waiting.blocking(until: "the second build's end") { !second.isRunning }
+        #expect(first.isRunning)
     }
 
     @Test("A command runs over an image without layers, with a shell from a mount")

@@ -53,22 +53,9 @@ final class ContainerPlace {
         try #require(result.status == 0, "\(result.errors)")
     }
 
-    /// Starts a verb, and does not wait for it; its output goes to a file.
-    func start(_ verb: String, _ arguments: [String], output: URL) throws -> Process {
-        try Data().write(to: output)
-        return try start(verb, arguments, to: FileHandle(forWritingTo: output))
-    }
-
     /// Starts a verb, and does not wait for it; its output goes where it is told.
-    func start(_ verb: String, _ arguments: [String], to output: FileHandle) throws -> Process {
-        let process = Process()
-        (process.executableURL, process.currentDirectoryURL) = (Program.coracle, root)
-        process.arguments = [verb, "--store", store.path] + arguments
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = output
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        return process
+    func start(_ verb: String, _ arguments: [String], output: Child.Stream) throws -> Child {
+        try Child([verb, "--store", store.path] + arguments, in: root, output: output)
     }
 
     /// The status of a container, as `ps` has it for programs.
@@ -238,16 +225,8 @@ struct RunVerbTests {
 
     // MARK: Signals and terminals
 
-    private static var isHangupIgnored: Bool {
-        var action = sigaction()
-        sigaction(SIGHUP, nil, &action)
-        // SAFETY: a handler is a pointer, and SIG_IGN is the pointer 1.
-        return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == 1
-    }
-
     @Test(
         "A signal ends the program as it says, or as it would outside",
-        .enabled(if: !Self.isHangupIgnored, "SIGHUP is ignored, as nohup has it, and so it stays"),
         arguments: zip([SIGINT, SIGTERM, SIGHUP], [130, 9, 5] as [Int32])
     )
     func signals(number: Int32, code: Int32) throws {
@@ -256,13 +235,11 @@ struct RunVerbTests {
         let output = place.root.appending(path: "output")
         let script = "trap 'exit 9' USR1; trap 'exit 5' HUP; echo ready; while :; do sleep 0.05; done"
 
-        let process = try place.start("run", ["made", "sh", "-c", script], output: output)
+        let process = try place.start("run", ["made", "sh", "-c", script], output: .file(output))
         try Waiting.blocking(until: "the command") { try String(contentsOf: output, encoding: .utf8) == "ready\n" }
-        kill(process.processIdentifier, number)
-        process.waitUntilExit()
+        process.send(number)
 
-        #expect(process.terminationReason == .exit)
-        #expect(process.terminationStatus == code)
+        #expect(try process.wait() == .exited(code))
         #expect(try place.run("ps", ["-a", "-q"]).output == "")
     }
 
@@ -285,10 +262,10 @@ struct RunVerbTests {
         let pipe = Pipe()
         try pipe.fileHandleForReading.close()
 
-        let process = try place.start("run", [ContainerPlace.image, "yes"], to: pipe.fileHandleForWriting)
-        try Waiting.blocking(until: "the end of run") { !process.isRunning }
+        let output = Child.Stream.descriptor(pipe.fileHandleForWriting.fileDescriptor)
+        let process = try place.start("run", [ContainerPlace.image, "yes"], output: output)
 
-        #expect(process.terminationStatus == 128 + SIGPIPE)
+        #expect(try process.wait() == .exited(128 + SIGPIPE))
     }
 
     @Test("With a terminal, keys, their signals and the size go through", .enabled(if: Program.named("python3") != nil))
@@ -353,7 +330,7 @@ struct DetachedTests {
         try Waiting.blocking(until: "both lines") { try place.run("logs", ["one"]).output == "out\nhalf" }
         #expect(try place.run("logs", ["one"]).errors == "err\n")
         let followed = place.root.appending(path: "followed")
-        let follower = try place.start("logs", ["-f", "one"], output: followed)
+        let follower = try place.start("logs", ["-f", "one"], output: .file(followed))
         let again = try place.container(["-d", "--name", "one"], ["true"])
         #expect(again.status == 125)
         #expect(again.errors.contains("belongs to a container that is running"))
@@ -361,7 +338,7 @@ struct DetachedTests {
         let stopped = try place.run("stop", ["one"])
 
         #expect(stopped.output == "one\n", "\(stopped.errors)")
-        follower.waitUntilExit()
+        try follower.wait()
         #expect(try String(contentsOf: followed, encoding: .utf8) == "out\nhalfbye\n")
         let status = try place.status("one")
         #expect(status["status"].string == "exited")

@@ -13,39 +13,31 @@ import Testing
     init() throws { folder = try TemporaryFolder() }
 
     /// The program, once it said where it listens.
-    private func serve(_ arguments: String...) async throws -> (process: Process, port: Int) {
-        let process = Process()
-        let output = Pipe()
-        process.executableURL = Program.coracle
-        process.arguments = ["registry", "serve", "--listen", "127.0.0.1:0", "--store", store] + arguments
-        process.standardOutput = output
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        let line = try await offPool { output.fileHandleForReading.availableData }
-        let text = String(decoding: line, as: UTF8.self).trimmingCharacters(in: .newlines)
+    private func serve(_ arguments: String...) async throws -> (process: Child, port: Int) {
+        let output = folder.url.appending(path: "output-\(UUID().uuidString)")
+        let flags = ["--listen", "127.0.0.1:0", "--store", store] + arguments
+        let process = try Child(["registry", "serve"] + flags, output: .file(output))
+        let said = { String(decoding: FileManager.default.contents(atPath: output.path) ?? Data(), as: UTF8.self) }
+        try await Waiting.until("its address") { said().contains("\n") || !process.isRunning }
+        let text = said().trimmingCharacters(in: .newlines)
         return (process, try #require(text.split(separator: ":").last.flatMap { Int($0) }, "\(text)"))
     }
 
-    private func wait(_ process: Process) async throws -> Int32 {
-        try await offPool {
-            process.waitUntilExit()
-            return process.terminationStatus
-        }
-    }
+    private func wait(_ process: Child) async throws -> Child.Ending { try await offPool { try process.wait() } }
 
     @Test(arguments: [SIGTERM, SIGINT])
     func itEndsWhenItIsTold(signal: Int32) async throws {
         let (process, port) = try await serve()
         #expect(try await Wire.ask("GET", "/v2/", port: port).status == 200)
 
-        kill(process.processIdentifier, signal)
+        process.send(signal)
 
-        #expect(try await wait(process) == 0)
+        #expect(try await wait(process) == .exited(0))
     }
 
     @Test func aRegistryThatTakesNoChangesSaysSo() async throws {
         let (process, port) = try await serve("--read-only")
-        defer { process.terminate() }
+        defer { process.send(SIGTERM) }
 
         let result = try await offPool {
             try Program.run(
@@ -73,8 +65,8 @@ import Testing
             #expect(reply.status == (round == 0 ? 401 : 200))
             let token = try await Wire.ask("GET", "/token?service=coracle", port: port, headers: basic)
             bearer = [("Authorization", "Bearer \(try JSON(parsing: token.text)["token"].string ?? "")")]
-            process.terminate()
-            #expect(try await wait(process) == 0)
+            process.send(SIGTERM)
+            #expect(try await wait(process) == .exited(0))
         }
         #expect(FileManager.default.fileExists(atPath: store + "/registry/_token-key") == !withFile)
     }
@@ -83,8 +75,8 @@ import Testing
         let (process, port) = try await serve("--warning", "This registry goes on Monday")
         let reply = try await Wire.ask("GET", "/v2/", port: port)
         #expect(reply["Warning"] == #"299 - "This registry goes on Monday""#)
-        process.terminate()
-        #expect(try await wait(process) == 0)
+        process.send(SIGTERM)
+        #expect(try await wait(process) == .exited(0))
     }
 
     @Test func itEndsThoughAClientHoldsOn() async throws {
@@ -98,9 +90,9 @@ import Testing
         )
         try wire.send([1, 2, 3])
 
-        process.terminate()
+        process.send(SIGTERM)
 
-        #expect(try await wait(process) == 0)
+        #expect(try await wait(process) == .exited(0))
         withExtendedLifetime(wire) {}
     }
 
@@ -137,8 +129,8 @@ import Testing
         #expect(patch.status == 202)
         #expect(try await Wire.ask("PUT", "\(location)?digest=\(digest)", port: next, body: []).status == 201)
         #expect(try await Wire.ask("GET", "/v2/app/blobs/\(digest)", port: next).body == bytes)
-        second.terminate()
-        #expect(try await wait(second) == 0)
+        second.send(SIGTERM)
+        #expect(try await wait(second) == .exited(0))
     }
 
     @Test func whatWasBuiltCanBePulledAndPruneKeepsWhatWasPushed() async throws {
@@ -149,7 +141,7 @@ import Testing
         try #require(build.status == 0, "\(build.errors)")
         let digest = build.output.trimmingCharacters(in: .newlines)
         let (process, port) = try await serve("--log", "json")
-        defer { process.terminate() }
+        defer { process.send(SIGTERM) }
 
         let manifest = try await Wire.ask("GET", "/v2/app/manifests/1", port: port)
         #expect(manifest.status == 200 && manifest["Docker-Content-Digest"] == digest)
@@ -191,7 +183,7 @@ import Testing
 
     @Test func aTakenPortIsSaid() async throws {
         let (process, port) = try await serve()
-        defer { process.terminate() }
+        defer { process.send(SIGTERM) }
 
         let run = try await offPool { [store] in
             try Program.run(["registry", "serve", "--store", store, "--listen", "127.0.0.1:\(port)"])

@@ -56,19 +56,13 @@ struct StepOutcomeTests {
     func signal() throws {
         let place = try BuildPlace("FROM busybox\nRUN echo begun; sleep 600\n")
         let errors = place.root.appending(path: "errors")
-        try Data().write(to: errors)
-        let process = Process()
-        process.executableURL = Program.coracle
-        process.arguments =
-            ["build", "--store", place.store.path, "--progress", "plain"] + ShellBase.flags + [place.context.path]
-        process.standardError = try FileHandle(forWritingTo: errors)
-        process.standardOutput = FileHandle.nullDevice
+        let flags = ["--store", place.store.path, "--progress", "plain"] + ShellBase.flags
+        let process = try Child(["build"] + flags + [place.context.path], errors: .file(errors))
         let said = { try String(contentsOf: errors, encoding: .utf8) }
-        try process.run()
         try Waiting.blocking(until: "the command") { try said().contains(" begun\n") || !process.isRunning }
 
-        kill(process.processIdentifier, SIGINT)
-        process.waitUntilExit()
+        process.send(SIGINT)
+        try process.wait()
 
         let text = try said()
         #expect(text.hasSuffix("#1 CANCELED\nerror: the build was ended\n"), "\(text)")

@@ -97,6 +97,13 @@ import Testing
         #expect(Self.forbidden(in: bad) == ["try!", "@unchecked", "/ho" + "me/"])
     }
 
+    @Test func testsStartProgramsAsChildrenThatEnd() throws {
+        for (path, text) in try Self.files("Tests") {
+            let code = SourceScan(text).code.joined(separator: "\n")
+            #expect(!code.contains(/\bProcess\(\)/), "\(path): Child ends a program that hangs")
+        }
+    }
+
     @Test func everyRoomIsATargetAndEveryDependencyIsUsed() throws {
         let manifest = try String(
             contentsOf: ConformanceData.projectRoot.appending(path: "Package.swift"),

@@ -200,11 +200,8 @@ import Testing
                 proxy: {remoteurl: "\(serving.registry.url)"}
                 """
             )
-            let cache = Process()
-            (cache.executableURL, cache.arguments) = (Program.named("docker-registry"), ["serve", file.path])
-            (cache.standardOutput, cache.standardError) = (FileHandle.nullDevice, FileHandle.nullDevice)
-            try cache.run()
-            defer { cache.terminate() }
+            let cache = try Child(["serve", file.path], of: #require(Program.named("docker-registry")))
+            defer { cache.send(SIGTERM) }
             for _ in 0..<200 where (try? Wire(port: port)) == nil { try await Task.sleep(for: .milliseconds(50)) }
 
             for _ in 0..<2 {

@@ -13,6 +13,10 @@ import Testing
     /// The part of a further process: the store, then the layers.
     static let part = ProcessInfo.processInfo.environment["CORACLE_TEST_UNPACK"]?.split(separator: " ").map(String.init)
 
+    private let outputs: TemporaryFolder
+
+    init() throws { outputs = try TemporaryFolder() }
+
     @Test(.enabled(if: part != nil)) func partOfAFurtherProcess() throws {
         let part = try #require(Self.part)
         let store = try ImageStore(part[0])
@@ -53,29 +57,30 @@ import Testing
     }
 
     /// Starts this test run again.
-    private func start(_ layers: [Snapshots.Layer], in store: ImageStore, with wrapper: [String] = []) throws -> Process
-    {
-        let process = Process()
+    private func start(
+        _ layers: [Snapshots.Layer],
+        in store: ImageStore,
+        with wrapper: [String] = []
+    ) throws -> (process: Child, output: URL) {
         let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         let command = wrapper + [own, "--testing-library", "swift-testing", "--filter", "partOfAFurtherProcess"]
-        process.executableURL = try #require(
+        let program = try #require(
             command[0].hasPrefix("/") ? URL(filePath: command[0]) : Program.named(command[0])
         )
-        process.arguments = Array(command.dropFirst())
         let texts = layers.map { "\($0.descriptor.digest),\($0.descriptor.size),\($0.diffID)" }
-        process.environment = ProcessInfo.processInfo.environment
-            .merging(["CORACLE_TEST_UNPACK": ([store.root] + texts).joined(separator: " ")]) { $1 }
-        process.standardOutput = Pipe()
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        return process
+        let output = outputs.url.appending(path: UUID().uuidString)
+        let process = try Child(
+            Array(command.dropFirst()),
+            of: program,
+            environment: ["CORACLE_TEST_UNPACK": ([store.root] + texts).joined(separator: " ")],
+            output: .file(output)
+        )
+        return (process, output)
     }
 
-    private func output(_ process: Process) throws -> String {
-        let pipe = try #require(process.standardOutput as? Pipe)
-        let bytes = try pipe.fileHandleForReading.readToEnd() ?? Data()
-        process.waitUntilExit()
-        return String(decoding: bytes, as: UTF8.self)
+    private func output(_ started: (process: Child, output: URL)) throws -> String {
+        try started.process.wait()
+        return try String(contentsOf: started.output, encoding: .utf8)
     }
 
     private func line(_ mark: String, _ output: String) -> String? {
@@ -105,10 +110,10 @@ import Testing
         let below = try (1...2).map { try large(layers, $0) }
         let partial = try layers.snapshots().folder
         for _ in 0..<5 {
-            let process = try start(below, in: layers.store)
+            let process = try start(below, in: layers.store).process
             while process.isRunning, !DiskFile.names(in: partial).contains(where: { $0.hasPrefix("p") }) { usleep(500) }
-            kill(process.processIdentifier, SIGKILL)
-            process.waitUntilExit()
+            process.send(SIGKILL)
+            try process.wait()
         }
 
         let directories = try layers.snapshots().directories(of: below, cores: 2)

@@ -67,19 +67,15 @@ struct EndingTests {
     func killedCaller(script: String) throws {
         let mark = "7\(UInt32.random(in: 10_000...99_999))"
         try place.folder.write("probe/root/etc/passwd", "root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n")
-        let process = Process()
-        process.executableURL = Machine.probe
         let busybox = try #require(Machine.busybox).path
         let text = script.replacing("MARK", with: mark)
-        process.arguments = [place.folder.url.path + "/probe", busybox, text]
-        process.standardError = FileHandle.nullDevice
-        try process.run()
+        let process = try Child([place.folder.url.path + "/probe", busybox, text], of: Machine.probe)
         try Waiting.blocking(until: "the command") {
             !Self.processes(with: "sleep\0\(mark)").isEmpty || !process.isRunning
         }
 
-        kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
+        process.send(SIGKILL)
+        try process.wait()
 
         try Waiting.blocking(until: "the end of what it started") { Self.processes(with: "sleep\0\(mark)").isEmpty }
         let mounts = try String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)

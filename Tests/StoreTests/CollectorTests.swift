@@ -157,10 +157,8 @@ import Testing
 
     @Test func whatKilledProcessesLeftGoesAndOthersStay() throws {
         let dead = try #require(Program.named("true"))
-        let process = Process()
-        process.executableURL = dead
-        try process.run()
-        process.waitUntilExit()
+        let process = try Child([], of: dead)
+        try process.wait()
         let (gone, mine) = (process.processIdentifier, getpid())
         let hex = String(repeating: "a", count: 64)
         for pid in [gone, mine] {

@@ -78,13 +78,9 @@ public enum ConformanceData {
     /// Unpacks into a folder of its own and renames it, so that a test run killed half-way leaves nothing half.
     private static func unpack(_ script: URL, to target: URL, stamp: URL) -> Bool {
         let partial = target.appendingPathExtension("\(ProcessInfo.processInfo.processIdentifier)")
-        let process = Process()
-        process.executableURL = URL(filePath: "/bin/bash")
-        process.arguments = [script.path, partial.path]
-        guard (try? process.run()) != nil else { return false }
-        process.waitUntilExit()
         defer { try? FileManager.default.removeItem(at: partial) }
-        guard process.terminationStatus == 0 else { return false }
+        let unpacked = try? Child([script.path, partial.path], of: URL(filePath: "/bin/bash")).wait()
+        guard unpacked == .exited(0) else { return false }
         _ = FileManager.default.createFile(atPath: partial.appending(path: stamp.lastPathComponent).path, contents: nil)
         try? FileManager.default.removeItem(at: target)
         return rename(partial.path, target.path) == 0 || FileManager.default.fileExists(atPath: stamp.path)

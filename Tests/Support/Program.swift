@@ -11,12 +11,8 @@ public struct Program: Sendable {
     public let errors: String
 
     /// `coracle`, as this test run built it.
-    public static let coracle: URL = {
-        // A run in the background ignores interrupts, and what it starts does, too: no test could send one.
-        signal(SIGINT, SIG_DFL)
-        return URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
-            .deletingLastPathComponent().appending(path: "coracle")
-    }()
+    public static let coracle = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
+        .deletingLastPathComponent().appending(path: "coracle")
 
     /// Runs a program and waits for it.
     ///
@@ -27,7 +23,7 @@ public struct Program: Sendable {
     ///   - folder: Where it runs; the project's root by default.
     ///   - environment: Variables to set, besides those of the test.
     /// - Returns: Status and output.
-    /// - Throws: Where it cannot be started.
+    /// - Throws: ``ServerFault`` where it cannot be started, or does not end in ten minutes.
     public static func run(
         _ arguments: [String],
         of program: URL = coracle,
@@ -36,24 +32,29 @@ public struct Program: Sendable {
         environment: [String: String] = [:]
     ) throws -> Program {
         let scratch = try TemporaryFolder()
-        let (out, err) = (scratch.url.appending(path: "out"), scratch.url.appending(path: "err"))
-        try Data(input.utf8).write(to: scratch.url.appending(path: "in"))
-        for file in [out, err] { try Data().write(to: file) }
-        let process = Process()
-        (process.executableURL, process.arguments, process.currentDirectoryURL) = (program, arguments, folder)
-        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        let files = ["in", "out", "err"].map { scratch.url.appending(path: $0) }
+        try Data(input.utf8).write(to: files[0])
         // Files, not pipes: a program that fills one pipe while we read the other would never end.
-        process.standardInput = try FileHandle(forReadingFrom: scratch.url.appending(path: "in"))
-        process.standardOutput = try FileHandle(forWritingTo: out)
-        process.standardError = try FileHandle(forWritingTo: err)
-        try process.run()
-        process.waitUntilExit()
-        let signal: Int32 = process.terminationReason == .uncaughtSignal ? 128 : 0
-        return Program(
-            status: signal + process.terminationStatus,
-            output: String(decoding: try Data(contentsOf: out), as: UTF8.self),
-            errors: String(decoding: try Data(contentsOf: err), as: UTF8.self)
+        let child = try Child(
+            arguments,
+            of: program,
+            in: folder,
+            environment: environment,
+            input: .file(files[0]),
+            output: .file(files[1]),
+            errors: .file(files[2])
         )
+        let text = { (file: URL) in String(decoding: try Data(contentsOf: file), as: UTF8.self) }
+        let status: Int32
+        do {
+            switch try child.wait() {
+            case .exited(let code): status = code
+            case .killed(let signal): status = 128 + signal
+            }
+        } catch let fault as ServerFault {
+            throw ServerFault(message: "\(fault)It had printed:\n\(try text(files[1]))\n\(try text(files[2]))")
+        }
+        return Program(status: status, output: try text(files[1]), errors: try text(files[2]))
     }
 
     /// Makes a file that is a program, and the folders it lies in.

@@ -2,9 +2,8 @@
 import Foundation
 
 /// A server in a process of its own, ended with the last reference to it, or with the test run.
-public final class ServerProcess: @unchecked Sendable {
-    // SAFETY: nothing changes after init but the process's own state, which Foundation guards.
-    private let process = Process()
+public final class ServerProcess: Sendable {
+    private let child: Child
     private let lifeline = Pipe()
     private let folder: TemporaryFolder
     private let log: URL
@@ -18,14 +17,15 @@ public final class ServerProcess: @unchecked Sendable {
     public init(_ command: [String], readyAt mark: String) async throws {
         folder = try TemporaryFolder()
         log = folder.url.appending(path: "log")
-        try Data().write(to: log)
         // A shell ends the server when our end of the pipe closes, however we end.
-        process.executableURL = URL(filePath: "/bin/sh")
-        process.arguments = ["-c", "\"$@\" </dev/null & read -r _; kill -9 $!", "sh"] + command
-        process.standardInput = lifeline
-        let output = try FileHandle(forWritingTo: log)
-        (process.standardOutput, process.standardError) = (output, output)
-        try process.run()
+        child = try Child(
+            ["-c", "\"$@\" </dev/null & read -r _; kill -9 $!", "sh"] + command,
+            of: URL(filePath: "/bin/sh"),
+            input: .descriptor(lifeline.fileHandleForReading.fileDescriptor),
+            output: .file(log),
+            errors: .file(log)
+        )
+        try lifeline.fileHandleForReading.close()
         for _ in 0..<3000 {
             if isReady(mark) { return }
             try await Task.sleep(for: .milliseconds(20))
@@ -35,7 +35,7 @@ public final class ServerProcess: @unchecked Sendable {
 
     deinit {
         try? lifeline.fileHandleForWriting.close()
-        process.waitUntilExit()
+        _ = try? child.wait(upTo: 60)
     }
 
     /// What it printed so far.
