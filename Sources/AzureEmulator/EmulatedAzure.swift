@@ -79,6 +79,8 @@ public struct EmulatedAzure: Sendable {
     ) async throws -> Value {
         // Who closes a connection in the middle of an answer ends that, and not this process.
         signal(SIGPIPE, SIG_IGN)
+        // And whoever started us may ignore the ends of its children, of which we want to hear.
+        signal(SIGCHLD, SIG_DFL)
         try DiskFile.makeFolder(options.folder)
         try PublicImages.fill(options)
         let certificate =

@@ -100,7 +100,9 @@ public enum HelperProcess {
             var information = siginfo_t()
             let found = waitid(P_PID, id_t(child), &information, WEXITED | WNOHANG | WNOWAIT)
             if found == 0, information.si_signo == SIGCHLD { return true }
-            guard found == 0 || errno == EINTR, ContinuousClock.now < deadline else { return false }
+            // Where nobody wants to know how children end, the kernel keeps none.
+            if found < 0, errno == ECHILD { return true }
+            guard ContinuousClock.now < deadline else { return false }
             usleep(pause)
             pause = min(2 * pause, 20_000)
         }
@@ -221,7 +223,7 @@ public enum HelperProcess {
         while !open.isEmpty {
             let left = Int32(clamping: Int((deadline - ContinuousClock.now) / .milliseconds(1)))
             var events = open.map { pollfd(fd: descriptors[$0], events: Int16(POLLIN), revents: 0) }
-            let ready = poll(&events, nfds_t(events.count), max(0, left))
+            let ready = left > 0 ? poll(&events, nfds_t(events.count), left) : 0
             if ready < 0, errno == EINTR { continue }
             guard ready > 0 else { return (texts, false) }
             for (index, event) in zip(open, events) where event.revents != 0 {

@@ -8,6 +8,8 @@ internal import Glibc
 @main
 enum Program {
     static func main() {
+        // Whoever started us may ignore the ends of its children; we would inherit that, and never learn how ours ended.
+        signal(SIGCHLD, SIG_DFL)
         UserRights.prepare(CommandLine.arguments)
         Environment.unifyTime()
         Task { Glibc.exit(await Coracle.run()) }

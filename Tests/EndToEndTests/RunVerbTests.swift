@@ -262,8 +262,10 @@ struct RunVerbTests {
         let pipe = Pipe()
         try pipe.fileHandleForReading.close()
 
-        let output = Child.Stream.descriptor(pipe.fileHandleForWriting.fileDescriptor)
-        let process = try place.start("run", [ContainerPlace.image, "yes"], output: output)
+        let process = try withExtendedLifetime(pipe) {
+            let output = Child.Stream.descriptor(pipe.fileHandleForWriting.fileDescriptor)
+            return try place.start("run", [ContainerPlace.image, "yes"], output: output)
+        }
 
         #expect(try process.wait() == .exited(128 + SIGPIPE))
     }

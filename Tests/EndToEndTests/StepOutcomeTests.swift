@@ -69,6 +69,20 @@ struct StepOutcomeTests {
         #expect(!text.contains("ERROR") && !text.contains("Dockerfile:"))
     }
 
+    @Test("A program that was started where ends of children are ignored hears of those of its own")
+    func ignoredEnds() throws {
+        let place = try BuildPlace("FROM busybox\nRUN exit 3\n")
+        let words = ["build", "--store", place.store.path, "--progress", "plain"] + ShellBase.flags
+
+        let result = try Program.run(
+            ["--ignore-signal=CHLD", Program.coracle.path] + words + [place.context.path],
+            of: URL(filePath: "/usr/bin/env")
+        )
+
+        #expect(result.status == 1)
+        #expect(result.errors.contains("exit code 3"), "\(result.errors)")
+    }
+
     @Test("What chroot cannot keep apart is said once in a build")
     func chroot() throws {
         let place = try BuildPlace(

@@ -1,27 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import Registry
 import TestSupport
 import Testing
 
 /// Programs that do not behave as those that give credentials should.
 @Suite(.inTurns) struct HelperProcessTests {
-    private func run(_ script: String, seconds: Int = 60) async -> HelperProcess.Outcome {
+    private func run(
+        _ script: String,
+        seconds: Int = 60,
+        hears: @escaping @Sendable ([UInt8]) -> Void = { _ in }
+    ) async -> HelperProcess.Outcome {
         await HelperProcess.run(
             ["sh", "-c", script],
             input: Array("asked".utf8),
             environment: ["PATH": "/usr/bin:/bin"],
             seconds: seconds,
-            keepsErrors: true
+            keepsErrors: true,
+            hears: hears
         )
     }
 
     @Test("One that closes its output and goes on is ended when its time is over")
     func silent() async throws {
-        guard case .failed(let reason) = await run("exec >&- 2>&-; exec sleep 600", seconds: 1) else {
+        guard case .failed(let reason) = await run("exec >&- 2>&-; exec sleep 600", seconds: 5) else {
             Issue.record("it did not fail")
             return
         }
-        #expect(reason == "it did not end in 1 s")
+        #expect(reason == "it did not end in 5 s")
     }
 
     @Test("One that does not stop talking is ended")
@@ -33,7 +39,16 @@ import Testing
         #expect(reason == "it says more than 1048576 bytes")
     }
 
-    @Test("Of one that complains without end the first mebibyte is kept")
+    @Test("One that complains faster than it is heard is ended when its time is over")
+    func loud() async throws {
+        guard case .failed(let reason) = await run("exec yes >&2", seconds: 5, hears: { _ in usleep(5000) }) else {
+            Issue.record("it did not fail")
+            return
+        }
+        #expect(reason == "it did not answer in 5 s")
+    }
+
+    @Test("Of one that complains at length the first mebibyte is kept")
     func complaining() async throws {
         guard case .ended(0, let output, let errors) = await run("yes | head -c 3000000 >&2; cat; echo .") else {
             Issue.record("it did not end well")

@@ -82,6 +82,8 @@ public final class Child: Sendable {
         let flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP
         posix_spawnattr_setflags(&attributes, Int16(flags))
 
+        // Whoever started the tests may ignore the ends of children, and the kernel would not tell us how one ended.
+        signal(SIGCHLD, SIG_DFL)
         let variables = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         var process: pid_t = 0
         let fault = Self.withStrings(words) { arguments in
@@ -108,7 +110,7 @@ public final class Child: Sendable {
     public func wait(upTo seconds: Double = 600) throws -> Ending {
         if let ending = state.ending(before: Date(timeIntervalSinceNow: seconds)) { return ending }
         let group = ProcessGroup(processIdentifier).description
-        kill(-processIdentifier, SIGKILL)
+        state.whileItIs { kill(-processIdentifier, SIGKILL) }
         throw ServerFault(message: "\(words) did not end in \(seconds) s, and was killed:\n\(group)")
     }
 
