@@ -47,7 +47,7 @@ let package = Package(
         // Entries to tar to compressed blocks to digests, and back.
         .target(
             name: "Archive",
-            dependencies: ["CArchive", "CCrypto", "CDeflate", "CZstd", "OCI"],
+            dependencies: ["CArchive", "CCrypto", "CDeflate", "CLinux", "CZstd", "OCI"],
             swiftSettings: settings
         ),
         // Content-addressed blobs on disk, as an OCI image layout; the step cache.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import CLinux
 internal import Dispatch
 internal import Glibc
 public import OCI
@@ -96,7 +97,8 @@ private final class Block: @unchecked Sendable {
 }
 
 /// The threads behind a layer.
-// SAFETY: `hash` is used on `hashing` only, `digest` and `written` on `writing` only; the rest is behind the lock.
+// SAFETY: `hash` is used on `hashing` only, `digest`, `written` and `begun` on `writing` only; the rest is behind the
+// lock.
 private final class Pipeline: @unchecked Sendable {
     private struct State {
         var free: [Block] = []
@@ -107,6 +109,9 @@ private final class Pipeline: @unchecked Sendable {
         var submitted = 0
         var failure: ArchiveError?
     }
+
+    /// As many bytes are brought to the disk at once.
+    private static let writeback: Int64 = 8 << 20
 
     let compression: Compression
     /// Our own, as blocks may still be on their way when the caller closes the file.
@@ -121,6 +126,8 @@ private final class Pipeline: @unchecked Sendable {
     private var hash = SHA256()
     private var digest = SHA256()
     private var written: Int64 = 0
+    /// How much of it the kernel was told to bring to the disk.
+    private var begun: Int64 = 0
 
     init(_ file: Int32, _ name: String, _ compression: Compression, cores: Int) {
         self.compression = compression
@@ -128,9 +135,10 @@ private final class Pipeline: @unchecked Sendable {
         let code = errno
         sink = FileSink(descriptor: descriptor, name: name)
         if descriptor < 0 { state.withLock { $0.failure = ArchiveError("writing \(name)", errno: code) } }
-        // One block is filled, as many as there are cores are compressed, and one waits to be written. Counted up
-        // from 0: a semaphore below its first value must not be released, as when a layer is given up half-way.
-        for _ in 0..<(cores + 2) { available.signal() }
+        // One block is filled, as many as there are cores are compressed, one waits to be written, and two make up for
+        // blocks that take longer than others. Counted up from 0: a semaphore below its first value must not be
+        // released, as when a layer is given up half-way.
+        for _ in 0..<(cores + 4) { available.signal() }
         for _ in 0..<cores { limit.signal() }
     }
 
@@ -184,6 +192,11 @@ private final class Pipeline: @unchecked Sendable {
         do throws(ArchiveError) {
             guard block.compressed > 0 else { throw ArchiveError("compressing a block: not enough memory") }
             if failure == nil { try sink.write(bytes) }
+            // Whoever waits for the disk at the end has less to wait for.
+            if written - begun >= Pipeline.writeback {
+                clinux_start_writeback(descriptor, off_t(begun), off_t(written - begun))
+                begun = written
+            }
         } catch {
             state.withLock { $0.failure = error }
         }

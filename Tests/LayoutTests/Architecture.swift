@@ -13,7 +13,7 @@ enum Architecture {
         "OCI": Room(ours: [], outside: ["FoundationEssentials"]),
         "DockerfileSyntax": Room(ours: [], outside: []),
         "BuildPlan": Room(ours: ["DockerfileSyntax", "OCI"], outside: []),
-        "Archive": Room(ours: ["OCI", "CArchive", "CCrypto", "CDeflate", "CZlib", "CZstd"], outside: system),
+        "Archive": Room(ours: ["OCI", "CArchive", "CCrypto", "CDeflate", "CLinux", "CZlib", "CZstd"], outside: system),
         "Store": Room(ours: ["Archive", "OCI"], outside: system.union(["SystemPackage"])),
         "Rootfs": Room(ours: ["Archive", "CLinux", "OCI", "Store"], outside: system.union(["SystemPackage"])),
         "Sandbox": Room(ours: ["CLinux", "CSeccomp"], outside: system.union(["Subprocess", "SystemPackage"])),

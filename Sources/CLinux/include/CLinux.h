@@ -7,6 +7,7 @@
 #include "CopyRange.h"
 #include "Folder.h"
 #include "CLinuxUserNamespace.h"
+#include "Writeback.h"
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #endif
