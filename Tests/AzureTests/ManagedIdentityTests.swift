@@ -167,7 +167,7 @@ struct ManagedIdentityTests {
         )
         let print = try Program.run(["x509", "-in", certificate.path, "-noout", "-fingerprint", "-sha1"], of: openssl)
         let thumbprint = print.output.split(separator: "=").last?.filter { $0.isHexDigit }.lowercased() ?? ""
-        let port = try Peer { _, _ in .status(500) }.port
+        let port = try UnusedPort.find()
         // It answers every GET with a page, which is no token, but who gets that far has been let through.
         let files = ["-cert", certificate.path, "-key", key.path]
         let server = try Child(

@@ -420,7 +420,7 @@ struct DetachedTests {
     func server() throws {
         let place = try ContainerPlace()
         try place.write("site/index.html", "from inside\n")
-        let port = try FreePort.any()
+        let port = try UnusedPort.find()
         let command = ["httpd", "-f", "-p", "127.0.0.1:\(port)", "-h", "/site"]
 
         let started = try place.container(
@@ -438,23 +438,5 @@ struct DetachedTests {
         #expect(taken.errors.contains("port \(port) is in use on this machine"))
         #expect(try place.run("stop", ["web"]).status == 0)
         #expect(try place.run("ps", ["-a", "-q"]).output == "", "--rm keeps nothing")
-    }
-}
-
-/// A port that nobody has.
-enum FreePort {
-    static func any() throws -> UInt16 {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(descriptor) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let result = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, size) == 0 ? getsockname(descriptor, $0, &size) : -1
-            }
-        }
-        try #require(result == 0)
-        return UInt16(bigEndian: address.sin_port)
     }
 }

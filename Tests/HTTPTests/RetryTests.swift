@@ -92,7 +92,7 @@ struct RetryTests {
         let events = Mutex<[String]>([])
         var policy = RetryTests.quick
         policy.attempts = 3
-        let port = try FaultyServer { _ in .stall }.port
+        let port = try UnusedPort.find()
         let session = HTTPSession(NetworkTransport(), policy: policy) { event in
             if case .waiting(_, let reason, _, let attempt) = event {
                 events.withLock { $0.append("\(attempt) \(reason)") }

@@ -9,7 +9,7 @@ struct TrustTests {
     /// openssl's server, which answers every request with a page.
     static func serve(_ pair: (certificate: URL, key: URL), _ more: [String] = []) async throws -> (ServerProcess, Int)
     {
-        let port = try FaultyServer { _ in .stall }.port
+        let port = try UnusedPort.find()
         let server = try await ServerProcess(
             [
                 "openssl", "s_server", "-accept", "127.0.0.1:\(port)", "-www", "-cert", pair.certificate.path, "-key",

@@ -205,7 +205,7 @@ struct ClusterClientTests {
 
     @Test("Nobody there is an error of the network, with what to look at")
     func nobody() async throws {
-        let port = try ClusterPeer { _, _ in .text("") }.port
+        let port = try UnusedPort.find()
         var access = ClusterAccess(server: try HTTPURL("http://127.0.0.1:\(port)/"))
         access.contextName = "gone"
         let link = ClusterLink(access, NetworkSettings(), [:], nil) { _ in }

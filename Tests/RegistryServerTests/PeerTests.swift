@@ -190,7 +190,7 @@ import Testing
                 home: home
             )
             try #require(push.status == 0, "\(push.errors)")
-            let port = try FreePort.find()
+            let port = try UnusedPort.find()
             let file = try home.write(
                 "cache.yml",
                 """
@@ -219,24 +219,5 @@ import Testing
             let layout = try ImageLayout(home.url.path + "/cached")
             #expect(try layout.index().manifests.map(\.digest) == [image.digest])
         }
-    }
-}
-
-/// A port that nobody listens on, for servers that cannot choose one.
-enum FreePort {
-    static func find() throws -> Int {
-        let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(socket) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let result = withUnsafeMutablePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                bind(socket, pointer, size) == 0 ? getsockname(socket, pointer, &size) : -1
-            }
-        }
-        guard result == 0 else { throw Wire.Ended() }
-        return Int(UInt16(bigEndian: address.sin_port))
     }
 }
